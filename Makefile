@@ -1,0 +1,58 @@
+# The two commands of this repository are `make demo` and `make test`; both build what they need.
+#
+# The environment lives in .venv. It is made once and again only when pyproject.toml changes.
+#   make env PYTHON=python3.12     another interpreter (3.11 or newer)
+#   make env TORCH=torch           another torch: any requirement or wheel that pip understands
+# Torch comes first because it depends on your machine (CPU, CUDA, ROCm): install whichever build suits you,
+# by TORCH=..., or with .venv/bin/python -m pip before or after. The version below is the one the tests ran with.
+# To rebuild from nothing, for instance after changing PYTHON: rm -rf .venv && make env
+
+PYTHON ?= python3
+TORCH  ?= torch==2.13.0
+ARGS   ?=
+NAME   ?=
+
+VENV  := .venv
+PY    := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+export MPLBACKEND ?= Agg
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test lint bench clean
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+env: $(STAMP) ## create .venv with the package and its test tools
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"r2mae_bio needs Python 3.11 or newer, found {sys.version.split()[0]}: make env PYTHON=python3.12")'
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet "$(TORCH)"
+	$(PY) -m pip install --quiet --editable ".[test]"
+	@touch $@
+
+demo: env ## train on a small data set and write demo/
+	$(PY) -m tutorials.demo $(ARGS)
+
+test: env ## run the tests; ARGS="-k mask" passes options to pytest
+	$(PY) -m pytest $(ARGS)
+
+lint: env ## check style, types and import direction
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports --no-logo
+
+bench: env ## list the benchmarks; NAME=throughput runs one
+ifeq ($(NAME),)
+	@echo 'make bench NAME=... with one of:'
+	@find benchmarks -maxdepth 1 -name '[a-z]*.py' | sed -E 's|benchmarks/(.*)\.py|  \1|' | sort
+else
+	$(PY) -m benchmarks.$(NAME) $(ARGS)
+endif
+
+clean: ## remove build products and caches; .venv and demo/ stay
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +

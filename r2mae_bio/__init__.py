@@ -1,0 +1,40 @@
+"""Masked-autoencoder transformers for single-cell data, pretrained at a mask ratio that is itself drawn at random (R2MAE).
+
+Subpackages load when first used, so importing this package is cheap:
+
+``pp``, ``tl``, ``pl``
+    Verbs on AnnData: prepare, compute, plot.
+``model``
+    ``GeneMAE``: set up, train, embed, save, load.
+``masking``
+    The laws from which mask ratios are drawn, and the plans drawn from them.
+``io``, ``datasets``
+    Reading data, gene identity, and the data sets used in the documentation.
+``evaluate``
+    Probes, transfer and controls: arrays in, a tidy table out.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from r2mae_bio import datasets, evaluate, io, masking, model, pl, pp, tl
+
+__version__ = "0.1.0"
+
+__all__ = ["__version__", "datasets", "evaluate", "io", "masking", "model", "pl", "pp", "tl"]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in __all__:
+        return import_module(f"{__name__}.{name}")
+    msg = f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

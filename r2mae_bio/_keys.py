@@ -1,0 +1,25 @@
+"""Names of the AnnData slots this package reads and writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class _Keys:
+    uns: str = "r2mae"
+    """``.uns`` entry that holds every parameter and report of this package."""
+    setup: str = "setup"
+    """``.uns["r2mae"]`` entry written by ``GeneMAE.setup_anndata``."""
+    embed: str = "embed"
+    """``.uns["r2mae"]`` entry: one record per embedding key."""
+    coverage: str = "coverage"
+    """``.uns["r2mae"]`` entry: the last gene coverage report."""
+    obsm: str = "X_r2mae"
+    """Default ``.obsm`` key of an embedding."""
+    counts: str = "counts"
+    """Layer name of raw counts in the bundled data sets."""
+
+
+KEYS: Final = _Keys()

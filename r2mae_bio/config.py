@@ -1,0 +1,119 @@
+"""Settings as frozen dataclasses, checked on creation, that go to JSON and back."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from r2mae_bio._errors import ConfigError
+
+__all__ = ["GeneConfig", "TrainConfig"]
+
+
+def _check(condition: bool, message: str) -> None:  # noqa: FBT001
+    if not condition:
+        raise ConfigError(message)
+
+
+@dataclass(frozen=True)
+class _Config:
+    def to_json(self) -> dict[str, Any]:
+        """The settings as a plain dictionary."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Settings from :meth:`to_json`.
+
+        Parameters
+        ----------
+        data
+            The dictionary.
+
+        Returns
+        -------
+        The settings.
+
+        Raises
+        ------
+        ConfigError
+            A setting is unknown.
+        """
+        unknown = sorted(set(data) - {f.name for f in dataclasses.fields(cls)})
+        _check(not unknown, f"Unknown settings {unknown} for {cls.__name__}; was the file written by a newer version?")
+        return cls(**data)
+
+
+@dataclass(frozen=True)
+class GeneConfig(_Config):
+    """Sizes and likelihood of a gene model."""
+
+    encoder: Literal["transformer", "mlp"] = "transformer"
+    """Which encoder reads the visible genes."""
+    gene_likelihood: Literal["nb", "zinb", "poisson", "normal"] = "nb"
+    """Distribution of a hidden gene; ``"normal"`` is for log-normalised input."""
+    n_latent: int = 64
+    """Dimensions of the embedding."""
+    n_factors: int = 32
+    """Factors of the least-squares read (transformer)."""
+    n_tokens: int = 8
+    """Latent tokens of the transformer."""
+    d_model: int = 64
+    """Width of a latent token."""
+    n_heads: int = 4
+    """Attention heads."""
+    n_layers: int = 2
+    """Transformer blocks, or hidden layers of the MLP."""
+    n_hidden: int = 128
+    """Width of the decoder, and of the MLP encoder."""
+    dropout: float = 0.1
+    """Probability of dropping a feature in the encoder and the decoder."""
+    use_observed_lib_size: bool = False
+    """Take the depth from all measured genes, hidden ones included, instead of the visible ones."""
+
+    def __post_init__(self) -> None:
+        _check(self.encoder in ("transformer", "mlp"), f"encoder is {self.encoder!r}; needed is 'transformer' or 'mlp'.")
+        known = ("nb", "zinb", "poisson", "normal")
+        _check(self.gene_likelihood in known, f"gene_likelihood is {self.gene_likelihood!r}; needed is one of {known}.")
+        for name in ("n_latent", "n_factors", "n_tokens", "d_model", "n_heads", "n_layers", "n_hidden"):
+            value = getattr(self, name)
+            _check(isinstance(value, int) and value > 0, f"{name} is {value!r}; needed is a positive integer.")
+        _check(0 <= self.dropout < 1, f"dropout is {self.dropout}; needed is a probability below 1.")
+
+
+@dataclass(frozen=True)
+class TrainConfig(_Config):
+    """Settings of one training run."""
+
+    max_epochs: int
+    """Passes over the training cells."""
+    batch_size: int = 128
+    """Cells per optimiser step."""
+    train_size: float = 0.9
+    """Share of the cells that are trained on; the rest is validation."""
+    learning_rate: float = 3e-3
+    """Peak learning rate of AdamW."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay."""
+    warmup: float = 0.05
+    """Share of the steps over which the learning rate rises; it then falls along a cosine to 1% of its peak."""
+    gradient_clip: float = 1.0
+    """Largest norm of the gradient."""
+    early_stopping: bool = False
+    """Stop when the validation loss no longer falls, and return to the best epoch."""
+    patience: int = 20
+    """Epochs without improvement before stopping early."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_epochs", "batch_size", "patience"):
+            value = getattr(self, name)
+            _check(isinstance(value, int) and value > 0, f"{name} is {value!r}; needed is a positive integer.")
+        _check(0 < self.train_size <= 1, f"train_size is {self.train_size}; needed is a share in (0, 1].")
+        _check(self.learning_rate > 0 and self.weight_decay >= 0, "learning_rate must be positive and weight_decay at least 0.")
+        _check(0 <= self.warmup < 1, f"warmup is {self.warmup}; needed is a share of the steps in [0, 1).")
+        _check(self.gradient_clip > 0, f"gradient_clip is {self.gradient_clip}; needed is a positive norm.")
+        _check(
+            not (self.early_stopping and self.train_size == 1),
+            "early_stopping needs validation cells; give train_size below 1.",
+        )

@@ -1,0 +1,250 @@
+"""Data sets for examples and tests, and a registry of downloadable ones with checksums."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from r2mae_bio._errors import DataError
+from r2mae_bio._keys import KEYS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+__all__ = ["DatasetEntry", "fetch", "lambda_phage", "pbmc68k", "registry"]
+
+_TARGET_SUM: Final = 1e4
+"""Counts per cell to which the shipped file was normalised."""
+_MAX_RESIDUAL: Final = 0.1
+"""Largest accepted distance of a recovered count from a whole number; the file keeps logarithms to three decimals."""
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """One entry of the registry."""
+
+    name: str
+    """Key of the entry."""
+    kind: str
+    """``embedded`` (shipped by another package), ``bundled`` (shipped here) or ``remote``."""
+    url: str | None
+    """Address of a remote file, file name of a bundled one."""
+    sha256: str | None
+    """SHA-256 of the file, 64 hexadecimal digits; None if nobody has verified it."""
+    bytes: int | None
+    """Size of the file in bytes."""
+    shape: tuple[int, ...]
+    """Cells x genes, or sequences x bases."""
+    licence: str
+    """Terms of the data."""
+    citation: str
+    """Whom to cite."""
+    source: str
+    """Where the file comes from."""
+    split: str
+    """The rule that separates training from test data."""
+
+
+def registry() -> Mapping[str, DatasetEntry]:
+    """All known data sets.
+
+    Returns
+    -------
+    Name to entry, read-only.
+
+    Raises
+    ------
+    DataError
+        The registry cannot be found or an entry of it is incomplete.
+
+    Examples
+    --------
+    >>> import r2mae_bio as rb
+    >>> rb.datasets.registry()["pbmc68k"].shape
+    (700, 765)
+    """
+    import yaml
+
+    path = _registry_folder() / "datasets.yaml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return MappingProxyType({name: _entry(name, values) for name, values in content.items()})
+
+
+def fetch(name: str, *, cache_dir: str | Path | None = None, known_hash: str | None = None) -> Path:
+    """Path of a data set's file, downloaded if it is not there yet.
+
+    The hash is checked before the file gets its name: what lies in the cache is complete and right.
+
+    Parameters
+    ----------
+    name
+        Entry of the registry, of kind ``remote`` or ``bundled``.
+    cache_dir
+        Folder for downloads; the user's cache folder if None.
+    known_hash
+        SHA-256 to require, 64 hexadecimal digits, for an entry whose hash nobody has verified. It cannot replace a registered one.
+
+    Returns
+    -------
+    Path of the file.
+
+    Raises
+    ------
+    DataError
+        The name is not registered, the entry has no file or no verified hash, the download failed, or the file is not the
+        registered one.
+    """
+    entry = _find(name)
+    if entry.kind == "embedded" or entry.url is None:
+        message = f"{name!r} is not a file of its own; call r2mae_bio.datasets.{name}()."
+        raise DataError(message)
+    if entry.kind == "bundled":
+        return _checked(_registry_folder() / entry.url, entry)
+    return _download(entry.url, _required_hash(entry, known_hash), cache_dir)
+
+
+def pbmc68k() -> AnnData:
+    """Blood cells of a healthy donor with raw counts: 700 cells x 765 genes, 10 cell types; needs no network.
+
+    scanpy ships these cells log-normalised to 10,000 counts per cell, with three decimals. The counts are recovered as
+    ``expm1(value) * n_counts / 10,000`` and rounded; a recovered value may differ from a whole number by at most 0.1.
+
+    Returns
+    -------
+    AnnData with
+
+    ``.X``, ``.layers["counts"]`` : csr_matrix (float32)
+        Raw counts.
+    ``.obs["bulk_labels"]`` : category
+        Cell type, by correlation with sorted cells.
+    ``.obs["n_counts"]`` : float32, ``.obs["n_genes"]`` : int64
+        Counts and genes of the cell before the genes were selected.
+    ``.uns["source"]`` : dict
+        ``source``, ``licence``, ``citation`` (str) and ``max_residual`` (float, in counts).
+
+    Raises
+    ------
+    DataError
+        scanpy ships another file than expected, from which whole counts cannot be recovered.
+
+    Examples
+    --------
+    >>> import r2mae_bio as rb
+    >>> rb.datasets.pbmc68k().shape
+    (700, 765)
+    """
+    import anndata
+    import scanpy as sc
+
+    shipped = sc.datasets.pbmc68k_reduced()
+    counts = shipped.raw.X.tocsr().astype(np.float64)
+    depth = np.repeat(shipped.obs["n_counts"].to_numpy(np.float64), np.diff(counts.indptr))
+    values, residual = _whole(np.expm1(counts.data) * depth / _TARGET_SUM)
+    counts.data = values
+    counts = counts.astype(np.float32)
+    entry = _find("pbmc68k")
+    source = {"source": entry.source, "licence": entry.licence, "citation": entry.citation, "max_residual": residual}
+    adata = anndata.AnnData(counts, obs=shipped.obs.copy(), var=shipped.raw.var.copy(), uns={"source": source})
+    adata.layers[KEYS.counts] = counts.copy()
+    return adata
+
+
+def lambda_phage() -> Path:
+    """Genome of phage lambda (NC_001416.1): 48,502 bases, 49.9% G or C, gzipped FASTA; needs no network.
+
+    Returns
+    -------
+    Path of the file.
+
+    Raises
+    ------
+    DataError
+        The file is missing or damaged.
+    """
+    return fetch("lambda_phage")
+
+
+def _whole(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    rounded = np.rint(values)
+    residual = float(np.abs(values - rounded).max())
+    if residual > _MAX_RESIDUAL:
+        message = (
+            f"Recovered counts of pbmc68k are up to {residual:.3g} away from a whole number; at most {_MAX_RESIDUAL} is accepted. "
+            "scanpy.datasets.pbmc68k_reduced() is not the file this was written for; use another version of scanpy."
+        )
+        raise DataError(message)
+    return rounded, residual
+
+
+def _registry_folder() -> Path:
+    """The registry of an installed package, or of a source checkout."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / "_data_registry", package.parent / "data_registry"):
+        if (folder / "datasets.yaml").is_file():
+            return folder
+    message = (
+        f"The data registry lies neither in {package} nor beside it; the installation is incomplete. Install r2mae_bio again."
+    )
+    raise DataError(message)
+
+
+def _entry(name: str, values: dict[str, Any]) -> DatasetEntry:
+    needed = {field.name for field in fields(DatasetEntry)} - {"name"}
+    if set(values) != needed:
+        message = f"Entry {name!r} of the data registry has the fields {sorted(values)}; needed are {sorted(needed)}."
+        raise DataError(message)
+    return DatasetEntry(name=name, **{**values, "shape": tuple(values["shape"])})
+
+
+def _find(name: str) -> DatasetEntry:
+    known = registry()
+    if name not in known:
+        message = f"There is no data set {name!r}; the registry knows {sorted(known)}."
+        raise DataError(message)
+    return known[name]
+
+
+def _required_hash(entry: DatasetEntry, known_hash: str | None) -> str:
+    wanted = entry.sha256 or known_hash
+    if wanted is None:
+        message = (
+            f"Nobody has verified the file of {entry.name!r} ({entry.url}), so it has no registered hash. Pass known_hash=, the "
+            "SHA-256 of a copy that you trust."
+        )
+        raise DataError(message)
+    if known_hash is not None and known_hash.lower() != wanted.lower():
+        message = f"known_hash={known_hash!r} is not the registered hash {wanted} of {entry.name!r}; leave known_hash out."
+        raise DataError(message)
+    return wanted.lower()
+
+
+def _download(url: str, sha256: str, cache_dir: str | Path | None) -> Path:
+    import pooch
+
+    folder = Path(cache_dir).expanduser() if cache_dir is not None else Path(pooch.os_cache("r2mae_bio"))
+    name = Path(urlsplit(url).path).name
+    try:
+        return Path(pooch.retrieve(url, known_hash=f"sha256:{sha256}", fname=name, path=folder))
+    except ValueError as error:  # pooch says so when the hash differs, and has removed the download
+        message = f"What {url} delivered is not the expected file (SHA-256 {sha256}); nothing was kept. {error}"
+        raise DataError(message) from error
+    except OSError as error:  # no network, a refused connection, a full disk
+        message = f"{url} could not be downloaded into {folder}: {error}. Put the file there by hand as {name!r} and call again."
+        raise DataError(message) from error
+
+
+def _checked(path: Path, entry: DatasetEntry) -> Path:
+    found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
+    if found != entry.sha256:
+        message = f"{path.name} of the installed package is damaged (SHA-256 {found}, registered {entry.sha256}). Install r2mae_bio again."
+        raise DataError(message)
+    return path

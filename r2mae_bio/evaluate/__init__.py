@@ -1,0 +1,30 @@
+"""Honest tables: splits, panels, probes and controls; arrays in, tidy frame out."""
+
+from __future__ import annotations
+
+from ._controls import FactorAnalysis, Noise, PCAZeroFill, ProbabilisticPCA
+from ._embedder import Embedder, FittedEmbedder
+from ._normalize import log_normalize
+from ._panel import panel_transfer, summarize, to_markdown
+from ._probe import FittedProbe, ProbeResult, fit_probe, probe
+from ._split import Split, panel_mask, stratified_split
+
+__all__ = [
+    "Embedder",
+    "FactorAnalysis",
+    "FittedEmbedder",
+    "FittedProbe",
+    "Noise",
+    "PCAZeroFill",
+    "ProbabilisticPCA",
+    "ProbeResult",
+    "Split",
+    "fit_probe",
+    "log_normalize",
+    "panel_mask",
+    "panel_transfer",
+    "probe",
+    "stratified_split",
+    "summarize",
+    "to_markdown",
+]

@@ -1,0 +1,135 @@
+"""Which cells are the reference, and which genes a panel measures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from .._errors import ConfigError, DataError
+from .._rng import derive_generator
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from ._embedder import SparseCounts
+
+__all__ = ["Split", "as_labels", "panel_mask", "stratified_split"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers of reference and query cells, sorted, disjoint."""
+
+    reference: NDArray[np.intp]
+    """Cells that methods and probes may learn from (n_reference,)."""
+    query: NDArray[np.intp]
+    """Cells that are only scored (n_query,)."""
+
+
+def stratified_split(labels: ArrayLike, *, query_fraction: float = 0.3, seed: int = 0) -> Split:
+    """Split cells class by class.
+
+    A class of n >= 2 cells sends ``round(query_fraction * n)`` cells to the query, at least one and at most n - 1, so that it is
+    on both sides. A class of one cell goes to the reference: as a query it could never be answered.
+
+    Parameters
+    ----------
+    labels
+        Class per cell (n_cells,), no missing values.
+    query_fraction
+        Share of each class that is scored, between 0 and 1, both excluded.
+    seed
+        Seed of the draw.
+
+    Returns
+    -------
+    Reference and query row numbers, together all cells.
+
+    Raises
+    ------
+    ConfigError
+        If `query_fraction` is out of range.
+    DataError
+        If labels are missing or no class has two cells.
+    """
+    if not 0 < query_fraction < 1:
+        msg = f"query_fraction is {query_fraction}; a value between 0 and 1, both excluded, is needed."
+        raise ConfigError(msg)
+    classes = as_labels(labels)
+    rng = derive_generator(seed, "split")
+    is_query = np.zeros(len(classes), dtype=bool)
+    for label in np.unique(classes):
+        cells = rng.permutation(np.flatnonzero(classes == label))
+        n_query = min(max(round(query_fraction * len(cells)), 1), len(cells) - 1)
+        is_query[cells[:n_query]] = True
+    if not is_query.any():
+        msg = f"No class of the {len(classes)} cells has two members; pass coarser labels."
+        raise DataError(msg)
+    return Split(reference=np.flatnonzero(~is_query), query=np.flatnonzero(is_query))
+
+
+def panel_mask(n_genes: int, fraction: float, *, seed: int, counts: SparseCounts | None = None) -> NDArray[np.bool_]:
+    """Draw a panel: genes chosen uniformly at random.
+
+    Panels of one seed are nested: a smaller fraction measures a subset of the genes of a larger one, so that a curve over
+    fractions shows the loss of genes and not the luck of independent draws.
+
+    Parameters
+    ----------
+    n_genes
+        Number of genes to choose from.
+    fraction
+        Share of the genes that is measured, above 0, at most 1; ``round(fraction * n_genes)`` genes, at least one.
+    seed
+        Seed of the draw.
+    counts
+        Reference counts (n_cells, n_genes). If given, only genes detected in them are drawn, as in a designed panel;
+        the panel is smaller than asked for when too few are detected.
+
+    Returns
+    -------
+    Measured genes (n_genes,).
+
+    Raises
+    ------
+    ConfigError
+        If `fraction` or `n_genes` is out of range.
+    DataError
+        If `counts` has another number of genes or no count.
+    """
+    if n_genes < 1 or not 0 < fraction <= 1:
+        msg = f"n_genes is {n_genes} and fraction {fraction}; at least one gene and a fraction above 0, at most 1, are needed."
+        raise ConfigError(msg)
+    order = derive_generator(seed, "panel").permutation(n_genes)
+    if counts is not None:
+        order = order[_detected(counts, n_genes)[order]]
+    mask = np.zeros(n_genes, dtype=bool)
+    mask[order[: max(round(fraction * n_genes), 1)]] = True
+    return mask
+
+
+def as_labels(labels: ArrayLike) -> NDArray[np.str_]:
+    """Labels as strings (n_cells,); categories, integers and strings are all welcome, missing values are not."""
+    values = np.asarray(labels, dtype=object)
+    if values.ndim != 1 or not len(values):
+        msg = f"labels have shape {values.shape}; one label per cell is needed."
+        raise DataError(msg)
+    missing = int(pd.isna(values).sum())
+    if missing:
+        msg = f"{missing} of {len(values)} labels are missing; drop these cells first."
+        raise DataError(msg)
+    return values.astype(str)
+
+
+def _detected(counts: SparseCounts, n_genes: int) -> NDArray[np.bool_]:
+    if counts.shape[1] != n_genes:
+        msg = f"counts have {counts.shape[1]} genes, n_genes is {n_genes}; they must agree."
+        raise DataError(msg)
+    detected = np.asarray(counts.sum(axis=0)).ravel() > 0
+    if not detected.any():
+        msg = "No gene is detected in counts; pass raw counts of the reference cells."
+        raise DataError(msg)
+    return detected

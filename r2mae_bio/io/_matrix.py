@@ -1,0 +1,174 @@
+"""One way to look into every expression matrix AnnData can hold: dense, sparse, in memory or backed by a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from anndata.abc import CSCDataset, CSRDataset
+from scipy import sparse
+
+from r2mae_bio._errors import DataError, SetupError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+__all__ = ["Entries", "describe_matrix", "gene_totals", "get_matrix", "iter_entries"]
+
+BLOCK: Final = 1 << 21
+"""Entries looked at in one step: bounds the extra memory to some tens of MB."""
+
+
+@dataclass(frozen=True)
+class Entries:
+    """The non-zero entries of a part of a matrix; indices count from the whole matrix's first cell and gene."""
+
+    rows: NDArray[np.int64]
+    """Cell of each entry, shape (n,)."""
+    cols: NDArray[np.int64]
+    """Gene of each entry, shape (n,)."""
+    values: NDArray[np.float64]
+    """Value of each entry, shape (n,), never zero."""
+
+
+def get_matrix(adata: AnnData, layer: str | None = None) -> Any:
+    """The matrix of ``adata.X`` or of one layer, as it is stored.
+
+    Parameters
+    ----------
+    adata
+        Cells x genes.
+    layer
+        Name of a layer; ``adata.X`` if None.
+
+    Returns
+    -------
+    The matrix itself, shape (cells, genes), not a copy.
+
+    Raises
+    ------
+    SetupError
+        The layer does not exist, or there is no ``adata.X``.
+    """
+    layers = sorted(str(name) for name in adata.layers)
+    if layer is not None and layer not in adata.layers:
+        message = f"There is no layer {layer!r}; the layers are {layers}. Pass one of them, or layer=None for adata.X."
+        raise SetupError(message)
+    matrix = adata.X if layer is None else adata.layers[layer]
+    if matrix is None:
+        message = f"adata.X is None; a matrix of cells x genes is needed. Pass layer=; the layers are {layers}."
+        raise SetupError(message)
+    return matrix
+
+
+def describe_matrix(layer: str | None) -> str:
+    """How a user writes the matrix down, for messages.
+
+    Parameters
+    ----------
+    layer
+        Name of a layer, or None.
+
+    Returns
+    -------
+    ``adata.X`` or ``adata.layers['counts']``.
+    """
+    return "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+
+
+def check_supported(matrix: Any, where: str = "The matrix") -> None:
+    """Refuse what is not a real two-dimensional matrix that can be sliced without a task graph."""
+    if hasattr(matrix, "dask"):
+        message = f"{where} is a lazy dask array; call .compute() on it first, or open the file with backed='r'."
+        raise DataError(message)
+    shape, dtype = getattr(matrix, "shape", ()), getattr(matrix, "dtype", None)
+    if len(shape) != 2 or dtype is None or np.dtype(dtype).kind not in "buif":
+        message = (
+            f"{where} is a {type(matrix).__name__} of shape {tuple(shape)} and dtype {dtype}; "
+            "a two-dimensional matrix of real numbers (cells x genes) is needed."
+        )
+        raise DataError(message)
+
+
+def is_backed_sparse(matrix: Any) -> bool:
+    """Whether the matrix is a sparse one that stays on disk."""
+    return isinstance(matrix, (CSRDataset, CSCDataset))
+
+
+def iter_entries(matrix: Any, *, block: int = BLOCK) -> Iterator[Entries]:
+    """Walk over all non-zero entries in blocks of rows (of columns, for column-compressed matrices).
+
+    Parameters
+    ----------
+    matrix
+        Dense, CSR, CSC, ``numpy.matrix``, ``h5py.Dataset`` or an AnnData backed sparse dataset, shape (cells, genes).
+    block
+        About how many entries to hold at once.
+
+    Yields
+    ------
+    The entries of one block; explicit zeros are dropped and entries stored twice are added up.
+    """
+    check_supported(matrix)
+    if sparse.issparse(matrix) and matrix.format not in {"csr", "csc"}:
+        matrix = matrix.tocsr()
+    by_column = isinstance(matrix, CSCDataset) or (sparse.issparse(matrix) and matrix.format == "csc")
+    for start, stop in _spans(matrix, by_column=by_column, block=block):
+        part = matrix[:, start:stop] if by_column else matrix[start:stop]
+        rows, cols, values = _part_entries(part)
+        yield Entries(rows + (0 if by_column else start), cols + (start if by_column else 0), values)
+
+
+def gene_totals(matrix: Any) -> NDArray[np.float64]:
+    """Sum of every column; one pass, whatever the storage.
+
+    Parameters
+    ----------
+    matrix
+        Shape (cells, genes), of any kind that :func:`get_matrix` returns.
+
+    Returns
+    -------
+    Shape (genes,), in counts.
+    """
+    totals = np.zeros(matrix.shape[1], np.float64)
+    for part in iter_entries(matrix):
+        totals += np.bincount(part.cols, part.values, totals.size)
+    return totals
+
+
+def _spans(matrix: Any, *, by_column: bool, block: int) -> Iterator[tuple[int, int]]:
+    n = matrix.shape[1 if by_column else 0]
+    if sparse.issparse(matrix):
+        cuts = np.searchsorted(matrix.indptr, np.arange(block, max(matrix.nnz, 1), block))
+    else:
+        dense_like = block * (8 if is_backed_sparse(matrix) else 1)  # a sparse slice holds far fewer entries than its shape
+        cuts = np.arange(0, n, max(1, dense_like // max(1, matrix.shape[0 if by_column else 1])))
+    edges = np.unique(np.concatenate([[0], cuts, [n]]))
+    return zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
+
+
+def _part_entries(part: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    if not sparse.issparse(part):
+        part = np.asarray(part)
+        rows, cols = np.nonzero(part)
+        return rows, cols, part[rows, cols].astype(np.float64)
+    coo = canonical(part).tocoo(copy=False)
+    rows, cols, values = coo.row.astype(np.int64), coo.col.astype(np.int64), coo.data.astype(np.float64)
+    if np.count_nonzero(values) < values.size:
+        keep = values != 0
+        rows, cols, values = rows[keep], cols[keep], values[keep]
+    return rows, cols, values
+
+
+def canonical(matrix: Any) -> Any:
+    """The matrix itself if its indices are sorted and unique, else a copy for which that holds."""
+    if matrix.has_canonical_format:
+        return matrix
+    matrix = matrix.copy()  # the user's arrays stay as they are
+    matrix.sum_duplicates()
+    return matrix

@@ -1,0 +1,504 @@
+"""GeneMAE: a masked autoencoder of gene expression on AnnData."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+
+from r2mae_bio._errors import ConfigError, NotTrainedError, SetupError
+from r2mae_bio._keys import KEYS
+from r2mae_bio._rng import derive_seed
+from r2mae_bio.config import GeneConfig, TrainConfig
+from r2mae_bio.io import GeneVocabulary, align_anndata, gene_totals, get_matrix, open_cells
+from r2mae_bio.masking import as_ratio_law
+from r2mae_bio.model._bundle import GeneRecord, build_network, pack, unpack
+from r2mae_bio.model._covariates import Covariates
+from r2mae_bio.model._setup import Setup, query_layer
+from r2mae_bio.train import CellTable, TrainOptions, fit, latest_checkpoint, scan_cells, split_cells, write_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from r2mae_bio.io import CellSource, CoverageReport
+    from r2mae_bio.masking import RatioLaw
+    from r2mae_bio.nn import GeneMaskedAutoencoder
+    from r2mae_bio.train import Bundle, CellStatistics
+
+_EMBED_BATCH = 256
+_TARGET_STEPS = 1200
+_EPOCHS = (20, 400)
+
+
+class GeneMAE:
+    """Masked autoencoder of gene expression, pretrained at a mask ratio that is itself drawn at random (R2MAE).
+
+    A share of the measured genes of every cell is hidden; the encoder sees the others, and the decoder predicts the hidden ones. A
+    gene that was not measured is hidden, never zero, so one model embeds whole transcriptomes and small panels. The model owns its
+    gene vocabulary: data of any call are aligned by gene name.
+
+    Parameters
+    ----------
+    adata
+        Training data, after :meth:`setup_anndata`.
+    mask_ratio
+        Share of measured genes to hide: a number (fixed), a pair (uniform, one draw per cell; R2MAE is ``(0, 1)``), or a law of
+        :mod:`r2mae_bio.masking`.
+    encoder
+        ``"transformer"``, or ``"mlp"``, a plain network kept as a control.
+    gene_likelihood
+        ``"nb"``, ``"zinb"``, ``"poisson"``, or ``"normal"`` for log-normalised data; what ``setup_anndata`` was told if None.
+    n_latent
+        Dimensions of the embedding.
+    seed
+        Seed of weights, split, shuffling and masks. Equal seeds give bit-equal results on one CPU setting.
+    duplicate_genes
+        ``"error"`` refuses data in which two columns carry the same gene; ``"sum"`` adds them up.
+    network_kwargs
+        Further settings of :class:`r2mae_bio.config.GeneConfig`.
+
+    Raises
+    ------
+    SetupError
+        :meth:`setup_anndata` was not called, or a column is missing.
+    ConfigError
+        A setting cannot work.
+    DuplicateGenesError
+        Two columns carry the same gene.
+
+    Examples
+    --------
+    >>> import r2mae_bio as rb
+    >>> adata = rb.datasets.pbmc68k()
+    >>> rb.model.GeneMAE.setup_anndata(adata, layer="counts")
+    >>> model = rb.model.GeneMAE(adata, mask_ratio=(0, 1), seed=0)
+    >>> model.train(max_epochs=1, progress_bar=False)
+    >>> model.get_latent_representation().shape
+    (700, 64)
+    """
+
+    def __init__(
+        self,
+        adata: AnnData,
+        *,
+        mask_ratio: float | tuple[float, float] | RatioLaw = (0, 1),
+        encoder: str = "transformer",
+        gene_likelihood: str | None = None,
+        n_latent: int = 64,
+        seed: int = 0,
+        duplicate_genes: str = "error",
+        **network_kwargs: Any,
+    ) -> None:
+        setup = Setup.read(adata)
+        likelihood = _choose_likelihood(gene_likelihood, setup)
+        settings = {"encoder": encoder, "gene_likelihood": likelihood, "n_latent": n_latent, **network_kwargs}
+        totals = gene_totals(get_matrix(adata, setup.layer))
+        self.record = GeneRecord(
+            config=GeneConfig.from_json(settings),
+            law=as_ratio_law(mask_ratio),
+            seed=seed,
+            setup=setup,
+            covariates=Covariates.from_obs(adata.obs, setup.categorical, setup.continuous_covariate_keys),
+            vocabulary=GeneVocabulary.from_anndata(adata, totals, duplicates=duplicate_genes),
+        )
+        self.network: GeneMaskedAutoencoder | None = None
+        self.coverage: CoverageReport | None = None
+        self._adata: AnnData | None = adata
+        self._duplicates = duplicate_genes
+
+    # ------------------------------------------------------------------ setup
+
+    @classmethod
+    def setup_anndata(
+        cls,
+        adata: AnnData,
+        *,
+        layer: str | None = None,
+        batch_key: str | None = None,
+        categorical_covariate_keys: Sequence[str] | None = None,
+        continuous_covariate_keys: Sequence[str] | None = None,
+        gene_likelihood: str = "nb",
+    ) -> None:
+        """Say where counts and covariates are, and check every count.
+
+        Parameters
+        ----------
+        adata
+            The data; nothing but ``.uns`` is touched.
+        layer
+            Layer of raw counts; ``X`` if None.
+        batch_key
+            Column of ``.obs`` with the batch; like all covariates it enters the decoder, so the embedding need not carry it.
+        categorical_covariate_keys, continuous_covariate_keys
+            Further columns.
+        gene_likelihood
+            ``"normal"`` accepts log-normalised values instead of counts.
+
+        Returns
+        -------
+        None; ``.uns["r2mae"]["setup"]`` (dict of str and lists of str) is written.
+
+        Raises
+        ------
+        CountsError
+            The matrix does not hold counts; the subclass and the message say why, where and what to do.
+        SetupError
+            The layer or a column does not exist.
+        DataError
+            A covariate has missing values or the wrong type.
+        """
+        categorical, continuous = tuple(categorical_covariate_keys or ()), tuple(continuous_covariate_keys or ())
+        setup = Setup(layer, gene_likelihood, batch_key, categorical, continuous)
+        GeneConfig(gene_likelihood=gene_likelihood)  # type: ignore[arg-type]  # refuses an unknown name
+        Covariates.from_obs(adata.obs, setup.categorical, continuous)
+        setup.check(adata)
+        setup.write(adata)
+
+    # ------------------------------------------------------------------ training
+
+    def initialize(self, *, train_size: float = 1.0) -> None:
+        """Build the network without training it: the random-weights control.
+
+        Parameters
+        ----------
+        train_size
+            Share of the cells from which gene means and spreads are taken.
+        """
+        table, _ = self._training_table()
+        self._build(table, train_size)
+
+    def train(
+        self,
+        max_epochs: int | None = None,
+        *,
+        accelerator: str = "auto",
+        devices: Any = "auto",
+        batch_size: int = 128,
+        train_size: float = 0.9,
+        early_stopping: bool = False,
+        checkpoint_dir: Path | str | None = None,
+        checkpoint_every_n_steps: int | None = None,
+        resume_from: Path | str | None = None,
+        progress_bar: bool = True,
+        train_kwargs: dict[str, Any] | None = None,
+        **trainer_kwargs: Any,
+    ) -> None:
+        """Pretrain on masked cells.
+
+        Ctrl-C stops after the current step and keeps the model as it then is. With ``checkpoint_dir`` every epoch is saved, and
+        ``resume_from`` continues a run that was stopped or killed exactly where its last checkpoint stands: on one CPU setting
+        the final weights are bit-equal to those of an uninterrupted run.
+
+        Parameters
+        ----------
+        max_epochs
+            Passes over the training cells; about 1,200 optimiser steps, between 20 and 400 epochs, if None.
+        accelerator, devices
+            As in :class:`pytorch_lightning.Trainer`.
+        batch_size
+            Cells per optimiser step.
+        train_size
+            Share of the cells to train on; the rest is validation.
+        early_stopping
+            Stop when the validation loss no longer falls, and return to the best epoch.
+        checkpoint_dir
+            Folder for checkpoints and ``history.csv``; nothing is written to disk if None.
+        checkpoint_every_n_steps
+            Save within epochs too.
+        resume_from
+            A ``checkpoint_dir`` of an earlier run with the same data and settings.
+        progress_bar
+            Show loss and cells per second.
+        train_kwargs
+            Further settings of :class:`r2mae_bio.config.TrainConfig`, such as ``learning_rate`` and ``patience``.
+        trainer_kwargs
+            Passed to :class:`pytorch_lightning.Trainer`, such as ``precision="bf16-mixed"``.
+
+        Raises
+        ------
+        ConfigError
+            A setting cannot work.
+        TrainingError
+            The loss is no longer finite, or the run to resume is complete.
+        CheckpointError
+            ``resume_from`` holds no checkpoint, a damaged one, or one of another run.
+        SetupError
+            The model was loaded without data.
+        """
+        table, adata = self._training_table()
+        epochs = _default_epochs(adata.n_obs, batch_size) if max_epochs is None else max_epochs
+        config = TrainConfig(
+            max_epochs=epochs, batch_size=batch_size, train_size=train_size, early_stopping=early_stopping, **(train_kwargs or {})
+        )
+        statistics = self._build(table, train_size, resume_from)
+        resume = None if resume_from is None else Path(resume_from)
+        folder = resume if checkpoint_dir is None and resume is not None else checkpoint_dir
+        options = TrainOptions(
+            accelerator, devices, progress_bar, None if folder is None else Path(folder), checkpoint_every_n_steps, resume, trainer_kwargs
+        )
+        self.record.train = config.to_json()
+        self._fit(table, statistics, config, options)
+
+    def _fit(self, table: CellTable, statistics: CellStatistics, config: TrainConfig, options: TrainOptions) -> None:
+        network, record = self._network(), self.record
+        network.train()
+        result = fit(
+            network, record.law, table, statistics, config, seed=record.seed, options=options, identity=self._identity(config),
+            bundle=lambda: self._bundle(trained=True), use_observed_lib_size=record.config.use_observed_lib_size,
+        )  # fmt: skip
+        network.eval()
+        record.history, record.mask_ratios, record.blind_loss = result.history, result.mask_ratios, result.blind_loss
+        record.trained = True
+
+    def _identity(self, config: TrainConfig) -> dict[str, Any]:
+        record = self.record
+        identity = {
+            "data": record.data_fingerprint,
+            "genes": record.vocabulary.fingerprint(),
+            "network": record.config.to_json(),
+            "training settings": config.to_json(),
+            "mask ratio": record.law.to_json(),
+            "seed": record.seed,
+        }
+        return json.loads(json.dumps(identity))  # as it will look when it comes back from disk
+
+    def _build(self, table: CellTable, train_size: float, resume_from: Path | str | None = None) -> CellStatistics:
+        """Statistics of the training cells, and the network if there is none yet."""
+        record = self.record
+        cells, _ = split_cells(table.source.n_cells, train_size, record.seed)
+        statistics = scan_cells(table, cells, counts=record.config.gene_likelihood != "normal")
+        record.data_fingerprint = statistics.fingerprint
+        if resume_from is not None:
+            self.network = unpack(latest_checkpoint(resume_from))[1]
+        elif self.network is None:
+            self.network = build_network(statistics.network, record, seed=derive_seed(record.seed, "weights"))
+            self.network.eval()
+        return statistics
+
+    def _training_table(self) -> tuple[CellTable, AnnData]:
+        if self._adata is None:
+            message = "This model holds no data; use GeneMAE.load(path, adata) with data that were set up, or make a new GeneMAE(adata)."
+            raise SetupError(message)
+        source = self._open(self._adata, None, self.record.setup.layer)
+        return CellTable(source, self.record.covariates.encode(self._adata.obs)), self._adata
+
+    # ------------------------------------------------------------------ embedding
+
+    @torch.inference_mode()
+    def get_latent_representation(
+        self,
+        adata: AnnData | None = None,
+        indices: Sequence[int] | NDArray[Any] | None = None,
+        batch_size: int | None = None,
+        *,
+        layer: str | None = None,
+        duplicates: str = "error",
+        min_coverage: float | None = None,
+    ) -> NDArray[np.float32]:
+        """Embed cells, seeing every gene that was measured.
+
+        Genes are matched by name, whatever their order; genes of the model that the data lack are hidden. A cell's embedding does
+        not depend on the other cells, on their order or on ``batch_size`` (to about 1e-5).
+
+        Parameters
+        ----------
+        adata
+            Cells to embed; the training data if None. It need not have been set up.
+        indices
+            Positions of cells, or a boolean mask; all if None.
+        batch_size
+            Cells at a time; 256 if None.
+        layer
+            Layer of counts; if None, that of the data's own setup, else that of the training data if present, else ``X``.
+        duplicates
+            What to do with columns of the same gene: ``"error"`` or ``"sum"``.
+        min_coverage
+            Smallest share of the model's genes that must be measured.
+
+        Returns
+        -------
+        Embedding, float32 (n_cells, n_latent). A report of the matched genes is kept as ``model.coverage`` and, if ``adata`` is
+        given and no view, written to ``.uns["r2mae"]["coverage"]``.
+
+        Raises
+        ------
+        NotTrainedError
+            There are no weights yet.
+        CountsError, DuplicateGenesError, GeneCoverageError, SetupError
+            The data cannot be used; the message says why and what to do.
+        """
+        network = self._network()
+        source = self._source_of(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage)
+        table = CellTable(source, self.record.covariates.blank(source.n_cells))
+        network.eval()
+        chunks = [np.zeros((0, self.record.config.n_latent), np.float32)]
+        step = batch_size or _EMBED_BATCH
+        for start in range(0, source.n_cells, step):
+            batch = table.batch(np.arange(start, min(start + step, source.n_cells))).to(self.device)
+            chunks.append(network.encode(batch.tokens()).float().cpu().numpy())
+        return np.concatenate(chunks)
+
+    def _source_of(self, adata: AnnData | None, indices: Any, *, layer: str | None, **alignment: Any) -> CellSource:
+        if adata is None:
+            _, adata = self._training_table()
+            return self._open(adata, indices, self.record.setup.layer)
+        layer = query_layer(adata, layer, self.record.setup.layer)
+        Setup(layer, self.record.config.gene_likelihood).check(adata, allow_empty=True)
+        source = self._open(adata, indices, layer, **{k: v for k, v in alignment.items() if v is not None})
+        if not adata.is_view and self.coverage is not None:
+            adata.uns[KEYS.uns] = {**adata.uns.get(KEYS.uns, {}), KEYS.coverage: self.coverage.to_uns()}
+        return source
+
+    def _open(self, adata: AnnData, indices: Any, layer: str | None, **alignment: Any) -> CellSource:
+        aligned = align_anndata(self.record.vocabulary, adata, **{"duplicates": self._duplicates, **alignment})
+        self.coverage = aligned.report
+        return open_cells(adata, layer=layer, alignment=aligned, indices=indices)
+
+    # ------------------------------------------------------------------ state
+
+    def save(self, path: Path | str, *, overwrite: bool = False) -> Path:
+        """Write weights, vocabulary and configuration as safetensors and JSON into a folder.
+
+        Parameters
+        ----------
+        path
+            Folder to make.
+        overwrite
+            Replace an earlier model there.
+
+        Returns
+        -------
+        The folder. It appears whole or not at all.
+
+        Raises
+        ------
+        NotTrainedError
+            There are no weights yet.
+        CheckpointError
+            The folder exists, or holds something else.
+        """
+        self._network()
+        return write_folder(path, {"model": self._bundle(trained=self.is_trained)}, overwrite=overwrite)
+
+    def _bundle(self, *, trained: bool) -> Bundle:
+        bundle = pack(self.record, self._network())
+        bundle.data["trained"] = trained
+        return bundle
+
+    @classmethod
+    def load(cls, path: Path | str, adata: AnnData | None = None) -> Self:
+        """Read a model that :meth:`save` wrote, or the newest checkpoint of a training run.
+
+        Parameters
+        ----------
+        path
+            The folder.
+        adata
+            Data to train on further, after :meth:`setup_anndata`; embedding needs none.
+
+        Returns
+        -------
+        The model, on the CPU.
+
+        Raises
+        ------
+        CheckpointError
+            The folder is none of a model; its subclasses tell damage, a pickle, and weights of another vocabulary apart.
+        """
+        folder = Path(path)
+        if folder.is_dir() and any(folder.glob("step_*/model.json")):
+            folder = latest_checkpoint(folder)
+        model = cls.__new__(cls)
+        model.record, model.network = unpack(folder)
+        model.coverage, model._adata, model._duplicates = None, adata, "error"
+        if adata is not None:
+            model.record.setup = Setup.read(adata)
+        return model
+
+    def to_device(self, device: str | torch.device) -> Self:
+        """Move the network.
+
+        Parameters
+        ----------
+        device
+            Such as ``"cpu"`` or ``"cuda"``.
+
+        Returns
+        -------
+        The model itself.
+        """
+        self._network().to(device)
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self._network().parameters()).device
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the weights were trained."""
+        return self.record.trained
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row per epoch: losses in nats per hidden gene, overall and by mask ratio, learning rate, cells per second."""
+        return pd.DataFrame(self.record.history)
+
+    @property
+    def blind_loss(self) -> float:
+        """Loss of predicting each gene's training mean under the validation masks, nats per hidden gene; to be beaten."""
+        return self.record.blind_loss
+
+    @property
+    def vocabulary(self) -> GeneVocabulary:
+        """The genes of the model."""
+        return self.record.vocabulary
+
+    @property
+    def config(self) -> GeneConfig:
+        """Sizes and likelihood."""
+        return self.record.config
+
+    @property
+    def mask_ratio(self) -> RatioLaw:
+        """Law of the mask ratio."""
+        return self.record.law
+
+    def __repr__(self) -> str:
+        config, record = self.config, self.record
+        state = f"trained for {len(record.history)} epochs" if self.is_trained else "not trained"
+        return (
+            f"GeneMAE({len(record.vocabulary)} genes, encoder={config.encoder!r}, mask_ratio={record.law}, "
+            f"gene_likelihood={config.gene_likelihood!r}, n_latent={config.n_latent}, seed={record.seed}; {state})"
+        )
+
+    def _network(self) -> GeneMaskedAutoencoder:
+        if self.network is None:
+            message = "The model has no weights yet; call train(), or initialize() for an untrained control."
+            raise NotTrainedError(message)
+        return self.network
+
+
+def _choose_likelihood(asked: str | None, setup: Setup) -> str:
+    if asked is None:
+        return setup.gene_likelihood
+    if (asked == "normal") != (setup.gene_likelihood == "normal"):
+        message = (
+            f"gene_likelihood={asked!r}, but the data were set up with gene_likelihood={setup.gene_likelihood!r}. "
+            f"Call GeneMAE.setup_anndata(adata, gene_likelihood={asked!r}, ...) so that the values are checked for it."
+        )
+        raise ConfigError(message)
+    return asked
+
+
+def _default_epochs(n_cells: int, batch_size: int) -> int:
+    per_epoch = -(-n_cells // batch_size)
+    return int(np.clip(-(-_TARGET_STEPS // per_epoch), *_EPOCHS))

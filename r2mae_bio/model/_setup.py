@@ -1,0 +1,103 @@
+"""What ``setup_anndata`` records, and how the data of a call are found and checked."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from r2mae_bio._errors import EmptyCellsError, SetupError
+from r2mae_bio._keys import KEYS
+from r2mae_bio.io import check_counts, check_finite, describe_matrix, get_matrix
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Where a data set keeps what a model reads."""
+
+    layer: str | None = None
+    """Layer of counts; ``X`` if None."""
+    gene_likelihood: str = "nb"
+    """``"normal"`` if the layer is log-normalised."""
+    batch_key: str | None = None
+    """Column of the batch."""
+    categorical_covariate_keys: tuple[str, ...] = ()
+    """Further categorical columns."""
+    continuous_covariate_keys: tuple[str, ...] = ()
+    """Continuous columns."""
+
+    @property
+    def categorical(self) -> tuple[str, ...]:
+        """The batch and the other categorical columns."""
+        return (*([self.batch_key] if self.batch_key else []), *self.categorical_covariate_keys)
+
+    def write(self, adata: AnnData) -> None:
+        """Record in ``.uns["r2mae"]["setup"]``; what is None or empty is left out, since h5ad has no None."""
+        record = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items() if v not in (None, ())}
+        adata.uns[KEYS.uns] = {**adata.uns.get(KEYS.uns, {}), KEYS.setup: record}
+
+    @classmethod
+    def read(cls, adata: AnnData) -> Setup:
+        """Read what :meth:`write` recorded, also after a round trip through h5ad.
+
+        Raises
+        ------
+        SetupError
+            There is no record.
+        """
+        record = adata.uns.get(KEYS.uns, {}).get(KEYS.setup)
+        if record is None:
+            message = (
+                'adata.uns["r2mae"]["setup"] is missing: the data were not set up. '
+                'Call GeneMAE.setup_anndata(adata, layer="counts") first, with the layer that holds raw counts.'
+            )
+            raise SetupError(message)
+        many = ("categorical_covariate_keys", "continuous_covariate_keys")
+        return cls(**{k: tuple(str(x) for x in v) if k in many else str(v) for k, v in record.items()})
+
+    def check(self, adata: AnnData, *, allow_empty: bool = False) -> None:
+        """Check every value of the matrix.
+
+        Parameters
+        ----------
+        adata
+            The data.
+        allow_empty
+            Warn about all-zero cells instead of refusing them: a query measured on a small panel may hold some.
+
+        Raises
+        ------
+        CountsError
+            One of its subclasses, by what is wrong.
+        """
+        check = check_finite if self.gene_likelihood == "normal" else check_counts
+        names = {"where": describe_matrix(self.layer), "obs_names": adata.obs_names, "var_names": adata.var_names}
+        try:
+            check(get_matrix(adata, self.layer), **names)
+        except EmptyCellsError as error:
+            if not allow_empty:
+                raise
+            warnings.warn(f"{error} They are embedded all the same, as cells about which nothing is known.", stacklevel=4)
+
+
+def query_layer(adata: AnnData, layer: str | None, model_layer: str | None) -> str | None:
+    """Which layer of a query to read: the one asked for, else the query's own setup, else the layer the model was trained on.
+
+    Parameters
+    ----------
+    adata
+        The query.
+    layer
+        What the caller asked for.
+    model_layer
+        Layer of the training data.
+    """
+    if layer is not None:
+        return layer
+    record: dict[str, Any] | None = adata.uns.get(KEYS.uns, {}).get(KEYS.setup)
+    if record is not None:
+        return str(record["layer"]) if "layer" in record else None
+    return model_layer if model_layer in adata.layers else None

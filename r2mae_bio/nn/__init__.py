@@ -1,0 +1,22 @@
+"""Networks: tensors in, tensors out. No AnnData, no training loop, no random state of their own."""
+
+from __future__ import annotations
+
+from r2mae_bio.nn._block import TransformerBlock
+from r2mae_bio.nn._content import Exposure, GeneContent, GeneStatistics
+from r2mae_bio.nn._decoder import GeneDecoder
+from r2mae_bio.nn._encoder import GeneTransformer, MLPEncoder
+from r2mae_bio.nn._mae import GeneMaskedAutoencoder
+from r2mae_bio.nn._read import LeastSquaresRead
+
+__all__ = [
+    "Exposure",
+    "GeneContent",
+    "GeneDecoder",
+    "GeneMaskedAutoencoder",
+    "GeneStatistics",
+    "GeneTransformer",
+    "LeastSquaresRead",
+    "MLPEncoder",
+    "TransformerBlock",
+]

@@ -1,0 +1,78 @@
+"""Content of a gene token: depth-scaled, standardised expression, from visible counts alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from r2mae_bio.tokens import TokenBatch
+
+PRIOR_COUNTS = 10.0
+"""Weight, in counts, of the training mean depth when a depth is estimated from few visible counts."""
+
+
+@dataclass(frozen=True, eq=False)
+class GeneStatistics:
+    """What the network knows about the training cells before it starts."""
+
+    share: Tensor
+    """Share of all training counts that fall on each gene, float32 (G,); sums to 1."""
+    mean: Tensor
+    """Mean of each gene's content over training cells, float32 (G,)."""
+    sd: Tensor
+    """Standard deviation of each gene's content, float32 (G,); positive."""
+    mean_depth: float
+    """Mean counts per training cell."""
+
+
+@dataclass(frozen=True, eq=False)
+class Exposure:
+    """How much was sequenced, as far as visible content tells."""
+
+    total: Tensor
+    """Visible counts of each row, float32 (B,)."""
+    share: Tensor
+    """Share of an average cell's counts that the visible genes would hold, float32 (B,)."""
+
+
+class GeneContent(nn.Module):
+    """Turns visible counts into what the encoder reads.
+
+    Counts are scaled to the depth of an average cell and logged: log(1 + x d / d'), where the depth d' of the cell is
+    estimated from its visible counts as (visible total + a) / (visible share + a / d), the posterior mean under a gamma prior worth
+    a = 10 counts. Content is then centred and scaled by the training mean and standard deviation of the gene.
+    Log-normalised input (``counts=False``) is only centred and scaled.
+    """
+
+    def __init__(self, statistics: GeneStatistics, *, counts: bool = True) -> None:
+        super().__init__()
+        self.counts = counts
+        self.register_buffer("share", statistics.share.clone())
+        self.register_buffer("mean", statistics.mean.clone())
+        self.register_buffer("sd", statistics.sd.clone())
+        self.register_buffer("mean_depth", torch.tensor(float(statistics.mean_depth)))
+
+    def exposure(self, batch: TokenBatch) -> Exposure:
+        """Visible total and visible share of every row."""
+        total = batch.values.sum(1)
+        share = (self.share[batch.ids] * batch.visible).sum(1)
+        return Exposure(total, share.expand_as(total))
+
+    def log_expression(self, batch: TokenBatch, exposure: Exposure) -> Tensor:
+        """Depth-scaled log expression, (B, L); zero where the count is zero or not visible."""
+        if not self.counts:
+            return batch.values
+        return torch.log1p(batch.values * self.depth_factor(exposure)[:, None])
+
+    def depth_factor(self, exposure: Exposure) -> Tensor:
+        """Mean depth over estimated depth, (B,)."""
+        expected = self.mean_depth * exposure.share + PRIOR_COUNTS
+        return expected / (exposure.total + PRIOR_COUNTS)
+
+    def standardize(self, log_expression: Tensor, batch: TokenBatch) -> Tensor:
+        """Centred and scaled content, (B, L); zero where not visible."""
+        return (log_expression - self.mean[batch.ids]) / self.sd[batch.ids] * batch.visible

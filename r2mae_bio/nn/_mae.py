@@ -1,0 +1,74 @@
+"""The masked autoencoder of gene expression: encode what is visible, predict the rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from r2mae_bio.likelihoods import GENE_LIKELIHOODS, GeneParams
+from r2mae_bio.nn._content import Exposure, GeneContent, GeneStatistics
+from r2mae_bio.nn._decoder import GeneDecoder
+from r2mae_bio.nn._encoder import GeneTransformer, MLPEncoder
+
+if TYPE_CHECKING:
+    from r2mae_bio.config import GeneConfig
+    from r2mae_bio.tokens import TokenBatch
+
+_ENCODERS = {"transformer": GeneTransformer, "mlp": MLPEncoder}
+
+
+class GeneMaskedAutoencoder(nn.Module):
+    """Encoder and decoder of gene tokens.
+
+    Both take a :class:`~r2mae_bio.tokens.TokenBatch` that holds visible content only, so a hidden count cannot reach a prediction.
+
+    Parameters
+    ----------
+    statistics
+        Statistics of the training cells, G genes.
+    n_context
+        Width C of the covariates.
+    config
+        Sizes and likelihood.
+    """
+
+    def __init__(self, statistics: GeneStatistics, n_context: int, config: GeneConfig) -> None:
+        super().__init__()
+        counts = config.gene_likelihood != "normal"
+        self.likelihood = GENE_LIKELIHOODS[config.gene_likelihood]
+        self.content = GeneContent(statistics, counts=counts)
+        self.encoder = _ENCODERS[config.encoder](statistics.share.shape[0], config)
+        self.decoder = GeneDecoder(self.content, n_context, config)
+
+    def encode(self, visible: TokenBatch) -> Tensor:
+        """Latent vectors of what is visible, (B, Z).
+
+        Parameters
+        ----------
+        visible
+            Visible tokens, from :meth:`TokenBatch.hide`, :meth:`TokenBatch.take`, or everything measured.
+        """
+        log_expression = self.content.log_expression(visible, self.content.exposure(visible))
+        return self.encoder(self.content.standardize(log_expression, visible), visible)
+
+    def decode(self, latent: Tensor, context: Tensor, visible: TokenBatch, exposure: Exposure | None = None) -> GeneParams:
+        """Distribution of all G genes.
+
+        Parameters
+        ----------
+        latent
+            (B, Z).
+        context
+            Covariates, (B, C).
+        visible
+            The tokens that were encoded.
+        exposure
+            Totals to take the depth from; those of ``visible`` if None.
+        """
+        exposure = self.content.exposure(visible) if exposure is None else exposure
+        return self.decoder(latent, context, visible, exposure, self.content.mean_depth)
+
+    def forward(self, visible: TokenBatch, context: Tensor, exposure: Exposure | None = None) -> GeneParams:
+        """Encode and decode."""
+        return self.decode(self.encode(visible), context, visible, exposure)

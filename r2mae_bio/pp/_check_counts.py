@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from r2mae_bio import io
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from r2mae_bio.io import CountReport
+
+
+def check_counts(adata: AnnData, *, layer: str | None = None) -> CountReport:
+    """Make sure that a matrix holds raw counts; every entry is looked at.
+
+    Parameters
+    ----------
+    adata
+        Cells x genes, in memory or backed; it is not changed.
+    layer
+        Layer with the counts; ``adata.X`` if None.
+
+    Returns
+    -------
+    Size and depth of the matrix, in counts.
+
+    Raises
+    ------
+    SetupError
+        The layer does not exist.
+    CountsError
+        The matrix does not hold counts; the subclass and the message say what it holds and what to do. What counts as
+        log-transformed is written in ``r2mae_bio.io.check_counts``.
+
+    Examples
+    --------
+    >>> import r2mae_bio as rb
+    >>> adata = rb.datasets.pbmc68k()
+    >>> rb.pp.check_counts(adata).n_cells
+    700
+    """
+    matrix = io.get_matrix(adata, layer)
+    return io.check_counts(matrix, where=io.describe_matrix(layer), obs_names=adata.obs_names, var_names=adata.var_names)

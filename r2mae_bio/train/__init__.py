@@ -1,0 +1,34 @@
+"""Training: data, loss bookkeeping, the Lightning plan, checkpoints and the runner."""
+
+from __future__ import annotations
+
+from r2mae_bio.train._batch import CellBatch, collate, epoch_batches
+from r2mae_bio.train._checkpoint import Bundle, check_intact, read_bundle, write_folder
+from r2mae_bio.train._loader import CellLoader, CellTable
+from r2mae_bio.train._metrics import RatioMeter
+from r2mae_bio.train._plan import MaskedTrainingPlan
+from r2mae_bio.train._resume import TrainingState, latest_checkpoint
+from r2mae_bio.train._runner import TrainOptions, TrainResult, fit, split_cells
+from r2mae_bio.train._statistics import CellStatistics, scan_cells
+
+__all__ = [
+    "Bundle",
+    "CellBatch",
+    "CellLoader",
+    "CellStatistics",
+    "CellTable",
+    "MaskedTrainingPlan",
+    "RatioMeter",
+    "TrainOptions",
+    "TrainResult",
+    "TrainingState",
+    "check_intact",
+    "collate",
+    "epoch_batches",
+    "fit",
+    "latest_checkpoint",
+    "read_bundle",
+    "scan_cells",
+    "split_cells",
+    "write_folder",
+]

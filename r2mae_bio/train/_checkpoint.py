@@ -1,0 +1,220 @@
+"""Checkpoint folders of safetensors and JSON: written whole or not at all, verified when read, never unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_safetensors
+
+from r2mae_bio._errors import CheckpointError, CorruptCheckpointError, UnsafeCheckpointError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+FORMAT = "r2mae_bio checkpoint 1"
+_PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+_PICKLE_SUFFIXES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin")
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """Tensors and the plain data that explain them; on disk ``{name}.safetensors`` and ``{name}.json``."""
+
+    tensors: dict[str, Tensor]
+    """Named tensors."""
+    data: dict[str, Any]
+    """Anything that JSON holds."""
+    metadata: dict[str, str]
+    """Strings kept inside the safetensors file, to recognise a file put beside the wrong JSON."""
+    intact: bool = True
+    """Whether the safetensors file is, bit for bit, the one its JSON was written with."""
+
+
+def write_folder(path: Path | str, bundles: Mapping[str, Bundle], *, overwrite: bool = False) -> Path:
+    """Write bundles into a new folder.
+
+    Everything is written into a temporary folder beside ``path``, flushed to disk and renamed, so a crash leaves either the old
+    folder or the new one.
+
+    Parameters
+    ----------
+    path
+        Folder to make.
+    bundles
+        Bundles by name.
+    overwrite
+        Replace an existing folder.
+
+    Returns
+    -------
+    The folder.
+
+    Raises
+    ------
+    CheckpointError
+        The folder exists and ``overwrite`` is false, or it holds files that are not a checkpoint.
+    """
+    path = Path(path)
+    if path.exists():
+        _check_replaceable(path, bundles, overwrite=overwrite)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        for name, bundle in bundles.items():
+            _write_bundle(temporary, name, bundle)
+        temporary.chmod(0o755)
+        _swap(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return path
+
+
+def _check_replaceable(path: Path, bundles: Mapping[str, Bundle], *, overwrite: bool) -> None:
+    if not overwrite:
+        message = f"{path} exists already; pass overwrite=True to replace it, or choose another path."
+        raise CheckpointError(message)
+    ours = {f"{name}{suffix}" for name in (*bundles, "model", "state") for suffix in (".safetensors", ".json")}
+    foreign = [] if not path.is_dir() else sorted(p.name for p in path.iterdir() if p.name not in ours)
+    if foreign or not path.is_dir():
+        what = f"holds {', '.join(foreign[:3])}" if foreign else "is a file"
+        message = f"{path} {what}, which is not part of a checkpoint and would be lost; choose another path."
+        raise CheckpointError(message)
+
+
+def _swap(temporary: Path, path: Path) -> None:
+    if not path.exists():
+        temporary.rename(path)
+        return
+    old = temporary.with_name(temporary.name + ".old")
+    path.rename(old)
+    temporary.rename(path)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_bundle(folder: Path, name: str, bundle: Bundle) -> None:
+    weights = to_safetensors({k: t.detach().cpu().contiguous() for k, t in bundle.tensors.items()}, metadata=bundle.metadata)
+    checks = {"safetensors": hashlib.sha256(weights).hexdigest(), "data": _digest(bundle.data)}
+    text = json.dumps({"format": FORMAT, "sha256": checks, "data": bundle.data}, indent=1)
+    for file, content in ((f"{name}.safetensors", weights), (f"{name}.json", text.encode())):
+        with (folder / file).open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def _digest(data: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+def read_bundle(path: Path | str, name: str) -> Bundle:
+    """Read and verify one bundle of a checkpoint folder.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    name
+        The bundle.
+
+    Returns
+    -------
+    The bundle. Its metadata are for the caller to compare; then :func:`check_intact` tells a changed file.
+
+    Raises
+    ------
+    CheckpointError
+        There is no such folder.
+    UnsafeCheckpointError
+        A pickle stands where safetensors or JSON should.
+    CorruptCheckpointError
+        A file is missing, truncated or changed.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        message = f"{folder} is not a folder; needed is a folder written by save()."
+        raise CheckpointError(message)
+    weights_file, data_file = folder / f"{name}.safetensors", folder / f"{name}.json"
+    for file in (data_file, weights_file):
+        _check_present(file)
+    data, checks = _read_json(data_file)
+    tensors, metadata = _read_safetensors(weights_file)
+    return Bundle(tensors, data, metadata, _file_digest(weights_file) == checks.get("safetensors"))
+
+
+def _check_present(file: Path) -> None:
+    if not file.exists():
+        pickles = sorted(p.name for p in file.parent.iterdir() if p.suffix in _PICKLE_SUFFIXES)
+        if pickles:
+            _refuse_pickle(file.parent / pickles[0])
+        message = f"{file} is missing; the checkpoint is incomplete. Save the model again, or copy the whole folder."
+        raise CorruptCheckpointError(message)
+    with file.open("rb") as stream:
+        if stream.read(4).startswith(_PICKLE_STARTS):
+            _refuse_pickle(file)
+
+
+def _refuse_pickle(file: Path) -> None:
+    message = (
+        f"{file} is a pickle, which can run code when loaded; this package reads only safetensors and JSON. "
+        "Load it with the program that wrote it, if you trust it, and save the model from there."
+    )
+    raise UnsafeCheckpointError(message)
+
+
+def _read_json(file: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    try:
+        content = json.loads(file.read_bytes())
+        data, checks = content["data"], content["sha256"]
+        intact = content["format"] == FORMAT and checks["data"] == _digest(data)
+    except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
+        message = f"{file} cannot be read ({error}); it is damaged. Copy the checkpoint again from an intact one."
+        raise CorruptCheckpointError(message) from error
+    if not intact:
+        message = f"{file} does not match its checksum or is not of format {FORMAT!r}; it was changed or damaged."
+        raise CorruptCheckpointError(message)
+    return data, checks
+
+
+def _read_safetensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(file, framework="pt") as stream:
+            return {key: stream.get_tensor(key) for key in stream.keys()}, dict(stream.metadata() or {})  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        message = f"{file} cannot be read ({error}); it is damaged. Copy the checkpoint again from an intact one."
+        raise CorruptCheckpointError(message) from error
+
+
+def _file_digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def check_intact(bundle: Bundle, path: Path | str) -> None:
+    """Refuse a bundle whose safetensors file is not the one its JSON was written with.
+
+    Parameters
+    ----------
+    bundle
+        From :func:`read_bundle`.
+    path
+        Where it came from, for the message.
+
+    Raises
+    ------
+    CorruptCheckpointError
+        The checksum differs.
+    """
+    if not bundle.intact:
+        message = f"The weights in {path} do not match their checksum; the file was changed or damaged. Copy it again."
+        raise CorruptCheckpointError(message)

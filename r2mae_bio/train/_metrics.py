@@ -1,0 +1,56 @@
+"""Loss bookkeeping: nats per hidden slot, overall and by mask ratio, with the realised ratios."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+N_FINE = 20
+"""Bins of the realised ratio that are counted."""
+N_COARSE = 5
+"""Bins of the ratio for which a loss is reported."""
+
+
+class RatioMeter:
+    """Sums of nats, hidden slots and rows in twenty bins of the realised ratio."""
+
+    def __init__(self) -> None:
+        self.sums = torch.zeros(3, N_FINE, dtype=torch.float64)
+
+    @torch.no_grad()
+    def update(self, nats: Tensor, n_hidden: Tensor, ratio: Tensor) -> None:
+        """Add rows.
+
+        Parameters
+        ----------
+        nats
+            Negative log-likelihood of each row's hidden slots, (B,).
+        n_hidden
+            Hidden slots of each row, (B,).
+        ratio
+            Realised ratio of each row, (B,).
+        """
+        if self.sums.device != nats.device:
+            self.sums = self.sums.to(nats.device)
+        index = (ratio * N_FINE).long().clamp(max=N_FINE - 1)
+        new = torch.stack([nats.double(), n_hidden.double(), torch.ones_like(nats, dtype=torch.float64)])
+        self.sums.index_add_(1, index, new)
+
+    def report(self, prefix: str) -> dict[str, float]:
+        """Nats per hidden slot overall, ``{prefix}_loss``, and per ratio bin, ``{prefix}_loss_0.0-0.2``; empty bins are NaN."""
+        nats, slots, _ = self.sums.cpu().view(3, N_COARSE, -1).sum(2)
+        losses = (nats / slots).tolist()
+        names = [f"{prefix}_loss_{i / N_COARSE:.1f}-{(i + 1) / N_COARSE:.1f}" for i in range(N_COARSE)]
+        return {f"{prefix}_loss": float(nats.sum() / slots.sum()), **dict(zip(names, losses, strict=True))}
+
+    def rows(self) -> list[int]:
+        """Number of rows in each fine bin of the realised ratio."""
+        return [int(n) for n in self.sums[2].tolist()]
+
+    def reset(self) -> None:
+        """Start again from nothing."""
+        self.sums = torch.zeros_like(self.sums)

@@ -1,0 +1,229 @@
+"""One training run, from cells to a trained network."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+
+from r2mae_bio._errors import TrainingError
+from r2mae_bio._rng import derive_generator
+from r2mae_bio.train._batch import batches_per_epoch
+from r2mae_bio.train._callbacks import BestEpoch, Checkpoints, GracefulInterrupt, History, ProgressBar
+from r2mae_bio.train._loader import CellLoader, CellTable
+from r2mae_bio.train._metrics import RatioMeter
+from r2mae_bio.train._plan import MaskedTrainingPlan, likelihood_name
+from r2mae_bio.train._resume import TrainingState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from r2mae_bio.config import TrainConfig
+    from r2mae_bio.masking import RatioLaw
+    from r2mae_bio.nn import GeneMaskedAutoencoder
+    from r2mae_bio.train._checkpoint import Bundle
+    from r2mae_bio.train._statistics import CellStatistics
+
+logger = logging.getLogger("r2mae_bio")
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How a run is executed; none of this changes its result on one device."""
+
+    accelerator: str = "auto"
+    """Lightning's accelerator."""
+    devices: Any = "auto"
+    """Lightning's devices."""
+    progress_bar: bool = True
+    """Show a bar."""
+    checkpoint_dir: Path | None = None
+    """Folder for checkpoints and ``history.csv``; nothing is written if None."""
+    checkpoint_every_n_steps: int | None = None
+    """Write checkpoints within epochs too."""
+    resume_from: Path | None = None
+    """Checkpoint to continue."""
+    trainer_kwargs: dict[str, Any] = field(default_factory=dict)
+    """Passed to :class:`pytorch_lightning.Trainer`, such as ``precision="bf16-mixed"``."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainResult:
+    """What a run leaves beside the trained network."""
+
+    history: list[dict[str, float]]
+    """One row per finished epoch."""
+    mask_ratios: list[int]
+    """Rows trained on, by bin of their realised ratio."""
+    blind_loss: float
+    """Loss of predicting each gene's training mean, under the validation masks, nats per hidden slot."""
+    interrupted: bool
+    """Whether Ctrl-C ended the run."""
+
+
+def split_cells(n_cells: int, train_size: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions of training and validation cells, each ascending.
+
+    Parameters
+    ----------
+    n_cells
+        Number of cells.
+    train_size
+        Share to train on; at least one cell is.
+    seed
+        The split is a pure function of it.
+    """
+    order = derive_generator(seed, "split").permutation(n_cells)
+    n_train = min(n_cells, max(1, round(train_size * n_cells)))
+    return np.sort(order[:n_train]), np.sort(order[n_train:])
+
+
+def fit(
+    network: GeneMaskedAutoencoder,
+    law: RatioLaw,
+    table: CellTable,
+    statistics: CellStatistics,
+    config: TrainConfig,
+    *,
+    seed: int,
+    options: TrainOptions,
+    identity: dict[str, Any],
+    bundle: Callable[[], Bundle],
+    use_observed_lib_size: bool = False,
+) -> TrainResult:
+    """Train a network in place.
+
+    Parameters
+    ----------
+    network
+        The network; when resuming, with the weights of the checkpoint.
+    law
+        Law of the mask ratio.
+    table
+        All cells; which are trained on follows from ``config.train_size`` and ``seed``.
+    statistics
+        Of the training cells, for the blind baseline.
+    config, options
+        What to do, and how to run it.
+    seed
+        The user's seed.
+    identity
+        Plain data that a checkpoint must agree with before it is continued.
+    bundle
+        Makes the model part of a checkpoint.
+    use_observed_lib_size
+        Take the depth from all measured genes.
+
+    Returns
+    -------
+    History, realised ratios and the blind baseline.
+
+    Raises
+    ------
+    TrainingError
+        The loss is no longer finite, or the run is complete already.
+    CheckpointError
+        ``resume_from`` holds another run or none.
+    """
+    train, validation = split_cells(table.source.n_cells, config.train_size, seed)
+    state = _initial_state(options, identity)
+    plan = MaskedTrainingPlan(
+        network, law, config, seed=seed, start_step=state.step, use_observed_lib_size=use_observed_lib_size,
+        steps_per_epoch=batches_per_epoch(train.size, config.batch_size),
+    )  # fmt: skip
+    plan.blind = statistics.blind(likelihood_name(network))
+    loaders = _loaders(table, train, validation, plan)
+    blind_loss = _blind_loss(plan, loaders[1] or CellLoader(table, train, config.batch_size))
+    interrupt = GracefulInterrupt()
+    callbacks = [
+        interrupt,
+        History(state, options.checkpoint_dir),
+        *([BestEpoch(state, config.patience)] if config.early_stopping else []),
+        Checkpoints(state, options.checkpoint_dir, options.checkpoint_every_n_steps, bundle, resumed=options.resume_from is not None),
+        *([ProgressBar(state)] if options.progress_bar else []),
+    ]
+    _run(plan, loaders, callbacks, options)
+    return TrainResult(state.history, state.mask_ratios, blind_loss, interrupt.interrupted)
+
+
+def _initial_state(options: TrainOptions, identity: dict[str, Any]) -> TrainingState:
+    if options.resume_from is None:
+        return TrainingState(identity=identity)
+    state = TrainingState.read(options.resume_from)
+    state.check_continues(identity, options.resume_from)
+    return state
+
+
+def _loaders(
+    table: CellTable, train: NDArray[np.int64], validation: NDArray[np.int64], plan: MaskedTrainingPlan
+) -> tuple[CellLoader, CellLoader | None]:
+    loader = CellLoader(table, train, plan.config.batch_size)
+    loader.shuffle_by(plan.position)
+    return loader, CellLoader(table, validation, plan.config.batch_size) if validation.size else None
+
+
+@torch.inference_mode()
+def _blind_loss(plan: MaskedTrainingPlan, loader: CellLoader) -> float:
+    meter = RatioMeter()
+    for index, batch in enumerate(loader):
+        nats, mask = plan.score(batch, index, blind=True)
+        meter.update(nats, mask.hidden.sum(1), mask.ratio)
+    loss = meter.report("blind")["blind_loss"]
+    logger.info("blind baseline (each gene's training mean): %.4f nats per hidden slot", loss)
+    return loss
+
+
+def _run(
+    plan: MaskedTrainingPlan, loaders: tuple[CellLoader, CellLoader | None], callbacks: list[pl.Callback], options: TrainOptions
+) -> None:
+    remaining = plan.config.max_epochs - plan.step // plan.steps_per_epoch
+    if remaining <= 0:
+        message = f"The run in {options.resume_from} is complete: {plan.step} of {plan.total_steps} steps are done."
+        raise TrainingError(message)
+    with _quiet(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        trainer = pl.Trainer(
+            accelerator=options.accelerator,
+            devices=options.devices,
+            max_epochs=remaining,
+            gradient_clip_val=plan.config.gradient_clip,
+            reload_dataloaders_every_n_epochs=1,  # an epoch that is resumed in its middle is shorter
+            callbacks=callbacks,
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=options.progress_bar,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            **options.trainer_kwargs,
+        )
+        for loader in filter(None, loaders):
+            loader.rank, loader.world_size = trainer.global_rank, trainer.world_size
+        trainer.fit(plan, train_dataloaders=loaders[0], val_dataloaders=loaders[1])
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence what Lightning says about devices and worker processes; our loaders need none."""
+    names = ("pytorch_lightning.utilities.rank_zero", "lightning.pytorch.utilities.rank_zero", "pytorch_lightning.accelerators.cuda")
+    levels = {name: logging.getLogger(name).level for name in names}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
+        warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*", category=FutureWarning)
+        warnings.filterwarnings("ignore", message=".*IterableDataset.*has `__len__` defined.*")
+        try:
+            for name in names:
+                logging.getLogger(name).setLevel(logging.ERROR)
+            yield
+        finally:
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)

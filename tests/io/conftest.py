@@ -1,0 +1,100 @@
+"""Small count data in every kind of storage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+N_CELLS, N_GENES = 40, 23
+
+
+@pytest.fixture
+def counts() -> np.ndarray:
+    """Counts, shape (40, 23), about two thirds zeros, no empty cell."""
+    rng = np.random.default_rng(7)
+    dense = rng.poisson(0.4, (N_CELLS, N_GENES)).astype(np.float32)
+    dense[:, 0] += 1
+    return dense
+
+
+def names() -> tuple[pd.DataFrame, pd.DataFrame]:
+    obs = pd.DataFrame(index=[f"cell{i}" for i in range(N_CELLS)])
+    return obs, pd.DataFrame(index=[f"GENE{i}" for i in range(N_GENES)])
+
+
+def make(matrix: object) -> ad.AnnData:
+    obs, var = names()
+    return ad.AnnData(matrix, obs=obs, var=var)
+
+
+def _with_zeros(dense: np.ndarray) -> sparse.csr_matrix:
+    matrix = sparse.csr_matrix(np.ones_like(dense))
+    matrix.data[:] = dense.ravel()  # every zero is stored
+    return matrix
+
+
+def _unsorted(dense: np.ndarray) -> sparse.csr_matrix:
+    matrix = sparse.csr_matrix(dense[:, ::-1])
+    indices = (dense.shape[1] - 1 - matrix.indices).astype(matrix.indices.dtype)
+    return sparse.csr_matrix((matrix.data, indices, matrix.indptr), shape=dense.shape)
+
+
+def _twice(dense: np.ndarray) -> sparse.csr_matrix:
+    """Each entry is stored as two that add up."""
+    once = sparse.csr_matrix(dense)
+    data = np.stack([once.data - 1, np.ones_like(once.data)], axis=1).ravel()
+    return sparse.csr_matrix((data, np.repeat(once.indices, 2), once.indptr * 2), shape=dense.shape)
+
+
+def _view(dense: np.ndarray, form: Callable[[np.ndarray], object]) -> ad.AnnData:
+    tall = np.concatenate([np.zeros_like(dense), dense])[:, ::-1]
+    obs, var = names()
+    obs = pd.concat([obs.rename(index=lambda name: f"other-{name}"), obs])
+    adata = ad.AnnData(form(tall), obs=obs, var=var[::-1])
+    return adata[N_CELLS:, ::-1]
+
+
+MEMORY: dict[str, Callable[[np.ndarray], ad.AnnData]] = {
+    "dense": make,
+    "fortran": lambda x: make(np.asfortranarray(x)),
+    "csr_matrix": lambda x: make(sparse.csr_matrix(x)),
+    "csr_array": lambda x: make(sparse.csr_array(x)),
+    "csc_matrix": lambda x: make(sparse.csc_matrix(x)),
+    "csc_array": lambda x: make(sparse.csc_array(x)),
+    "float64": lambda x: make(sparse.csr_matrix(x.astype(np.float64))),
+    "int32": lambda x: make(sparse.csr_matrix(x.astype(np.int32))),
+    "uint8": lambda x: make(x.astype(np.uint8)),
+    "explicit_zeros": lambda x: make(_with_zeros(x)),
+    "unsorted": lambda x: make(_unsorted(x)),
+    "stored_twice": lambda x: make(_twice(x)),
+    "view_dense": lambda x: _view(x, np.asarray),
+    "view_csr": lambda x: _view(x, sparse.csr_matrix),
+    "view_csc": lambda x: _view(x, sparse.csc_matrix),
+}
+BACKED: dict[str, Callable[[np.ndarray], object]] = {
+    "backed_dense": np.asarray,
+    "backed_csr": sparse.csr_matrix,
+    "backed_csc": sparse.csc_matrix,
+}
+
+
+@pytest.fixture(params=[*MEMORY, *BACKED])
+def stored(request: pytest.FixtureRequest, counts: np.ndarray, tmp_path: Path) -> Iterator[ad.AnnData]:
+    """The same data, stored in one of many ways."""
+    kind = request.param
+    if kind in MEMORY:
+        yield MEMORY[kind](counts)
+        return
+    make(BACKED[kind](counts)).write_h5ad(tmp_path / "cells.h5ad")
+    adata = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
+    yield adata
+    adata.file.close()
