@@ -69,6 +69,8 @@ class GeneConfig(_Config):
     """Width of the decoder, and of the MLP encoder."""
     dropout: float = 0.1
     """Probability of dropping a feature in the encoder and the decoder."""
+    start: Literal["factors", "random"] = "factors"
+    """Start the transformer at a factor analysis of the training cells, or at random weights."""
     use_observed_lib_size: bool = False
     """Take the depth from all measured genes, hidden ones included, instead of the visible ones."""
 
@@ -76,6 +78,7 @@ class GeneConfig(_Config):
         _check(self.encoder in ("transformer", "mlp"), f"encoder is {self.encoder!r}; needed is 'transformer' or 'mlp'.")
         known = ("nb", "zinb", "poisson", "normal")
         _check(self.gene_likelihood in known, f"gene_likelihood is {self.gene_likelihood!r}; needed is one of {known}.")
+        _check(self.start in ("factors", "random"), f"start is {self.start!r}; needed is 'factors' or 'random'.")
         for name in ("n_latent", "n_factors", "n_tokens", "d_model", "n_heads", "n_layers", "n_hidden"):
             value = getattr(self, name)
             _check(isinstance(value, int) and value > 0, f"{name} is {value!r}; needed is a positive integer.")
@@ -92,10 +95,14 @@ class TrainConfig(_Config):
     """Cells per optimiser step."""
     train_size: float = 0.9
     """Share of the cells that are trained on; the rest is validation."""
-    learning_rate: float = 3e-3
+    learning_rate: float = 1e-3
     """Peak learning rate of AdamW."""
+    read_rate: float = 0.1
+    """Learning rate of the least-squares read, in units of ``learning_rate``: its start is good, and what reads must hold still."""
     weight_decay: float = 0.01
     """Decoupled weight decay."""
+    decoder_decay: float = 10.0
+    """Decoupled weight decay of the decoder's per-gene weights, most of all parameters and the first to overfit."""
     warmup: float = 0.05
     """Share of the steps over which the learning rate rises; it then falls along a cosine to 1% of its peak."""
     gradient_clip: float = 1.0
@@ -110,7 +117,8 @@ class TrainConfig(_Config):
             value = getattr(self, name)
             _check(isinstance(value, int) and value > 0, f"{name} is {value!r}; needed is a positive integer.")
         _check(0 < self.train_size <= 1, f"train_size is {self.train_size}; needed is a share in (0, 1].")
-        _check(self.learning_rate > 0 and self.weight_decay >= 0, "learning_rate must be positive and weight_decay at least 0.")
+        _check(self.learning_rate > 0 and self.read_rate >= 0, "learning_rate must be positive and read_rate at least 0.")
+        _check(self.weight_decay >= 0 and self.decoder_decay >= 0, "weight_decay and decoder_decay must be at least 0.")
         _check(0 <= self.warmup < 1, f"warmup is {self.warmup}; needed is a share of the steps in [0, 1).")
         _check(self.gradient_clip > 0, f"gradient_clip is {self.gradient_clip}; needed is a positive norm.")
         _check(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ._controls import FactorAnalysis, Noise, PCAZeroFill, ProbabilisticPCA
 from ._embedder import Embedder, FittedEmbedder
+from ._models import FittedGeneMAE, MaskedAutoencoder
 from ._normalize import log_normalize
 from ._panel import panel_transfer, summarize, to_markdown
 from ._probe import FittedProbe, ProbeResult, fit_probe, probe
@@ -13,7 +14,9 @@ __all__ = [
     "Embedder",
     "FactorAnalysis",
     "FittedEmbedder",
+    "FittedGeneMAE",
     "FittedProbe",
+    "MaskedAutoencoder",
     "Noise",
     "PCAZeroFill",
     "ProbabilisticPCA",

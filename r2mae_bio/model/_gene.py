@@ -12,14 +12,25 @@ import torch
 
 from r2mae_bio._errors import ConfigError, NotTrainedError, SetupError
 from r2mae_bio._keys import KEYS
-from r2mae_bio._rng import derive_seed
+from r2mae_bio._rng import derive_generator, derive_seed
 from r2mae_bio.config import GeneConfig, TrainConfig
 from r2mae_bio.io import GeneVocabulary, align_anndata, gene_totals, get_matrix, open_cells
 from r2mae_bio.masking import as_ratio_law
-from r2mae_bio.model._bundle import GeneRecord, build_network, pack, unpack
+from r2mae_bio.model._bundle import GeneRecord, build_network, pack, unpack, versions
 from r2mae_bio.model._covariates import Covariates
 from r2mae_bio.model._setup import Setup, query_layer
-from r2mae_bio.train import CellTable, TrainOptions, fit, latest_checkpoint, scan_cells, split_cells, write_folder
+from r2mae_bio.nn import start_from_factors
+from r2mae_bio.train import (
+    CellTable,
+    TrainOptions,
+    factor_analysis,
+    fit,
+    latest_checkpoint,
+    log_expression,
+    scan_cells,
+    split_cells,
+    write_folder,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +44,7 @@ if TYPE_CHECKING:
     from r2mae_bio.train import Bundle, CellStatistics
 
 _EMBED_BATCH = 256
-_TARGET_STEPS = 1200
+_TARGET_STEPS = 400
 _EPOCHS = (20, 400)
 
 
@@ -199,7 +210,7 @@ class GeneMAE:
         Parameters
         ----------
         max_epochs
-            Passes over the training cells; about 1,200 optimiser steps, between 20 and 400 epochs, if None.
+            Passes over the training cells; about 400 optimiser steps, between 20 and 400 epochs, if None.
         accelerator, devices
             As in :class:`pytorch_lightning.Trainer`.
         batch_size
@@ -278,9 +289,16 @@ class GeneMAE:
         if resume_from is not None:
             self.network = unpack(latest_checkpoint(resume_from))[1]
         elif self.network is None:
-            self.network = build_network(statistics.network, record, seed=derive_seed(record.seed, "weights"))
-            self.network.eval()
+            self.network = build_network(statistics.network, record, seed=derive_seed(record.seed, "weights")).eval()
+            if record.config.start == "factors" and record.config.encoder == "transformer":
+                self._start_from_factors(table, cells)
         return statistics
+
+    def _start_from_factors(self, table: CellTable, cells: NDArray[np.int64]) -> None:
+        network, record = self._network(), self.record
+        expression = log_expression(table, cells, network.content)
+        factors = factor_analysis(expression, record.config.n_factors, derive_generator(record.seed, "factors"))
+        start_from_factors(network, torch.from_numpy(factors.loadings).float(), torch.from_numpy(factors.noise).float())
 
     def _training_table(self) -> tuple[CellTable, AnnData]:
         if self._adata is None:
@@ -436,6 +454,11 @@ class GeneMAE:
         """
         self._network().to(device)
         return self
+
+    @staticmethod
+    def versions() -> dict[str, str]:
+        """Versions of this package and of what its results depend on."""
+        return versions()
 
     @property
     def device(self) -> torch.device:

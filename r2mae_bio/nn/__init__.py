@@ -8,6 +8,7 @@ from r2mae_bio.nn._decoder import GeneDecoder
 from r2mae_bio.nn._encoder import GeneTransformer, MLPEncoder
 from r2mae_bio.nn._mae import GeneMaskedAutoencoder
 from r2mae_bio.nn._read import LeastSquaresRead
+from r2mae_bio.nn._start import start_from_factors
 
 __all__ = [
     "Exposure",
@@ -19,4 +20,5 @@ __all__ = [
     "LeastSquaresRead",
     "MLPEncoder",
     "TransformerBlock",
+    "start_from_factors",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from r2mae_bio.train._batch import CellBatch, collate, epoch_batches
 from r2mae_bio.train._checkpoint import Bundle, check_intact, read_bundle, write_folder
+from r2mae_bio.train._factors import Factors, factor_analysis, log_expression
 from r2mae_bio.train._loader import CellLoader, CellTable
 from r2mae_bio.train._metrics import RatioMeter
 from r2mae_bio.train._plan import MaskedTrainingPlan
@@ -17,6 +18,7 @@ __all__ = [
     "CellLoader",
     "CellStatistics",
     "CellTable",
+    "Factors",
     "MaskedTrainingPlan",
     "RatioMeter",
     "TrainOptions",
@@ -25,8 +27,10 @@ __all__ = [
     "check_intact",
     "collate",
     "epoch_batches",
+    "factor_analysis",
     "fit",
     "latest_checkpoint",
+    "log_expression",
     "read_bundle",
     "scan_cells",
     "split_cells",

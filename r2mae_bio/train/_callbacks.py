@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, TQDMProgressBar
+from pytorch_lightning.callbacks.progress.tqdm_progress import Tqdm
 
 from r2mae_bio.train._resume import TrainingState, optimizer_tensors, restore, write_checkpoint
 
@@ -88,6 +89,15 @@ class ProgressBar(TQDMProgressBar):
         self.state = state
         self._start = 0.0
         self._before = 0
+
+    def init_validation_tqdm(self) -> Any:
+        """No second bar."""
+        return Tqdm(disable=True)
+
+    def on_train_epoch_start(self, trainer: Trainer, plan: Any) -> None:
+        """Name the epoch by its place in the whole run."""
+        super().on_train_epoch_start(trainer, plan)
+        self.train_progress_bar.set_description(f"epoch {len(self.state.history) + 1}/{plan.config.max_epochs}")
 
     def on_train_start(self, trainer: Trainer, plan: Any) -> None:
         """Start the clock."""

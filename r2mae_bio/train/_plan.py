@@ -82,14 +82,27 @@ class MaskedTrainingPlan(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW; the rate is set at every step from the global step, so there is no schedule to save."""
-        rate, decay = self.config.learning_rate, self.config.weight_decay
-        return torch.optim.AdamW(self.network.parameters(), lr=rate, weight_decay=decay, betas=(0.9, 0.98), fused=True)
+        return torch.optim.AdamW(self._parameter_groups(), lr=self.config.learning_rate, betas=(0.9, 0.98), fused=True)
+
+    def _parameter_groups(self) -> list[dict[str, Any]]:
+        config, decoder = self.config, self.network.decoder
+        per_gene = {id(layer.weight) for layer in (decoder.location, decoder.location_linear)}
+        read = {id(p) for name, p in self.network.named_parameters() if name.startswith("encoder.read.")}
+        groups: dict[str, dict[str, Any]] = {
+            "read": {"params": [], "scale": config.read_rate, "weight_decay": config.weight_decay},
+            "per gene": {"params": [], "scale": 1.0, "weight_decay": config.decoder_decay},
+            "other": {"params": [], "scale": 1.0, "weight_decay": config.weight_decay},
+        }
+        for parameter in self.network.parameters():
+            name = "read" if id(parameter) in read else "per gene" if id(parameter) in per_gene else "other"
+            groups[name]["params"].append(parameter)
+        return [group for group in groups.values() if group["params"]]
 
     def on_train_batch_start(self, batch: CellBatch, batch_idx: int) -> None:  # noqa: ARG002
         """Set the learning rate, and the generator that dropout reads, from the global step."""
         torch.manual_seed(derive_seed(self.seed, "dropout", self.step, self.global_rank))  # noqa: TID251 - inside fork_rng
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = self.config.learning_rate * self.rate_factor()
+            group["lr"] = self.config.learning_rate * group["scale"] * self.rate_factor()
 
     def rate_factor(self) -> float:
         """Linear warm-up, then a cosine down to 1% of the peak."""

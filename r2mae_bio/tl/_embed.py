@@ -1,0 +1,88 @@
+"""``tl.embed``: an embedding into ``.obsm``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from r2mae_bio._keys import KEYS
+from r2mae_bio.model import GeneMAE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from anndata import AnnData
+
+
+def embed(
+    adata: AnnData,
+    model: GeneMAE | str | Path,
+    *,
+    key_added: str = KEYS.obsm,
+    layer: str | None = None,
+    batch_size: int | None = None,
+    duplicates: str = "error",
+    min_coverage: float | None = None,
+    copy: bool = False,
+) -> AnnData | None:
+    """Embed cells with a pretrained model.
+
+    Parameters
+    ----------
+    adata
+        Cells; genes are matched by name, and genes of the model that are missing count as hidden, not as zero.
+    model
+        A model, or the folder of a saved one.
+    key_added
+        Key of ``.obsm``.
+    layer
+        Layer of raw counts; see :meth:`GeneMAE.get_latent_representation`.
+    batch_size
+        Cells at a time.
+    duplicates
+        ``"error"`` or ``"sum"`` for columns of the same gene.
+    min_coverage
+        Smallest share of the model's genes that must be measured.
+    copy
+        Leave ``adata`` as it is and return a changed copy.
+
+    Returns
+    -------
+    None, or the copy. Written are ``.obsm[key_added]`` (float32, (n_cells, n_latent)), ``.uns["r2mae"]["embed"][key_added]`` (dict of
+    str, int, float: model, settings, versions) and ``.uns["r2mae"]["coverage"]`` (dict: how the genes matched).
+
+    Raises
+    ------
+    CheckpointError
+        The folder holds no model, or a damaged one.
+    CountsError, GeneIdentityError, SetupError
+        The data cannot be used; nothing is written.
+    """
+    model = model if isinstance(model, GeneMAE) else GeneMAE.load(model)
+    if copy:
+        adata = adata.copy()
+    elif adata.is_view:
+        adata._init_as_actual(adata.copy())  # what anndata does itself, with a warning, when a view is written to
+    latent = model.get_latent_representation(
+        adata, batch_size=batch_size, layer=layer, duplicates=duplicates, min_coverage=min_coverage
+    )
+    adata.obsm[key_added] = latent
+    ours = dict(adata.uns.get(KEYS.uns, {}))
+    ours[KEYS.embed] = {**ours.get(KEYS.embed, {}), key_added: _provenance(model, layer)}
+    adata.uns[KEYS.uns] = ours
+    return adata if copy else None
+
+
+def _provenance(model: GeneMAE, layer: str | None) -> dict[str, Any]:
+    """What h5ad can hold of where an embedding comes from."""
+    record = model.record
+    return {
+        "model": "GeneMAE",
+        "mask_ratio": str(record.law),
+        "layer": "" if layer is None else layer,
+        "seed": record.seed,
+        "epochs": len(record.history),
+        "data_fingerprint": record.data_fingerprint,
+        "vocabulary": record.vocabulary.fingerprint(),
+        **{f"config_{key}": value for key, value in record.config.to_json().items()},
+        **{f"version_{key}": value for key, value in model.versions().items()},
+    }

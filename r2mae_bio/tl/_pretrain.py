@@ -1,0 +1,67 @@
+"""``tl.pretrain``: set up, build and train in one call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from r2mae_bio.model import GeneMAE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+
+    from r2mae_bio.masking import RatioLaw
+
+
+def pretrain(
+    adata: AnnData,
+    *,
+    layer: str | None = None,
+    batch_key: str | None = None,
+    categorical_covariate_keys: Sequence[str] | None = None,
+    continuous_covariate_keys: Sequence[str] | None = None,
+    mask_ratio: float | tuple[float, float] | RatioLaw = (0, 1),
+    gene_likelihood: str = "nb",
+    model_kwargs: dict[str, Any] | None = None,
+    **train_kwargs: Any,
+) -> GeneMAE:
+    """Pretrain a :class:`~r2mae_bio.model.GeneMAE` on a data set.
+
+    Parameters
+    ----------
+    adata
+        Training data.
+    layer
+        Layer of raw counts; ``X`` if None.
+    batch_key, categorical_covariate_keys, continuous_covariate_keys
+        Columns of ``.obs`` that the decoder may use; see :meth:`GeneMAE.setup_anndata`.
+    mask_ratio
+        A number (fixed), a pair (uniform; R2MAE), or a law of :mod:`r2mae_bio.masking`.
+    gene_likelihood
+        ``"nb"``, ``"zinb"``, ``"poisson"``, or ``"normal"`` for log-normalised data.
+    model_kwargs
+        Further arguments of :class:`GeneMAE`, such as ``seed`` and ``n_latent``.
+    train_kwargs
+        Arguments of :meth:`GeneMAE.train`, such as ``max_epochs`` and ``checkpoint_dir``.
+
+    Returns
+    -------
+    The trained model; ``.uns["r2mae"]["setup"]`` (dict of str) is written.
+
+    Raises
+    ------
+    CountsError, SetupError, DataError, ConfigError, TrainingError
+        As for the methods of :class:`GeneMAE`.
+    """
+    GeneMAE.setup_anndata(
+        adata,
+        layer=layer,
+        batch_key=batch_key,
+        categorical_covariate_keys=categorical_covariate_keys,
+        continuous_covariate_keys=continuous_covariate_keys,
+        gene_likelihood=gene_likelihood,
+    )
+    model = GeneMAE(adata, mask_ratio=mask_ratio, **(model_kwargs or {}))
+    model.train(**train_kwargs)
+    return model
