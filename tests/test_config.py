@@ -92,7 +92,7 @@ def test_gene_settings_that_cannot_work(setting: dict[str, Any], message: str) -
         pytest.param({"train_size": 1.1}, "train_size is 1.1", id="train_size-above"),
         pytest.param({"learning_rate": 0}, "learning_rate must be positive", id="learning_rate-0"),
         pytest.param({"learning_rate": float("nan")}, "learning_rate must be positive", id="learning_rate-nan"),
-        pytest.param({"weight_decay": -1e-3}, "weight_decay at least 0", id="weight_decay"),
+        pytest.param({"weight_decay": -1e-3}, "weight_decay and decoder_decay must be at least 0", id="weight_decay"),
         pytest.param({"warmup": 1}, "warmup is 1; needed is a share of the steps", id="warmup"),
         pytest.param({"gradient_clip": 0}, "gradient_clip is 0; needed is a positive norm", id="gradient_clip"),
         pytest.param({"early_stopping": True, "train_size": 1}, "early_stopping needs validation cells", id="early-stopping"),

@@ -133,11 +133,12 @@ def _verbs() -> Iterator[Any]:
 
 @pytest.mark.parametrize("verb", list(_verbs()))
 def test_verb_signature(verb: Callable[..., object]) -> None:
-    """``adata`` first, at most three positional parameters, booleans and ``copy`` keyword-only."""
+    """``adata`` first (a plot of a training run takes the ``model``), at most three positional parameters, booleans and ``copy`` keyword-only."""
     parameters = list(inspect.signature(verb).parameters.values())
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    first = {"adata", "model"} if verb.__module__.startswith("r2mae_bio.pl") else {"adata"}
     assert positional, "takes no positional parameter; the first must be adata"
-    assert positional[0].name == "adata", f"the first parameter is {positional[0].name}, not adata"
+    assert positional[0].name in first, f"the first parameter is {positional[0].name}, not one of {sorted(first)}"
     assert len(positional) <= MAX_POSITIONAL, f"{len(positional)} positional parameters: {[p.name for p in positional]}"
     flags = [
         p.name for p in positional if isinstance(p.default, bool) or str(p.annotation).startswith("bool") or p.name == "copy"

@@ -32,8 +32,8 @@ def test_the_generator_starts_at_the_seed(seed: int, stream: str, position: list
 
 
 def test_the_stream_does_not_change_between_versions() -> None:
-    assert derive_seed(0, "mask") == 7846837189995637279
-    assert derive_seed(1, "shuffle", 2, 3) == 1557275139706284577
+    assert derive_seed(0, "mask") == 3066202801878387224
+    assert derive_seed(1, "shuffle", 2, 3) == 5749916937810898163
 
 
 def test_neighbouring_places_never_share_a_seed() -> None:

@@ -8,18 +8,22 @@ are trained on the references measured in full and score queries of which 100%, 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import scanpy as sc
 
 import r2mae_bio as rb
 from r2mae_bio import evaluate
 from r2mae_bio.evaluate import FactorAnalysis, MaskedAutoencoder, Noise, PCAZeroFill, ProbabilisticPCA
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FRACTIONS = (1.0, 0.3, 0.1, 0.03)
 METHODS = (
@@ -43,7 +47,7 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     adata = rb.datasets.pbmc68k()
-    model = rb.tl.pretrain(adata, layer="counts", mask_ratio=(0, 1), model_kwargs={"seed": 0})
+    model = rb.tl.pretrain(adata, layer="counts", mask_ratio=(0, 1), model_kwargs={"seed": 0}, progress_bar=sys.stderr.isatty())
     rb.tl.embed(adata, model)
     cluster(adata)
     draw_umap(adata, out / "umap.png")
@@ -143,8 +147,8 @@ def write_report(model, frame: pd.DataFrame, adata) -> str:
             parts += [f"### {label}, {title}", evaluate.to_markdown(summary, probe=probe, metric=metric)]
     parts += [
         "PCA fills unmeasured genes with zero, as is usual; probabilistic PCA and factor analysis use the posterior mean given the "
-        "measured genes, the right linear answer. The transformer starts from a factor analysis of the training cells: \"untrained "
-        "encoder\" is that start, and what training adds is the difference to it."
+        'measured genes, the right linear answer. The transformer starts from a factor analysis of the training cells: "untrained '
+        'encoder" is that start, and what training adds is the difference to it.'
     ]
     return "\n\n".join(parts) + "\n"
 

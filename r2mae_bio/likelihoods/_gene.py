@@ -7,7 +7,7 @@ part over all hidden slots plus a correction at the hidden non-zero entries, so 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 import torch
@@ -36,7 +36,8 @@ class GeneParams:
         rows, slots
             Positions, int64 (n,).
         """
-        return GeneParams(*(self._pick(getattr(self, f.name), rows, slots) for f in fields(self)))
+        location = self.location[0, slots] if self.location.shape[0] == 1 else self.location[rows, slots]
+        return GeneParams(location, self._pick(self.dispersion, rows, slots), self._pick(self.dropout, rows, slots))
 
     @staticmethod
     def _pick(tensor: Tensor | None, rows: Tensor, slots: Tensor) -> Tensor | None:

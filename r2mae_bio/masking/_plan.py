@@ -107,7 +107,6 @@ def _smallest(valid: NDArray[np.bool_], n_hidden: NDArray[np.int64], generator: 
     """The same on the CPU with 16-bit keys: a third of the time of a full argsort, which would dominate a training step."""
     shape = (n_hidden.size, valid.shape[1])
     keys = np.frombuffer(generator.bytes(2 * shape[0] * shape[1]), np.uint16).reshape(shape)
-    start = generator.integers(0, shape[1], shape[0])
     all_valid = bool(valid.all())
     if not all_valid:
         keys = np.where(valid, np.minimum(keys, 65534), np.uint16(65535))
@@ -116,7 +115,7 @@ def _smallest(valid: NDArray[np.bool_], n_hidden: NDArray[np.int64], generator: 
     tied = keys == last[:, None]
     if not all_valid:
         tied &= valid
-    return _fill_from_ties(hidden, tied, n_hidden, start)
+    return _fill_from_ties(hidden, tied, n_hidden, generator)
 
 
 def _kth_smallest(keys: NDArray[np.uint16], k: NDArray[np.int64]) -> NDArray[np.uint16]:
@@ -126,13 +125,12 @@ def _kth_smallest(keys: NDArray[np.uint16], k: NDArray[np.int64]) -> NDArray[np.
 
 
 def _fill_from_ties(
-    hidden: NDArray[np.bool_], tied: NDArray[np.bool_], n_hidden: NDArray[np.int64], start: NDArray[np.int64]
+    hidden: NDArray[np.bool_], tied: NDArray[np.bool_], n_hidden: NDArray[np.int64], generator: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Keys of 16 bits tie; ties are taken in slot order from a random start, so no slot is favoured."""
-    width = hidden.shape[1]
+    """Keys of 16 bits tie; ties are taken in random order, so no slot is favoured."""
     flat = np.flatnonzero(tied)
-    row, slot = flat // width, flat % width
-    order = np.lexsort(((slot - start[row]) % width, row))
+    row, slot = np.divmod(flat, hidden.shape[1])
+    order = np.lexsort((generator.random(flat.size), row))
     row, slot = row[order], slot[order]
     first = np.searchsorted(row, np.arange(n_hidden.size))
     missing = n_hidden - np.count_nonzero(hidden, axis=1)

@@ -75,7 +75,7 @@ class RatioLaw(ABC):
         """A plain dictionary from which :func:`ratio_law_from_json` makes an equal law."""
         return {"law": type(self).__name__, **dataclasses.asdict(self)}
 
-    def _check(self) -> None:
+    def _check(self) -> None:  # noqa: B027 - a law without parameters has nothing to refuse
         """Refuse parameters that make no law."""
 
 
@@ -95,7 +95,7 @@ class Uniform(RatioLaw):
     def _check(self) -> None:
         _needs(0 <= self.low <= self.high <= 1, self, "0 <= low <= high <= 1")
 
-    def quantile(self, u: ArrayLike, *, progress: float = 0.0) -> NDArray[np.float64]:  # noqa: ARG002, D102
+    def quantile(self, u: ArrayLike, *, progress: float = 0.0) -> NDArray[np.float64]:
         return self.low + (self.high - self.low) * np.asarray(u, np.float64)
 
 
@@ -108,7 +108,7 @@ class Fixed(RatioLaw):
     def _check(self) -> None:
         _needs(0 <= self.ratio <= 1, self, "0 <= ratio <= 1")
 
-    def quantile(self, u: ArrayLike, *, progress: float = 0.0) -> NDArray[np.float64]:  # noqa: ARG002, D102
+    def quantile(self, u: ArrayLike, *, progress: float = 0.0) -> NDArray[np.float64]:
         return np.full(np.shape(u), float(self.ratio))
 
 
@@ -124,7 +124,7 @@ class Schedule(RatioLaw):
         _needs(0 <= self.start <= 1 and 0 <= self.end <= 1, self, "start and end in [0, 1]")
         _needs(self.kind in ("linear", "cosine"), self, "kind 'linear' or 'cosine'")
 
-    def quantile(self, u: ArrayLike, *, progress: float = 0.0) -> NDArray[np.float64]:  # noqa: D102
+    def quantile(self, u: ArrayLike, *, progress: float = 0.0) -> NDArray[np.float64]:
         t = min(max(float(progress), 0.0), 1.0)
         done = t if self.kind == "linear" else (1 - np.cos(np.pi * t)) / 2
         return np.full(np.shape(u), self.start + (self.end - self.start) * done)
@@ -145,7 +145,7 @@ class Choice(RatioLaw):
             _needs(len(self.weights) == len(self.ratios), self, "one weight per ratio")
             _needs(min(self.weights) >= 0 and sum(self.weights) > 0, self, "weights of at least 0 with a positive sum")
 
-    def quantile(self, u: ArrayLike, *, progress: float = 0.0) -> NDArray[np.float64]:  # noqa: ARG002, D102
+    def quantile(self, u: ArrayLike, *, progress: float = 0.0) -> NDArray[np.float64]:
         order = np.argsort(self.ratios, kind="stable")
         weights = np.ones(len(self.ratios)) if self.weights is None else np.asarray(self.weights)
         cumulative = np.cumsum(weights[order]) / weights.sum()
@@ -164,7 +164,7 @@ class Beta(RatioLaw):
     def _check(self) -> None:
         _needs(self.a > 0 and self.b > 0 and 0 < self.high <= 1, self, "a > 0, b > 0 and 0 < high <= 1")
 
-    def quantile(self, u: ArrayLike, *, progress: float = 0.0) -> NDArray[np.float64]:  # noqa: ARG002, D102
+    def quantile(self, u: ArrayLike, *, progress: float = 0.0) -> NDArray[np.float64]:
         return np.asarray(self.high * special.betaincinv(self.a, self.b, np.asarray(u, np.float64)), np.float64)
 
 
@@ -177,7 +177,7 @@ class LogUniformVisible(RatioLaw):
     def _check(self) -> None:
         _needs(0 < self.low <= 1, self, "0 < low <= 1")
 
-    def quantile(self, u: ArrayLike, *, progress: float = 0.0) -> NDArray[np.float64]:  # noqa: ARG002, D102
+    def quantile(self, u: ArrayLike, *, progress: float = 0.0) -> NDArray[np.float64]:
         return 1.0 - self.low ** np.asarray(u, np.float64)
 
 
@@ -228,7 +228,7 @@ def ratio_law_from_json(data: dict[str, Any]) -> RatioLaw:
     ConfigError
         The law is unknown or its parameters are.
     """
-    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
     law = _LAWS.get(str(fields.pop("law", None)))
     if law is None or not set(fields) <= {f.name for f in dataclasses.fields(law)}:
         message = f"{data!r} describes no law of mask ratios; known laws are {', '.join(_LAWS)}."

@@ -128,7 +128,7 @@ def unpack(path: Path | str) -> tuple[GeneRecord, GeneMaskedAutoencoder]:
 
 
 def _record(data: dict[str, Any]) -> GeneRecord:
-    setup = {k: tuple(v) if isinstance(v, list) else v for k, v in data["setup"].items()}
+    setup: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data["setup"].items()}
     plain = ("seed", "data_fingerprint", "history", "mask_ratios", "blind_loss", "train", "trained")
     return GeneRecord(
         config=GeneConfig.from_json(data["config"]),

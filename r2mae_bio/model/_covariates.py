@@ -97,7 +97,9 @@ class Covariates:
 
 def _check_column(obs: pd.DataFrame, name: str) -> None:
     if name not in obs:
-        message = f"obs has no column {name!r}; it has {', '.join(map(str, obs.columns)) or 'none'}. Check the spelling of the key."
+        message = (
+            f"obs has no column {name!r}; it has {', '.join(map(str, obs.columns)) or 'none'}. Check the spelling of the key."
+        )
         raise SetupError(message)
     n_missing = int(obs[name].isna().sum())
     if n_missing:
@@ -107,7 +109,9 @@ def _check_column(obs: pd.DataFrame, name: str) -> None:
 
 def _scale(column: pd.Series) -> tuple[float, float]:
     if not pd.api.types.is_numeric_dtype(column):
-        message = f"obs[{column.name!r}] has dtype {column.dtype}; a continuous covariate must be numeric. Pass it as categorical."
+        message = (
+            f"obs[{column.name!r}] has dtype {column.dtype}; a continuous covariate must be numeric. Pass it as categorical."
+        )
         raise DataError(message)
     values = column.to_numpy(np.float64)
     if not np.isfinite(values).all():

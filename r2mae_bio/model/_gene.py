@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 
-from r2mae_bio._errors import ConfigError, NotTrainedError, SetupError
+from r2mae_bio._errors import SetupError
 from r2mae_bio._keys import KEYS
 from r2mae_bio._rng import derive_generator, derive_seed
 from r2mae_bio.config import GeneConfig, TrainConfig
 from r2mae_bio.io import GeneVocabulary, align_anndata, gene_totals, get_matrix, open_cells
 from r2mae_bio.masking import as_ratio_law
-from r2mae_bio.model._bundle import GeneRecord, build_network, pack, unpack, versions
+from r2mae_bio.model._base import SavedModel
+from r2mae_bio.model._bundle import GeneRecord, build_network, unpack
 from r2mae_bio.model._covariates import Covariates
-from r2mae_bio.model._setup import Setup, query_layer
+from r2mae_bio.model._setup import Setup, choose_likelihood, query_layer
 from r2mae_bio.nn import start_from_factors
 from r2mae_bio.train import (
     CellTable,
@@ -29,7 +29,6 @@ from r2mae_bio.train import (
     log_expression,
     scan_cells,
     split_cells,
-    write_folder,
 )
 
 if TYPE_CHECKING:
@@ -41,14 +40,14 @@ if TYPE_CHECKING:
     from r2mae_bio.io import CellSource, CoverageReport
     from r2mae_bio.masking import RatioLaw
     from r2mae_bio.nn import GeneMaskedAutoencoder
-    from r2mae_bio.train import Bundle, CellStatistics
+    from r2mae_bio.train import CellStatistics
 
 _EMBED_BATCH = 256
 _TARGET_STEPS = 400
 _EPOCHS = (20, 400)
 
 
-class GeneMAE:
+class GeneMAE(SavedModel):
     """Masked autoencoder of gene expression, pretrained at a mask ratio that is itself drawn at random (R2MAE).
 
     A share of the measured genes of every cell is hidden; the encoder sees the others, and the decoder predicts the hidden ones. A
@@ -108,7 +107,7 @@ class GeneMAE:
         **network_kwargs: Any,
     ) -> None:
         setup = Setup.read(adata)
-        likelihood = _choose_likelihood(gene_likelihood, setup)
+        likelihood = choose_likelihood(gene_likelihood, setup)
         settings = {"encoder": encoder, "gene_likelihood": likelihood, "n_latent": n_latent, **network_kwargs}
         totals = gene_totals(get_matrix(adata, setup.layer))
         self.record = GeneRecord(
@@ -252,7 +251,13 @@ class GeneMAE:
         resume = None if resume_from is None else Path(resume_from)
         folder = resume if checkpoint_dir is None and resume is not None else checkpoint_dir
         options = TrainOptions(
-            accelerator, devices, progress_bar, None if folder is None else Path(folder), checkpoint_every_n_steps, resume, trainer_kwargs
+            accelerator,
+            devices,
+            progress_bar,
+            None if folder is None else Path(folder),
+            checkpoint_every_n_steps,
+            resume,
+            trainer_kwargs,
         )
         self.record.train = config.to_json()
         self._fit(table, statistics, config, options)
@@ -378,148 +383,6 @@ class GeneMAE:
         aligned = align_anndata(self.record.vocabulary, adata, **{"duplicates": self._duplicates, **alignment})
         self.coverage = aligned.report
         return open_cells(adata, layer=layer, alignment=aligned, indices=indices)
-
-    # ------------------------------------------------------------------ state
-
-    def save(self, path: Path | str, *, overwrite: bool = False) -> Path:
-        """Write weights, vocabulary and configuration as safetensors and JSON into a folder.
-
-        Parameters
-        ----------
-        path
-            Folder to make.
-        overwrite
-            Replace an earlier model there.
-
-        Returns
-        -------
-        The folder. It appears whole or not at all.
-
-        Raises
-        ------
-        NotTrainedError
-            There are no weights yet.
-        CheckpointError
-            The folder exists, or holds something else.
-        """
-        self._network()
-        return write_folder(path, {"model": self._bundle(trained=self.is_trained)}, overwrite=overwrite)
-
-    def _bundle(self, *, trained: bool) -> Bundle:
-        bundle = pack(self.record, self._network())
-        bundle.data["trained"] = trained
-        return bundle
-
-    @classmethod
-    def load(cls, path: Path | str, adata: AnnData | None = None) -> Self:
-        """Read a model that :meth:`save` wrote, or the newest checkpoint of a training run.
-
-        Parameters
-        ----------
-        path
-            The folder.
-        adata
-            Data to train on further, after :meth:`setup_anndata`; embedding needs none.
-
-        Returns
-        -------
-        The model, on the CPU.
-
-        Raises
-        ------
-        CheckpointError
-            The folder is none of a model; its subclasses tell damage, a pickle, and weights of another vocabulary apart.
-        """
-        folder = Path(path)
-        if folder.is_dir() and any(folder.glob("step_*/model.json")):
-            folder = latest_checkpoint(folder)
-        model = cls.__new__(cls)
-        model.record, model.network = unpack(folder)
-        model.coverage, model._adata, model._duplicates = None, adata, "error"
-        if adata is not None:
-            model.record.setup = Setup.read(adata)
-        return model
-
-    def to_device(self, device: str | torch.device) -> Self:
-        """Move the network.
-
-        Parameters
-        ----------
-        device
-            Such as ``"cpu"`` or ``"cuda"``.
-
-        Returns
-        -------
-        The model itself.
-        """
-        self._network().to(device)
-        return self
-
-    @staticmethod
-    def versions() -> dict[str, str]:
-        """Versions of this package and of what its results depend on."""
-        return versions()
-
-    @property
-    def device(self) -> torch.device:
-        """Where the network is."""
-        return next(self._network().parameters()).device
-
-    @property
-    def is_trained(self) -> bool:
-        """Whether the weights were trained."""
-        return self.record.trained
-
-    @property
-    def history(self) -> pd.DataFrame:
-        """One row per epoch: losses in nats per hidden gene, overall and by mask ratio, learning rate, cells per second."""
-        return pd.DataFrame(self.record.history)
-
-    @property
-    def blind_loss(self) -> float:
-        """Loss of predicting each gene's training mean under the validation masks, nats per hidden gene; to be beaten."""
-        return self.record.blind_loss
-
-    @property
-    def vocabulary(self) -> GeneVocabulary:
-        """The genes of the model."""
-        return self.record.vocabulary
-
-    @property
-    def config(self) -> GeneConfig:
-        """Sizes and likelihood."""
-        return self.record.config
-
-    @property
-    def mask_ratio(self) -> RatioLaw:
-        """Law of the mask ratio."""
-        return self.record.law
-
-    def __repr__(self) -> str:
-        config, record = self.config, self.record
-        state = f"trained for {len(record.history)} epochs" if self.is_trained else "not trained"
-        return (
-            f"GeneMAE({len(record.vocabulary)} genes, encoder={config.encoder!r}, mask_ratio={record.law}, "
-            f"gene_likelihood={config.gene_likelihood!r}, n_latent={config.n_latent}, seed={record.seed}; {state})"
-        )
-
-    def _network(self) -> GeneMaskedAutoencoder:
-        if self.network is None:
-            message = "The model has no weights yet; call train(), or initialize() for an untrained control."
-            raise NotTrainedError(message)
-        return self.network
-
-
-def _choose_likelihood(asked: str | None, setup: Setup) -> str:
-    if asked is None:
-        return setup.gene_likelihood
-    if (asked == "normal") != (setup.gene_likelihood == "normal"):
-        message = (
-            f"gene_likelihood={asked!r}, but the data were set up with gene_likelihood={setup.gene_likelihood!r}. "
-            f"Call GeneMAE.setup_anndata(adata, gene_likelihood={asked!r}, ...) so that the values are checked for it."
-        )
-        raise ConfigError(message)
-    return asked
 
 
 def _default_epochs(n_cells: int, batch_size: int) -> int:

@@ -6,7 +6,7 @@ import warnings
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from r2mae_bio._errors import EmptyCellsError, SetupError
+from r2mae_bio._errors import ConfigError, EmptyCellsError, SetupError
 from r2mae_bio._keys import KEYS
 from r2mae_bio.io import check_counts, check_finite, describe_matrix, get_matrix
 
@@ -56,7 +56,8 @@ class Setup:
             )
             raise SetupError(message)
         many = ("categorical_covariate_keys", "continuous_covariate_keys")
-        return cls(**{k: tuple(str(x) for x in v) if k in many else str(v) for k, v in record.items()})
+        settings: dict[str, Any] = {k: tuple(str(x) for x in v) if k in many else str(v) for k, v in record.items()}
+        return cls(**settings)
 
     def check(self, adata: AnnData, *, allow_empty: bool = False) -> None:
         """Check every value of the matrix.
@@ -101,3 +102,29 @@ def query_layer(adata: AnnData, layer: str | None, model_layer: str | None) -> s
     if record is not None:
         return str(record["layer"]) if "layer" in record else None
     return model_layer if model_layer in adata.layers else None
+
+
+def choose_likelihood(asked: str | None, setup: Setup) -> str:
+    """The likelihood asked for, if the data were checked for it; that of the setup if None.
+
+    Parameters
+    ----------
+    asked
+        What the caller of the model asked for.
+    setup
+        Of the data.
+
+    Raises
+    ------
+    ConfigError
+        Counts were set up for a normal likelihood, or the reverse.
+    """
+    if asked is None:
+        return setup.gene_likelihood
+    if (asked == "normal") != (setup.gene_likelihood == "normal"):
+        message = (
+            f"gene_likelihood={asked!r}, but the data were set up with gene_likelihood={setup.gene_likelihood!r}. "
+            f"Call GeneMAE.setup_anndata(adata, gene_likelihood={asked!r}, ...) so that the values are checked for it."
+        )
+        raise ConfigError(message)
+    return asked

@@ -48,6 +48,11 @@ class GeneContent(nn.Module):
     Log-normalised input (``counts=False``) is only centred and scaled.
     """
 
+    share: Tensor
+    mean: Tensor
+    sd: Tensor
+    mean_depth: Tensor
+
     def __init__(self, statistics: GeneStatistics, *, counts: bool = True) -> None:
         super().__init__()
         self.counts = counts

@@ -35,6 +35,9 @@ class LeastSquaresRead(nn.Module):
         Number of factors F.
     """
 
+    row: Tensor
+    column: Tensor
+
     def __init__(self, n_genes: int, n_factors: int) -> None:
         super().__init__()
         self.n_factors = n_factors

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
 from r2mae_bio.nn._encoder import GeneTransformer
 
@@ -31,7 +32,7 @@ def start_from_factors(network: GeneMaskedAutoencoder, loadings: Tensor, noise: 
     noise
         Variance of each gene that the factors leave, float32 (G,).
     """
-    encoder = network.encoder
+    encoder: nn.Module = network.encoder
     if not isinstance(encoder, GeneTransformer):
         return
     sd = network.content.sd

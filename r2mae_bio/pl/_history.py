@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from r2mae_bio._errors import NotTrainedError
 
 if TYPE_CHECKING:
@@ -44,10 +46,10 @@ def history(model: GeneMAE, *, by_ratio: bool = False, ax: Axes | None = None) -
     kind = "validation" if "validation_loss" in frame else "train"
     if by_ratio:
         columns = [c for c in frame if c.startswith(f"{kind}_loss_")]
-        colors = mpl.colormaps["viridis"].resampled(len(columns)).colors
+        colors = mpl.colormaps["viridis"](np.linspace(0, 1, len(columns)))
         for column, color in zip(columns, colors, strict=True):
             ax.plot(frame["epoch"] + 1, frame[column], color=color, label=column.removeprefix(f"{kind}_loss_").replace("-", "–"))
-        ax.legend(title=f"share hidden\n({kind})", frameon=False, fontsize="small")
+        ax.legend(title=f"share hidden\n({kind})", frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     else:
         for name in ("train", "validation"):
             if f"{name}_loss" in frame:

@@ -72,6 +72,10 @@ def collate(rows: SparseRows, measured: Tensor, context: NDArray[np.float32]) ->
         Genes that were measured, bool (1, G).
     context
         Covariates of the cells, float32 (B, C).
+
+    Returns
+    -------
+    The batch, on the CPU.
     """
     row = np.repeat(np.arange(rows.indptr.size - 1), np.diff(rows.indptr))
     entries = (torch.from_numpy(row), torch.from_numpy(rows.genes), torch.from_numpy(rows.values))

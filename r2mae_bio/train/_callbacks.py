@@ -31,20 +31,20 @@ class History(Callback):
         self.epoch_start = time.perf_counter()
         self.cells_before = 0
 
-    def on_train_epoch_start(self, trainer: Trainer, plan: Any) -> None:  # noqa: ARG002
+    def on_train_epoch_start(self, trainer: Trainer, plan: Any) -> None:
         """Start the clock."""
         self.epoch_start, self.cells_before = time.perf_counter(), plan.cells_seen
 
-    def on_validation_epoch_start(self, trainer: Trainer, plan: Any) -> None:  # noqa: ARG002
+    def on_validation_epoch_start(self, trainer: Trainer, plan: Any) -> None:
         """Forget the last epoch's validation."""
         plan.validation_meter.reset()
 
-    def on_validation_epoch_end(self, trainer: Trainer, plan: Any) -> None:  # noqa: ARG002
+    def on_validation_epoch_end(self, trainer: Trainer, plan: Any) -> None:
         """Tell Lightning the validation loss, for early stopping."""
         if float(plan.validation_meter.sums.sum()) > 0:
             plan.log("validation_loss", plan.validation_meter.report("validation")["validation_loss"], rank_zero_only=True)
 
-    def on_train_epoch_end(self, trainer: Trainer, plan: Any) -> None:  # noqa: ARG002
+    def on_train_epoch_end(self, trainer: Trainer, plan: Any) -> None:
         """Add the row; an epoch that Ctrl-C cut short has none, and is finished when the run is resumed."""
         if plan.step % plan.steps_per_epoch:
             return
@@ -104,7 +104,7 @@ class ProgressBar(TQDMProgressBar):
         self._start, self._before = time.perf_counter(), plan.cells_seen
         super().on_train_start(trainer, plan)
 
-    def get_metrics(self, trainer: Trainer, plan: Any) -> dict[str, Any]:  # noqa: ARG002
+    def get_metrics(self, trainer: Trainer, plan: Any) -> dict[str, Any]:
         """What stands at the right of the bar."""
         metrics: dict[str, Any] = {}
         if float(plan.train_meter.sums.sum()) > 0:
@@ -132,7 +132,7 @@ class BestEpoch(EarlyStopping):
             self.state.tensors |= {f"best.{k}": v.detach().clone() for k, v in plan.network.state_dict().items()}
         self.state.early_stopping = {**self.state_dict(), "best_score": float(self.best_score)}
 
-    def on_fit_end(self, trainer: Trainer, plan: Any) -> None:  # noqa: ARG002
+    def on_fit_end(self, trainer: Trainer, plan: Any) -> None:
         """Return to the best epoch."""
         best = {k.removeprefix("best."): v for k, v in self.state.tensors.items() if k.startswith("best.")}
         if best:
@@ -143,16 +143,28 @@ class Checkpoints(Callback):
     """Restores a run at its start and writes a checkpoint after every epoch and, if asked, every so many steps."""
 
     def __init__(
-        self, state: TrainingState, directory: Path | None, every_n_steps: int | None, bundle: Callable[[], Bundle], *, resumed: bool
+        self,
+        state: TrainingState,
+        directory: Path | None,
+        every_n_steps: int | None,
+        bundle: Callable[[], Bundle],
+        *,
+        resumed: bool,
     ) -> None:
-        self.state, self.directory, self.every_n_steps, self.bundle, self.resumed = state, directory, every_n_steps, bundle, resumed
+        self.state, self.directory, self.every_n_steps, self.bundle, self.resumed = (
+            state,
+            directory,
+            every_n_steps,
+            bundle,
+            resumed,
+        )
 
     def on_train_start(self, trainer: Trainer, plan: Any) -> None:
         """Put the saved optimiser and meter back."""
         if self.resumed:
             restore(plan, trainer.optimizers[0], self.state)
 
-    def on_train_batch_end(self, trainer: Trainer, plan: Any, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+    def on_train_batch_end(self, trainer: Trainer, plan: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Write between epochs. This runs before the module's own hook, which counts the step."""
         done = plan.step + 1
         if self.every_n_steps and done % self.every_n_steps == 0 and done % plan.steps_per_epoch:
@@ -179,7 +191,7 @@ class GracefulInterrupt(Callback):
         self.interrupted = False
         self._previous: Any = None
 
-    def on_fit_start(self, trainer: Trainer, plan: Any) -> None:  # noqa: ARG002
+    def on_fit_start(self, trainer: Trainer, plan: Any) -> None:
         """Take over SIGINT; only the main thread may."""
         if threading.current_thread() is threading.main_thread():
             self._previous = signal.signal(signal.SIGINT, lambda *_: self._stop(trainer))
@@ -190,12 +202,12 @@ class GracefulInterrupt(Callback):
         self.interrupted = True
         trainer.should_stop = True
 
-    def teardown(self, trainer: Trainer, plan: Any, stage: str) -> None:  # noqa: ARG002
+    def teardown(self, trainer: Trainer, plan: Any, stage: str) -> None:
         """Give SIGINT back."""
         if self._previous is not None:
             signal.signal(signal.SIGINT, self._previous)
             self._previous = None
 
-    def on_exception(self, trainer: Trainer, plan: Any, exception: BaseException) -> None:  # noqa: ARG002
+    def on_exception(self, trainer: Trainer, plan: Any, exception: BaseException) -> None:
         """Give SIGINT back when training fails."""
         self.teardown(trainer, plan, "fit")

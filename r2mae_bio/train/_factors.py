@@ -104,6 +104,10 @@ def log_expression(table: CellTable, cells: NDArray[np.int64], content: GeneCont
         Positions.
     content
         Scales counts to depth.
+
+    Returns
+    -------
+    The matrix.
     """
     blocks = []
     for start in range(0, cells.size, _CHUNK):

@@ -98,7 +98,7 @@ class MaskedTrainingPlan(pl.LightningModule):
             groups[name]["params"].append(parameter)
         return [group for group in groups.values() if group["params"]]
 
-    def on_train_batch_start(self, batch: CellBatch, batch_idx: int) -> None:  # noqa: ARG002
+    def on_train_batch_start(self, batch: CellBatch, batch_idx: int) -> None:
         """Set the learning rate, and the generator that dropout reads, from the global step."""
         torch.manual_seed(derive_seed(self.seed, "dropout", self.step, self.global_rank))  # noqa: TID251 - inside fork_rng
         for group in self.trainer.optimizers[0].param_groups:
@@ -110,7 +110,7 @@ class MaskedTrainingPlan(pl.LightningModule):
         cosine = (1 + math.cos(math.pi * min(1.0, self.progress))) / 2
         return min(1.0, (self.step + 1) / warmup) * (_FINAL_RATE + (1 - _FINAL_RATE) * cosine)
 
-    def training_step(self, batch: CellBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
+    def training_step(self, batch: CellBatch, batch_idx: int) -> Tensor:
         """Nats per hidden slot, over all ranks."""
         ratios_from = derive_generator(self.seed, "ratio", self.step, self._ratio_stream)
         ratio = self.law.sample(batch.context.shape[0], ratios_from, progress=self.progress)
@@ -128,7 +128,7 @@ class MaskedTrainingPlan(pl.LightningModule):
         """A ratio per batch is the same on all ranks; ratios per row differ between ranks."""
         return 0 if self.law.scope == "batch" else self.global_rank
 
-    def on_train_batch_end(self, outputs: Any, batch: CellBatch, batch_idx: int) -> None:  # noqa: ARG002
+    def on_train_batch_end(self, outputs: Any, batch: CellBatch, batch_idx: int) -> None:
         """Advance the global step."""
         self.step += 1
 
@@ -179,7 +179,7 @@ class MaskedTrainingPlan(pl.LightningModule):
             return
         if not bool(torch.isfinite(loss)):
             message = (
-                f"The loss is {float(loss)} at step {self.step}; weights are those of the step before. "
+                f"The loss is {float(loss.detach())} at step {self.step}; weights are those of the step before. "
                 "Lower learning_rate, or look for extreme values in the data."
             )
             raise TrainingError(message)

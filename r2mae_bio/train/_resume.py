@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from r2mae_bio._errors import CheckpointError
 from r2mae_bio.train._checkpoint import Bundle, check_intact, read_bundle, write_folder
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from r2mae_bio.train._plan import MaskedTrainingPlan
@@ -101,6 +100,10 @@ def latest_checkpoint(path: Path | str) -> Path:
     ----------
     path
         A folder.
+
+    Returns
+    -------
+    The folder of the checkpoint.
 
     Raises
     ------

@@ -6,7 +6,6 @@ import logging
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from r2mae_bio.train._resume import TrainingState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -81,6 +81,10 @@ def split_cells(n_cells: int, train_size: float, seed: int) -> tuple[NDArray[np.
         Share to train on; at least one cell is.
     seed
         The split is a pure function of it.
+
+    Returns
+    -------
+    Training positions and validation positions.
     """
     order = derive_generator(seed, "split").permutation(n_cells)
     n_train = min(n_cells, max(1, round(train_size * n_cells)))
@@ -148,7 +152,9 @@ def fit(
         interrupt,
         History(state, options.checkpoint_dir),
         *([BestEpoch(state, config.patience)] if config.early_stopping else []),
-        Checkpoints(state, options.checkpoint_dir, options.checkpoint_every_n_steps, bundle, resumed=options.resume_from is not None),
+        Checkpoints(
+            state, options.checkpoint_dir, options.checkpoint_every_n_steps, bundle, resumed=options.resume_from is not None
+        ),
         *([ProgressBar(state)] if options.progress_bar else []),
     ]
     _run(plan, loaders, callbacks, options)
@@ -213,11 +219,16 @@ def _run(
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Silence what Lightning says about devices and worker processes; our loaders need none."""
-    names = ("pytorch_lightning.utilities.rank_zero", "lightning.pytorch.utilities.rank_zero", "pytorch_lightning.accelerators.cuda")
+    names = (
+        "pytorch_lightning.utilities.rank_zero",
+        "lightning.pytorch.utilities.rank_zero",
+        "pytorch_lightning.accelerators.cuda",
+    )
     levels = {name: logging.getLogger(name).level for name in names}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
+        warnings.filterwarnings("ignore", message=".*have no `val_dataloader`.*")
         warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*", category=FutureWarning)
         warnings.filterwarnings("ignore", message=".*IterableDataset.*has `__len__` defined.*")
         try:

@@ -6,7 +6,6 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from r2mae_bio.likelihoods import GeneParams
@@ -15,6 +14,7 @@ from r2mae_bio.nn import GeneContent, GeneStatistics
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -61,6 +61,10 @@ def scan_cells(table: CellTable, cells: NDArray[np.int64], *, counts: bool) -> C
         Positions of the training cells.
     counts
         False for log-normalised input.
+
+    Returns
+    -------
+    The statistics.
     """
     digest = hashlib.sha256(f"{cells.size} x {table.source.measured.size}".encode())
     moments = _Moments(table.source.measured.size)

@@ -1,0 +1,70 @@
+"""Training learns, logs what it did, and keeps covariates out of the embedding."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from r2mae_bio.masking import Beta, Choice, LogUniformVisible, Schedule
+from r2mae_bio.model import GeneMAE
+
+
+@pytest.mark.parametrize("likelihood", ["nb", "zinb", "poisson", "normal"])
+@pytest.mark.parametrize("encoder", ["transformer", "mlp"])
+def test_the_loss_falls_below_the_blind_baseline(adata, sizes, encoder, likelihood):
+    if likelihood == "normal":
+        adata.X = np.log1p(adata.X.toarray())
+    GeneMAE.setup_anndata(adata, gene_likelihood=likelihood)
+    model = GeneMAE(adata, encoder=encoder, **sizes)
+    model.train(max_epochs=30, batch_size=16, progress_bar=False, train_kwargs={"learning_rate": 5e-3, "decoder_decay": 0.1})
+    assert model.history["validation_loss"].iloc[-1] < model.blind_loss
+    assert model.history["train_loss"].iloc[-1] < model.history["train_loss"].iloc[0]
+
+
+def test_history_and_realised_ratios(model):
+    bins = ["0.0-0.2", "0.2-0.4", "0.4-0.6", "0.6-0.8", "0.8-1.0"]
+    expected = {f"{kind}_loss{b}" for kind in ("train", "validation") for b in ("", *(f"_{x}" for x in bins))}
+    assert expected | {"epoch", "step", "learning_rate", "cells_per_second"} == set(model.history)
+    assert sum(model.record.mask_ratios) == 3 * 54
+    assert min(model.record.mask_ratios) > 0
+
+
+@pytest.mark.parametrize("law", [Choice(), Schedule(), Beta(), LogUniformVisible(), 0.3, (0.2, 0.4)], ids=str)
+def test_every_law_trains(adata, sizes, law):
+    GeneMAE.setup_anndata(adata)
+    model = GeneMAE(adata, mask_ratio=law, **sizes)
+    model.train(max_epochs=2, progress_bar=False)
+    assert np.isfinite(model.history["train_loss"]).all()
+    if law == 0.3:
+        assert np.flatnonzero(model.record.mask_ratios).tolist() == [6]
+
+
+def test_covariates_enter_the_decoder_only(adata, sizes):
+    adata.obs["depth"] = np.linspace(0, 1, adata.n_obs)
+    adata.obs["site"] = "x"
+    keys = {"batch_key": "batch", "categorical_covariate_keys": ["site"], "continuous_covariate_keys": ["depth"]}
+    GeneMAE.setup_anndata(adata, **keys)
+    model = GeneMAE(adata, **sizes)
+    model.train(max_epochs=2, progress_bar=False)
+    assert model.record.covariates.width == 4
+    bare = adata.copy()
+    del bare.obs["batch"], bare.obs["depth"], bare.obs["site"]
+    np.testing.assert_array_equal(model.get_latent_representation(bare), model.get_latent_representation(adata))
+
+
+def test_options_that_change_the_data_used(adata, sizes):
+    GeneMAE.setup_anndata(adata)
+    everything = GeneMAE(adata, **sizes)
+    everything.train(max_epochs=1, train_size=1.0, progress_bar=False)
+    assert "validation_loss" not in everything.history
+    leaky = GeneMAE(adata, use_observed_lib_size=True, **sizes)
+    leaky.train(max_epochs=1, progress_bar=False)
+    assert np.isfinite(leaky.history["train_loss"]).all()
+
+
+def test_the_untrained_control(adata, sizes):
+    GeneMAE.setup_anndata(adata)
+    model = GeneMAE(adata, **sizes)
+    model.initialize()
+    assert not model.is_trained
+    assert model.get_latent_representation().shape == (60, 8)
