@@ -165,7 +165,8 @@ class Beta(RatioLaw):
         _needs(self.a > 0 and self.b > 0 and 0 < self.high <= 1, self, "a > 0, b > 0 and 0 < high <= 1")
 
     def quantile(self, u: ArrayLike, *, progress: float = 0.0) -> NDArray[np.float64]:
-        return np.asarray(self.high * special.betaincinv(self.a, self.b, np.asarray(u, np.float64)), np.float64)
+        u = np.maximum(np.asarray(u, np.float64), 1e-300)  # subnormal numbers come back as NaN
+        return np.asarray(self.high * special.betaincinv(self.a, self.b, u), np.float64)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,7 +15,7 @@ from pytorch_lightning.callbacks.progress.tqdm_progress import Tqdm
 from r2mae_bio.train._resume import TrainingState, optimizer_tensors, restore, write_checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from pytorch_lightning import Trainer
@@ -184,30 +185,26 @@ class Checkpoints(Callback):
         write_checkpoint(self.directory, self.bundle(), self.state)
 
 
-class GracefulInterrupt(Callback):
-    """The first Ctrl-C stops after the current step and keeps the model; a second one stops at once."""
+class GracefulInterrupt:
+    """Around a run: the first Ctrl-C stops after the current step and keeps the model; a second one stops at once."""
 
     def __init__(self) -> None:
         self.interrupted = False
-        self._previous: Any = None
 
-    def on_fit_start(self, trainer: Trainer, plan: Any) -> None:
-        """Take over SIGINT; only the main thread may."""
-        if threading.current_thread() is threading.main_thread():
-            self._previous = signal.signal(signal.SIGINT, lambda *_: self._stop(trainer))
+    @contextmanager
+    def watch(self, trainer: Trainer) -> Iterator[None]:
+        """Take over SIGINT, which only the main thread may, and give it back whatever happens."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        previous = signal.signal(signal.SIGINT, lambda *_: self._stop(trainer))
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, previous)
 
     def _stop(self, trainer: Trainer) -> None:
         if self.interrupted:
             raise KeyboardInterrupt
         self.interrupted = True
         trainer.should_stop = True
-
-    def teardown(self, trainer: Trainer, plan: Any, stage: str) -> None:
-        """Give SIGINT back."""
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)
-            self._previous = None
-
-    def on_exception(self, trainer: Trainer, plan: Any, exception: BaseException) -> None:
-        """Give SIGINT back when training fails."""
-        self.teardown(trainer, plan, "fit")

@@ -149,7 +149,6 @@ def fit(
     blind_loss = _blind_loss(plan, loaders[1] or CellLoader(table, train, config.batch_size))
     interrupt = GracefulInterrupt()
     callbacks = [
-        interrupt,
         History(state, options.checkpoint_dir),
         *([BestEpoch(state, config.patience)] if config.early_stopping else []),
         Checkpoints(
@@ -157,7 +156,11 @@ def fit(
         ),
         *([ProgressBar(state)] if options.progress_bar else []),
     ]
-    _run(plan, loaders, callbacks, options)
+    _run(plan, loaders, callbacks, options, interrupt)
+    if interrupt.interrupted:
+        logger.warning(
+            "training was interrupted after step %d of %d; the model keeps the weights it then had", plan.step, plan.total_steps
+        )
     return TrainResult(state.history, state.mask_ratios, blind_loss, interrupt.interrupted)
 
 
@@ -189,7 +192,11 @@ def _blind_loss(plan: MaskedTrainingPlan, loader: CellLoader) -> float:
 
 
 def _run(
-    plan: MaskedTrainingPlan, loaders: tuple[CellLoader, CellLoader | None], callbacks: list[pl.Callback], options: TrainOptions
+    plan: MaskedTrainingPlan,
+    loaders: tuple[CellLoader, CellLoader | None],
+    callbacks: list[pl.Callback],
+    options: TrainOptions,
+    interrupt: GracefulInterrupt,
 ) -> None:
     remaining = plan.config.max_epochs - plan.step // plan.steps_per_epoch
     if remaining <= 0:
@@ -213,7 +220,8 @@ def _run(
         )
         for loader in filter(None, loaders):
             loader.rank, loader.world_size = trainer.global_rank, trainer.world_size
-        trainer.fit(plan, train_dataloaders=loaders[0], val_dataloaders=loaders[1])
+        with interrupt.watch(trainer):
+            trainer.fit(plan, train_dataloaders=loaders[0], val_dataloaders=loaders[1])
 
 
 @contextmanager
