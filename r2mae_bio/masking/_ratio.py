@@ -165,8 +165,9 @@ class Beta(RatioLaw):
         _needs(self.a > 0 and self.b > 0 and 0 < self.high <= 1, self, "a > 0, b > 0 and 0 < high <= 1")
 
     def quantile(self, u: ArrayLike, *, progress: float = 0.0) -> NDArray[np.float64]:
-        u = np.maximum(np.asarray(u, np.float64), 1e-300)  # subnormal numbers come back as NaN
-        return np.asarray(self.high * special.betaincinv(self.a, self.b, u), np.float64)
+        u = np.asarray(u, np.float64)
+        tiny = u < 1e-200  # for which scipy's inverse may be NaN
+        return np.asarray(self.high * np.where(tiny, 0.0, special.betaincinv(self.a, self.b, np.where(tiny, 0.5, u))), np.float64)
 
 
 @dataclass(frozen=True)

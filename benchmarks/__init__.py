@@ -1,0 +1,1 @@
+"""Benchmarks: figures that inform, never gates. See README.md in this folder for the commands."""
