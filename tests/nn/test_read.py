@@ -65,6 +65,25 @@ def test_slots_may_come_in_any_order(same_ids: bool) -> None:
         torch.testing.assert_close(read(content, batch), read(shuffled.values, shuffled), atol=1e-5, rtol=1e-5)
 
 
+def test_all_ways_of_reading_have_the_same_gradient() -> None:
+    generator = torch.Generator().manual_seed(4)
+    visible = torch.rand(5, 12, generator=generator) < 0.6
+    content = torch.randn(5, 12, generator=generator) * visible
+    weight = torch.randn(5, 3, generator=generator)
+    ids = torch.arange(12)[None]
+
+    def gradients(batches: list[TokenBatch]) -> list[torch.Tensor]:
+        read = build(12, 3, 0)
+        torch.cat([read(batch.values, batch) for batch in batches]).mul(weight).sum().backward()
+        return [parameter.grad for parameter in read.parameters()]
+
+    shared = gradients([TokenBatch(ids, content, visible)])
+    own = gradients([TokenBatch(ids.expand(5, -1), content, visible)])
+    single = gradients([TokenBatch(ids, content[i : i + 1], visible[i : i + 1]) for i in range(5)])
+    for other in (own, single):
+        torch.testing.assert_close(other, shared, atol=1e-4, rtol=1e-4)
+
+
 def test_nothing_visible_is_the_average_cell() -> None:
     read = build(8, 3, 0)
     batch = TokenBatch(torch.arange(8)[None], torch.zeros(2, 8), torch.zeros(2, 8, dtype=torch.bool))

@@ -1,0 +1,288 @@
+"""One self-contained run on a CUDA device; with --toy, the same at toy size on the CPU.
+
+python -m benchmarks.gpu [--cells 200000] [--genes 20000] [--batch 1024] [--steps 30] [--peak-tflops 790] [--toy]
+
+Needs torch, pytorch-lightning, numpy, scipy, safetensors; no scanpy, anndata or scvi-tools.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch.utils.flop_counter import FlopCounterMode
+
+from r2mae_bio._rng import derive_generator
+from r2mae_bio.config import GeneConfig
+from r2mae_bio.likelihoods import masked_nll
+from r2mae_bio.masking import Uniform, draw_plan
+from r2mae_bio.nn import GeneMaskedAutoencoder
+from r2mae_bio.train import CellTable, scan_cells
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TOLERANCE = 2e-4
+"""Largest relative difference of loss and latent between CPU and device in float32."""
+
+
+class Rows:
+    """Non-zero entries of some cells."""
+
+    def __init__(self, matrix: sparse.csr_array) -> None:
+        self.indptr, self.genes = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64)
+        self.values = matrix.data.astype(np.float32)
+
+
+class Source:
+    """Cells in memory, without AnnData."""
+
+    def __init__(self, matrix: sparse.csr_array) -> None:
+        self.matrix, self.n_cells = matrix, matrix.shape[0]
+        self.measured = np.ones(matrix.shape[1], bool)
+
+    def rows(self, index: np.ndarray) -> Rows:
+        return Rows(self.matrix[index])
+
+
+def generate(n_cells: int, n_genes: int, seed: int = 0, chunk: int = 2000) -> sparse.csr_array:
+    """Counts of a log-normal factor model with gamma-Poisson noise, a few thousand cells at a time.
+
+    Shape of the generator as fitted to 10x PBMC data: log10 gene means spread by 0.8 around a tail of unexpressed genes, ten
+    programmes of log-normal loadings, depth log-normal with spread 0.4, inverse dispersion 2.
+    """
+    rng = np.random.default_rng(seed)
+    base = np.exp(rng.normal(0, 1.9, n_genes))
+    loadings = rng.normal(0, 0.6, (10, n_genes)) * (rng.random((10, n_genes)) < 0.2)
+    blocks = []
+    for start in range(0, n_cells, chunk):
+        n = min(chunk, n_cells - start)
+        rate = base * np.exp((rng.normal(0, 1, (n, 10)) @ loadings).astype(np.float32))
+        depth = 2500 * np.exp(rng.normal(0, 0.4, (n, 1)))
+        mean = (rate / rate.sum(1, keepdims=True) * depth).astype(np.float32)
+        counts = rng.poisson(mean * rng.gamma(2.0, 0.5, mean.shape).astype(np.float32))
+        counts[counts.sum(1) == 0, 0] = 1
+        blocks.append(sparse.csr_array(counts.astype(np.float32)))
+    return sparse.vstack(blocks, format="csr")
+
+
+class Bench:
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.device = torch.device("cuda" if torch.cuda.is_available() and not options.toy else "cpu")
+        self.table = CellTable(Source(generate(options.cells, options.genes)), np.zeros((options.cells, 0), np.float32))
+        sample = np.arange(min(options.cells, 10_000))
+        self.statistics = scan_cells(self.table, sample, counts=True).network
+        self.rng = np.random.default_rng(0)
+
+    def network(self, encoder: str = "transformer") -> GeneMaskedAutoencoder:
+        torch.manual_seed(0)
+        return GeneMaskedAutoencoder(self.statistics, 0, GeneConfig(encoder=encoder))
+
+    def batch(self):
+        return self.table.batch(self.rng.integers(0, self.options.cells, self.options.batch)).to(self.device)
+
+    def plan(self, batch, step: int, ratio=None):
+        n = batch.context.shape[0]
+        drawn = Uniform().sample(n, self.rng) if ratio is None else np.full(n, ratio)
+        generator = (
+            torch.Generator(self.device).manual_seed(step) if self.device.type != "cpu" else derive_generator(0, "mask", step)
+        )
+        return draw_plan(batch.measured, drawn, generator)
+
+    def loss(self, network, batch, plan, way: str = "hide"):
+        tokens = batch.tokens()
+        visible = tokens.hide(plan) if way == "hide" else tokens.take(plan)
+        params = network(visible, batch.context)
+        nats = masked_nll(network.likelihood, params, batch.rows, batch.genes, batch.values, plan.hidden)
+        return nats.sum() / plan.hidden.sum()
+
+    def wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    def seconds(self, call: Callable[[int], object], n: int) -> float:
+        for step in range(3):
+            call(step)
+        self.wait()
+        start = time.perf_counter()
+        for step in range(n):
+            call(step)
+        self.wait()
+        return (time.perf_counter() - start) / n
+
+
+def agreement(bench: Bench) -> dict:
+    """Loss and latent of one batch on the CPU and on the device, same plan, float32."""
+    network = bench.network().eval()
+    batch = bench.batch().to("cpu")
+    plan = draw_plan(batch.measured, np.full(batch.context.shape[0], 0.5), derive_generator(0, "mask", 0))
+    with torch.inference_mode():
+        loss, latent = bench.loss(network, batch, plan), network.encode(batch.tokens())
+        network, there = network.to(bench.device), batch.to(bench.device)
+        moved = replace(plan, hidden=plan.hidden.to(bench.device), valid=plan.valid.to(bench.device))
+        loss_there, latent_there = bench.loss(network, there, moved).cpu(), network.encode(there.tokens()).cpu()
+    difference = {
+        "loss": float((loss_there - loss).abs() / loss.abs()),
+        "latent": float((latent_there - latent).abs().max() / latent.abs().max()),
+    }
+    return {**difference, "tolerance": TOLERANCE, "agree": max(difference.values()) <= TOLERANCE}
+
+
+def throughput(bench: Bench, encoder: str, mode: str) -> dict:
+    """Training and embedding in one numerical mode, minibatch preparation included."""
+    torch.set_float32_matmul_precision("high" if mode == "tf32" else "highest")
+    network = bench.network(encoder).to(bench.device)
+    amp = torch.autocast(bench.device.type, torch.bfloat16) if mode.startswith("bf16") else nullcontext()
+    encode = torch.compile(network.encode) if mode.endswith("compile") else network.encode
+    compiled = torch.compile(network) if mode.endswith("compile") else network
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, fused=True)
+    tokens = []
+
+    def train(step: int) -> None:
+        batch = bench.batch()
+        plan = bench.plan(batch, step)
+        with amp:
+            visible = batch.tokens().hide(plan)
+            params = compiled(visible, batch.context)
+        nats = masked_nll(network.likelihood, params, batch.rows, batch.genes, batch.values, plan.hidden)
+        optimizer.zero_grad(set_to_none=True)
+        (nats.sum() / plan.hidden.sum()).backward()
+        optimizer.step()
+
+    @torch.inference_mode()
+    def embed(step: int) -> None:
+        batch = bench.batch()
+        tokens.append(batch.values.numel())
+        with amp:
+            encode(batch.tokens())
+
+    if bench.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    n, cells = bench.options.steps, bench.options.batch
+    training, embedding = bench.seconds(train, n), bench.seconds(embed, n)
+    preparation = bench.seconds(lambda step: bench.plan(bench.batch(), step), n)
+    flops = step_flops(bench, network)
+    expressed = float(np.mean(tokens))
+    return {
+        "encoder": encoder,
+        "mode": mode,
+        "train_cells_per_second": cells / training,
+        "train_tokens_per_second": cells * bench.options.genes / training,
+        "embed_cells_per_second": cells / embedding,
+        "embed_expressed_tokens_per_second": expressed / embedding,
+        "preparation_share": preparation / training,
+        "step_tflop": flops / 1e12,
+        "model_flop_utilisation": flops / training / (bench.options.peak_tflops * 1e12),
+        "peak_memory_mib": torch.cuda.max_memory_allocated() / 2**20 if bench.device.type == "cuda" else float("nan"),
+    }
+
+
+def step_flops(bench: Bench, network: GeneMaskedAutoencoder) -> int:
+    """Floating-point operations of the matrix products of one forward and backward pass."""
+    batch = bench.batch()
+    with FlopCounterMode(display=False) as counter:
+        bench.loss(network, batch, bench.plan(batch, 0)).backward()
+    network.zero_grad()
+    return counter.get_total_flops()
+
+
+def hiding(bench: Bench) -> list[dict]:
+    """Milliseconds of forward and backward when hidden slots are dropped and when they are kept."""
+    network = bench.network().to(bench.device)
+    rows = []
+    for ratio in (0.15, 0.5, 0.9):
+        batch = bench.batch()
+        plan = bench.plan(batch, 0, ratio)
+        row = {"ratio": ratio}
+        for way in ("take", "hide"):
+            row[f"{way}_ms"] = 1e3 * bench.seconds(lambda _, w=way: bench.loss(network, batch, plan, w).backward(), 5)  # noqa: B023
+        rows.append(row)
+    return rows
+
+
+def attempt(call: Callable[[], dict], what: str) -> dict:
+    """A mode that a build of torch cannot run is reported, not fatal."""
+    try:
+        return call()
+    except Exception as error:  # noqa: BLE001 - torch.compile fails in many ways
+        print(f"{what} skipped: {type(error).__name__}: {str(error).splitlines()[0]}")
+        return {"mode": what, "skipped": f"{type(error).__name__}: {error}"}
+
+
+def run(options: argparse.Namespace) -> dict:
+    bench = Bench(options)
+    name = torch.cuda.get_device_name() if bench.device.type == "cuda" else "CPU"
+    nonzero = bench.table.source.matrix.nnz / (options.cells * options.genes)
+    result = {"device": name, "torch": torch.__version__, "cells": options.cells, "genes": options.genes, "nonzero": nonzero}
+    result["agreement"] = agreement(bench)
+    modes = ["float32", "bf16"] if options.toy else ["float32", "tf32", "bf16", "bf16+compile"]
+    result["throughput"] = [
+        attempt(lambda e=encoder, m=mode: throughput(bench, e, m), f"{encoder} {mode}")
+        for encoder in ("transformer", "mlp")
+        for mode in modes
+    ]
+    result["hiding"] = hiding(bench)
+    return result
+
+
+def report(result: dict) -> str:
+    agree = result["agreement"]
+    lines = [
+        f"{result['device']}, torch {result['torch']}: {result['cells']} x {result['genes']}, {result['nonzero']:.1%} non-zero",
+        f"CPU and device, float32: loss differs by {agree['loss']:.1e}, latent by {agree['latent']:.1e} (tolerance {TOLERANCE:.0e})",
+        f"{'':24s} {'train c/s':>10s} {'embed c/s':>10s} {'train tok/s':>12s} {'prep':>6s} {'MFU':>7s} {'MiB':>8s}",
+    ]
+    for row in result["throughput"]:
+        if "skipped" in row:
+            lines.append(f"{row['mode']:24s} skipped: {row['skipped'].splitlines()[0]}")
+            continue
+        lines.append(
+            f"{row['encoder'] + ' ' + row['mode']:24s} {row['train_cells_per_second']:10.0f} {row['embed_cells_per_second']:10.0f} "
+            f"{row['train_tokens_per_second']:12.3g} {row['preparation_share']:6.0%} {row['model_flop_utilisation']:7.2%} "
+            f"{row['peak_memory_mib']:8.0f}"
+        )
+    lines += [f"hidden {r['ratio']:.0%}: drop {r['take_ms']:.1f} ms, keep {r['hide_ms']:.1f} ms" for r in result["hiding"]]
+    return "\n".join(lines)
+
+
+def write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".tmp-{path.name}")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+def main(arguments: list[str] | None = None) -> dict:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cells", type=int, default=200_000)
+    parser.add_argument("--genes", type=int, default=20_000)
+    parser.add_argument("--batch", type=int, default=1024)
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--peak-tflops", type=float, default=790.0, help="bf16 matrix peak of the device")
+    parser.add_argument("--toy", action="store_true", help="toy size on the CPU")
+    parser.add_argument("--out", type=Path, default=Path(os.environ.get("OUT", "benchmarks/results")))
+    options = parser.parse_args(arguments)
+    if options.toy:
+        options.cells, options.genes, options.batch, options.steps = 400, 300, 32, 3
+    elif not torch.cuda.is_available():
+        parser.error("no CUDA device; --toy runs at toy size on the CPU")
+    result = run(options)
+    options.out.mkdir(parents=True, exist_ok=True)
+    name = "gpu_toy" if options.toy else "gpu"
+    write(options.out / f"{name}.json", json.dumps(result, indent=1))
+    write(options.out / f"{name}.txt", report(result) + "\n")
+    print(report(result))
+    return result
+
+
+if __name__ == "__main__":
+    main()
