@@ -10,6 +10,8 @@ Subpackages load when first used, so importing this package is cheap:
     The laws from which mask ratios are drawn, and the plans drawn from them.
 ``io``, ``datasets``
     Reading data, gene identity, and the data sets used in the documentation.
+``errors``
+    Every exception raised on purpose.
 ``evaluate``
     Probes, transfer and controls: arrays in, a tidy table out.
 """
@@ -22,11 +24,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from r2mae_bio import datasets, evaluate, io, masking, model, pl, pp, tl
+    from r2mae_bio import datasets, errors, evaluate, io, masking, model, pl, pp, tl
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "datasets", "evaluate", "io", "masking", "model", "pl", "pp", "tl"]
+__all__ = ["__version__", "datasets", "errors", "evaluate", "io", "masking", "model", "pl", "pp", "tl"]
 
 
 def __getattr__(name: str) -> ModuleType:
