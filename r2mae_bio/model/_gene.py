@@ -249,7 +249,7 @@ class GeneMAE(SavedModel):
         )
         statistics = self._build(table, train_size, resume_from)
         resume = None if resume_from is None else Path(resume_from)
-        folder = resume if checkpoint_dir is None and resume is not None else checkpoint_dir
+        folder = latest_checkpoint(resume).parent if checkpoint_dir is None and resume is not None else checkpoint_dir
         options = TrainOptions(
             accelerator,
             devices,

@@ -126,7 +126,9 @@ class BestEpoch(EarlyStopping):
             self.load_state_dict({**state.early_stopping, "best_score": torch.tensor(state.early_stopping["best_score"])})
 
     def on_validation_end(self, trainer: Trainer, plan: Any) -> None:
-        """Judge the epoch, and keep its weights if it is the best so far."""
+        """Judge the epoch, and keep its weights if it is the best so far; one that Ctrl-C cut short is judged when resumed."""
+        if plan.step % plan.steps_per_epoch:
+            return
         before = float(self.best_score)
         super().on_validation_end(trainer, plan)
         if float(self.best_score) < before:
@@ -200,6 +202,8 @@ class GracefulInterrupt:
         previous = signal.signal(signal.SIGINT, lambda *_: self._stop(trainer))
         try:
             yield
+        except SystemExit as error:  # Lightning leaves the interpreter on a KeyboardInterrupt, and a notebook with it
+            raise KeyboardInterrupt from error
         finally:
             signal.signal(signal.SIGINT, previous)
 

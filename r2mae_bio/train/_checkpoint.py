@@ -98,7 +98,11 @@ def _swap(temporary: Path, path: Path) -> None:
         return
     old = temporary.with_name(temporary.name + ".old")
     path.rename(old)
-    temporary.rename(path)
+    try:
+        temporary.rename(path)
+    except BaseException:
+        old.rename(path)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -153,7 +157,7 @@ def read_bundle(path: Path | str, name: str) -> Bundle:
 
 
 def _check_present(file: Path) -> None:
-    if not file.exists():
+    if not file.is_file():
         pickles = sorted(p.name for p in file.parent.iterdir() if p.suffix in _PICKLE_SUFFIXES)
         if pickles:
             _refuse_pickle(file.parent / pickles[0])

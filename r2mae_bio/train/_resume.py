@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r2mae_bio._errors import CheckpointError
+from r2mae_bio._errors import CheckpointError, CorruptCheckpointError, TrainingError
 from r2mae_bio.train._checkpoint import Bundle, check_intact, read_bundle, write_folder
 
 if TYPE_CHECKING:
@@ -67,7 +67,11 @@ class TrainingState:
         folder = latest_checkpoint(path)
         bundle = read_bundle(folder, "state")
         check_intact(bundle, folder)
-        return cls(**bundle.data, tensors=bundle.tensors)
+        try:
+            return cls(**bundle.data, tensors=bundle.tensors)
+        except TypeError as error:
+            message = f"{folder} lacks or misstates part of a training state ({error}); it was written by another version."
+            raise CorruptCheckpointError(message) from error
 
     def check_continues(self, identity: dict[str, Any], path: Path | str) -> None:
         """Refuse to continue another run.
@@ -91,6 +95,53 @@ class TrainingState:
                 "Resume with the data and settings it was started with, or train without resume_from."
             )
             raise CheckpointError(message)
+
+    def check_unfinished(self, total_steps: int, path: Path | str) -> None:
+        """Refuse to continue a run that has nothing left to do.
+
+        Parameters
+        ----------
+        total_steps
+            Optimiser steps of the whole run.
+        path
+            Where the state came from, for the message.
+
+        Raises
+        ------
+        TrainingError
+            All steps are done, or early stopping ended the run.
+        """
+        stopped = self.early_stopping and self.early_stopping["wait_count"] >= self.early_stopping["patience"]
+        if stopped or self.step >= total_steps:
+            how = ", and early stopping ended it" if stopped else ""
+            message = f"The run in {path} is complete: {self.step} of {total_steps} steps are done{how}."
+            raise TrainingError(message)
+
+
+def check_unused(directory: Path | str, resume_from: Path | str | None) -> None:
+    """Refuse a folder with checkpoints of another run: the newest of both would be taken for this one's.
+
+    Parameters
+    ----------
+    directory
+        Where checkpoints are to be written.
+    resume_from
+        The run that is continued, which may stay in its folder.
+
+    Raises
+    ------
+    CheckpointError
+        There are such checkpoints.
+    """
+    directory = Path(directory)
+    if resume_from is not None and latest_checkpoint(resume_from).resolve().parent == directory.resolve():
+        return
+    if any(_STEP.fullmatch(p.name) for p in directory.glob("step_*")):
+        message = (
+            f"{directory} holds checkpoints of an earlier run; pass resume_from={str(directory)!r} to continue it, or another "
+            "checkpoint_dir."
+        )
+        raise CheckpointError(message)
 
 
 def latest_checkpoint(path: Path | str) -> Path:

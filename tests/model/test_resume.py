@@ -151,6 +151,15 @@ def test_a_checkpoint_is_a_model(run):
     json.loads((newest / "state.json").read_text())
 
 
+def test_a_single_checkpoint_can_be_named(run, sizes):
+    whole, adata, folder = run
+    earlier = sorted(folder.glob("step_*"))[0]
+    again = GeneMAE(adata, seed=1, **sizes)
+    again.train(**SETTINGS, resume_from=earlier)
+    assert_same_model(whole, again)
+    assert sorted(p.name for p in earlier.iterdir()) == ["model.json", "model.safetensors", "state.json", "state.safetensors"]
+
+
 def test_equal_seeds_are_bit_equal_and_the_callers_generators_untouched(adata, sizes):
     GeneMAE.setup_anndata(adata)
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
