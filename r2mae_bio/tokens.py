@@ -27,6 +27,8 @@ class TokenBatch:
     """Content of each slot, (B, L); zero wherever ``visible`` is false."""
     visible: Tensor
     """True where content is known to the reader of this batch, bool (B, L) or (1, L)."""
+    full: bool = False
+    """Whether the slots are the whole vocabulary in its order, so that nothing need be gathered by ``ids``."""
 
     def hide(self, plan: MaskPlan) -> TokenBatch:
         """Replace: keep every slot, erase the content of the hidden ones.
@@ -41,7 +43,7 @@ class TokenBatch:
         A batch of the same shape in which hidden slots are zero and not visible.
         """
         visible = self.visible & ~plan.hidden
-        return replace(self, values=self.values * visible, visible=visible)
+        return replace(self, values=self.values.masked_fill(~visible, 0), visible=visible)
 
     def take(self, plan: MaskPlan) -> TokenBatch:
         """Drop: keep only the visible slots, gathered to the front.
@@ -57,4 +59,5 @@ class TokenBatch:
         """
         keep, keep_valid = plan.kept()
         ids = self.ids.expand(keep.shape[0], -1).gather(1, keep)
-        return TokenBatch(ids, self.values.gather(1, keep) * keep_valid, keep_valid)
+        visible = self.visible.expand(keep.shape[0], -1).gather(1, keep) & keep_valid
+        return TokenBatch(ids, self.values.gather(1, keep).masked_fill(~visible, 0), visible)

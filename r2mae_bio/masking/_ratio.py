@@ -205,12 +205,16 @@ def as_ratio_law(mask_ratio: float | tuple[float, float] | RatioLaw) -> RatioLaw
     """
     if isinstance(mask_ratio, RatioLaw):
         return mask_ratio
-    if isinstance(mask_ratio, (int, float, np.floating)) and not isinstance(mask_ratio, bool):
-        return Fixed(float(mask_ratio))
-    if isinstance(mask_ratio, (tuple, list)) and len(mask_ratio) == 2:
+    if _is_number(mask_ratio):
+        return Fixed(float(mask_ratio))  # type: ignore[arg-type]
+    if isinstance(mask_ratio, (tuple, list)) and len(mask_ratio) == 2 and all(map(_is_number, mask_ratio)):
         return Uniform(float(mask_ratio[0]), float(mask_ratio[1]))
     message = f"mask_ratio is {mask_ratio!r}; needed is a number in [0, 1], a pair (low, high) or a law such as masking.Choice."
     raise ConfigError(message)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.floating, np.integer)) and not isinstance(value, bool)
 
 
 def ratio_law_from_json(data: dict[str, Any]) -> RatioLaw:

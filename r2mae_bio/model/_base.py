@@ -9,7 +9,7 @@ import pandas as pd
 
 from r2mae_bio._errors import NotTrainedError
 from r2mae_bio.model._bundle import pack, unpack, versions
-from r2mae_bio.model._setup import Setup
+from r2mae_bio.model._setup import Setup, choose_likelihood
 from r2mae_bio.train import latest_checkpoint, write_folder
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ class SavedModel:
         ------
         CheckpointError
             The folder is none of a model; its subclasses tell damage, a pickle, and weights of another vocabulary apart.
+        SetupError, ConfigError
+            ``adata`` was not set up, or for another kind of values than the model was trained on.
         """
         folder = Path(path)
         if folder.is_dir() and any(folder.glob("step_*/model.json")):
@@ -61,6 +63,7 @@ class SavedModel:
         model.coverage, model._adata, model._duplicates = None, adata, "error"
         if adata is not None:
             model.record.setup = Setup.read(adata)
+            choose_likelihood(model.config.gene_likelihood, model.record.setup)
         return model
 
     def save(self, path: Path | str, *, overwrite: bool = False) -> Path:

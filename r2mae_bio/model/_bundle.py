@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from r2mae_bio import __version__
-from r2mae_bio._errors import ConfigError, CorruptCheckpointError, VocabularyMismatchError
+from r2mae_bio._errors import ConfigError, CorruptCheckpointError, DataError, VocabularyMismatchError
 from r2mae_bio.config import GeneConfig
 from r2mae_bio.io import GeneVocabulary
 from r2mae_bio.masking import RatioLaw, ratio_law_from_json
@@ -113,7 +113,7 @@ def unpack(path: Path | str) -> tuple[GeneRecord, GeneMaskedAutoencoder]:
     bundle = read_bundle(path, "model")
     try:
         record = _record(bundle.data)
-    except (KeyError, TypeError, ConfigError) as error:
+    except (KeyError, TypeError, ConfigError, DataError) as error:
         message = f"{path} lacks or misstates part of a GeneMAE ({error}); it was written by another program or version."
         raise CorruptCheckpointError(message) from error
     _check_vocabulary(record.vocabulary, bundle, path)
@@ -170,5 +170,5 @@ def build_network(statistics: GeneStatistics, record: GeneRecord, *, seed: int) 
         Seed of the weights.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)  # noqa: TID251 - torch initialises layers from the global generator only
+        torch.default_generator.manual_seed(seed)  # layers take no generator; torch.manual_seed would seed accelerators too
         return GeneMaskedAutoencoder(statistics, record.covariates.width, record.config)

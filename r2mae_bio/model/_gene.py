@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from r2mae_bio._errors import SetupError
+from r2mae_bio._errors import ConfigError, SetupError
 from r2mae_bio._keys import KEYS
 from r2mae_bio._rng import derive_generator, derive_seed
 from r2mae_bio.config import GeneConfig, TrainConfig
@@ -18,6 +17,7 @@ from r2mae_bio.masking import as_ratio_law
 from r2mae_bio.model._base import SavedModel
 from r2mae_bio.model._bundle import GeneRecord, build_network, unpack
 from r2mae_bio.model._covariates import Covariates
+from r2mae_bio.model._run import default_epochs, run_identity
 from r2mae_bio.model._setup import Setup, choose_likelihood, query_layer
 from r2mae_bio.nn import start_from_factors
 from r2mae_bio.train import (
@@ -25,6 +25,7 @@ from r2mae_bio.train import (
     TrainOptions,
     factor_analysis,
     fit,
+    initial_state,
     latest_checkpoint,
     log_expression,
     scan_cells,
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
     from r2mae_bio.train import CellStatistics
 
 _EMBED_BATCH = 256
-_TARGET_STEPS = 400
-_EPOCHS = (20, 400)
 
 
 class GeneMAE(SavedModel):
@@ -182,7 +181,7 @@ class GeneMAE(SavedModel):
             Share of the cells from which gene means and spreads are taken.
         """
         table, _ = self._training_table()
-        self._build(table, train_size)
+        self._build(table, self._scan(table, train_size), train_size)
 
     def train(
         self,
@@ -243,11 +242,10 @@ class GeneMAE(SavedModel):
             The model was loaded without data.
         """
         table, adata = self._training_table()
-        epochs = _default_epochs(adata.n_obs, batch_size) if max_epochs is None else max_epochs
+        epochs = default_epochs(adata.n_obs, batch_size) if max_epochs is None else max_epochs
         config = TrainConfig(
             max_epochs=epochs, batch_size=batch_size, train_size=train_size, early_stopping=early_stopping, **(train_kwargs or {})
         )
-        statistics = self._build(table, train_size, resume_from)
         resume = None if resume_from is None else Path(resume_from)
         folder = latest_checkpoint(resume).parent if checkpoint_dir is None and resume is not None else checkpoint_dir
         options = TrainOptions(
@@ -259,45 +257,40 @@ class GeneMAE(SavedModel):
             resume,
             trainer_kwargs,
         )
-        self.record.train = config.to_json()
-        self._fit(table, statistics, config, options)
+        self._fit(table, config, options)
 
-    def _fit(self, table: CellTable, statistics: CellStatistics, config: TrainConfig, options: TrainOptions) -> None:
-        network, record = self._network(), self.record
+    def _fit(self, table: CellTable, config: TrainConfig, options: TrainOptions) -> None:
+        record = self.record
+        statistics = self._scan(table, config.train_size)
+        identity, n_cells = run_identity(record, config, table, statistics), table.source.n_cells
+        state = initial_state(options, config, identity, n_cells=n_cells, seed=record.seed)
+        if options.resume_from is not None:  # nothing of the model has changed up to here
+            self.network = unpack(latest_checkpoint(options.resume_from))[1]
+        network = self._build(table, statistics, config.train_size)
+        record.train = config.to_json()
         network.train()
         result = fit(
-            network, record.law, table, statistics, config, seed=record.seed, options=options, identity=self._identity(config),
+            network, record.law, table, statistics, config, seed=record.seed, options=options, state=state,
             bundle=lambda: self._bundle(trained=True), use_observed_lib_size=record.config.use_observed_lib_size,
         )  # fmt: skip
         network.eval()
         record.history, record.mask_ratios, record.blind_loss = result.history, result.mask_ratios, result.blind_loss
         record.trained = True
 
-    def _identity(self, config: TrainConfig) -> dict[str, Any]:
-        record = self.record
-        identity = {
-            "data": record.data_fingerprint,
-            "genes": record.vocabulary.fingerprint(),
-            "network": record.config.to_json(),
-            "training settings": config.to_json(),
-            "mask ratio": record.law.to_json(),
-            "seed": record.seed,
-        }
-        return json.loads(json.dumps(identity))  # as it will look when it comes back from disk
+    def _scan(self, table: CellTable, train_size: float) -> CellStatistics:
+        cells, _ = split_cells(table.source.n_cells, train_size, self.record.seed)
+        return scan_cells(table, cells, counts=self.record.config.gene_likelihood != "normal")
 
-    def _build(self, table: CellTable, train_size: float, resume_from: Path | str | None = None) -> CellStatistics:
-        """Statistics of the training cells, and the network if there is none yet."""
+    def _build(self, table: CellTable, statistics: CellStatistics, train_size: float) -> GeneMaskedAutoencoder:
+        """The network, made from the training cells if there is none yet."""
         record = self.record
-        cells, _ = split_cells(table.source.n_cells, train_size, record.seed)
-        statistics = scan_cells(table, cells, counts=record.config.gene_likelihood != "normal")
         record.data_fingerprint = statistics.fingerprint
-        if resume_from is not None:
-            self.network = unpack(latest_checkpoint(resume_from))[1]
-        elif self.network is None:
+        if self.network is None:
+            cells, _ = split_cells(table.source.n_cells, train_size, record.seed)
             self.network = build_network(statistics.network, record, seed=derive_seed(record.seed, "weights")).eval()
             if record.config.start == "factors" and record.config.encoder == "transformer":
                 self._start_from_factors(table, cells)
-        return statistics
+        return self.network
 
     def _start_from_factors(self, table: CellTable, cells: NDArray[np.int64]) -> None:
         network, record = self._network(), self.record
@@ -305,12 +298,17 @@ class GeneMAE(SavedModel):
         factors = factor_analysis(expression, record.config.n_factors, derive_generator(record.seed, "factors"))
         start_from_factors(network, torch.from_numpy(factors.loadings).float(), torch.from_numpy(factors.noise).float())
 
-    def _training_table(self) -> tuple[CellTable, AnnData]:
+    def _training_data(self) -> AnnData:
         if self._adata is None:
             message = "This model holds no data; use GeneMAE.load(path, adata) with data that were set up, or make a new GeneMAE(adata)."
             raise SetupError(message)
-        source = self._open(self._adata, None, self.record.setup.layer)
-        return CellTable(source, self.record.covariates.encode(self._adata.obs)), self._adata
+        return self._adata
+
+    def _training_table(self) -> tuple[CellTable, AnnData]:
+        adata, setup = self._training_data(), self.record.setup
+        setup.check(adata)  # X may have been normalised in place since setup_anndata
+        source = self._open(adata, None, setup.layer)
+        return CellTable(source, self.record.covariates.encode(adata.obs)), adata
 
     # ------------------------------------------------------------------ embedding
 
@@ -354,28 +352,37 @@ class GeneMAE(SavedModel):
         ------
         NotTrainedError
             There are no weights yet.
+        ConfigError
+            ``batch_size`` is not positive.
         CountsError, DuplicateGenesError, GeneCoverageError, SetupError
             The data cannot be used; the message says why and what to do.
         """
         network = self._network()
+        if batch_size is not None and batch_size < 1:
+            message = f"batch_size is {batch_size}; needed is a positive number of cells, or None."
+            raise ConfigError(message)
         source = self._source_of(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage)
         table = CellTable(source, self.record.covariates.blank(source.n_cells))
         network.eval()
         chunks = [np.zeros((0, self.record.config.n_latent), np.float32)]
-        step = batch_size or _EMBED_BATCH
+        step = _EMBED_BATCH if batch_size is None else batch_size
         for start in range(0, source.n_cells, step):
             batch = table.batch(np.arange(start, min(start + step, source.n_cells))).to(self.device)
             chunks.append(network.encode(batch.tokens()).float().cpu().numpy())
         return np.concatenate(chunks)
 
     def _source_of(self, adata: AnnData | None, indices: Any, *, layer: str | None, **alignment: Any) -> CellSource:
+        query = self._training_data() if adata is None else adata
+        likelihood, trained_on = self.record.config.gene_likelihood, self.record.setup.layer
         if adata is None:
-            _, adata = self._training_table()
-            return self._open(adata, indices, self.record.setup.layer)
-        layer = query_layer(adata, layer, self.record.setup.layer)
-        Setup(layer, self.record.config.gene_likelihood).check(adata, allow_empty=True)
-        source = self._open(adata, indices, layer, **{k: v for k, v in alignment.items() if v is not None})
-        if not adata.is_view and self.coverage is not None:
+            layer = trained_on if layer is None else layer
+        else:
+            layer = query_layer(adata, layer, trained_on, likelihood)
+        Setup(layer, likelihood).check(query, allow_empty=True)
+        if adata is None and alignment["duplicates"] == "error":
+            del alignment["duplicates"]  # as the model was told
+        source = self._open(query, indices, layer, **{k: v for k, v in alignment.items() if v is not None})
+        if adata is not None and not adata.is_view and self.coverage is not None:
             adata.uns[KEYS.uns] = {**adata.uns.get(KEYS.uns, {}), KEYS.coverage: self.coverage.to_uns()}
         return source
 
@@ -383,8 +390,3 @@ class GeneMAE(SavedModel):
         aligned = align_anndata(self.record.vocabulary, adata, **{"duplicates": self._duplicates, **alignment})
         self.coverage = aligned.report
         return open_cells(adata, layer=layer, alignment=aligned, indices=indices)
-
-
-def _default_epochs(n_cells: int, batch_size: int) -> int:
-    per_epoch = -(-n_cells // batch_size)
-    return int(np.clip(-(-_TARGET_STEPS // per_epoch), *_EPOCHS))

@@ -84,8 +84,10 @@ class Setup:
             warnings.warn(f"{error} They are embedded all the same, as cells about which nothing is known.", stacklevel=4)
 
 
-def query_layer(adata: AnnData, layer: str | None, model_layer: str | None) -> str | None:
+def query_layer(adata: AnnData, layer: str | None, model_layer: str | None, likelihood: str) -> str | None:
     """Which layer of a query to read: the one asked for, else the query's own setup, else the layer the model was trained on.
+
+    A setup that names counts does not count for a model of log-normalised values, nor the reverse.
 
     Parameters
     ----------
@@ -95,11 +97,13 @@ def query_layer(adata: AnnData, layer: str | None, model_layer: str | None) -> s
         What the caller asked for.
     model_layer
         Layer of the training data.
+    likelihood
+        Of the model.
     """
     if layer is not None:
         return layer
     record: dict[str, Any] | None = adata.uns.get(KEYS.uns, {}).get(KEYS.setup)
-    if record is not None:
+    if record is not None and (record.get("gene_likelihood", "nb") == "normal") == (likelihood == "normal"):
         return str(record["layer"]) if "layer" in record else None
     return model_layer if model_layer in adata.layers else None
 

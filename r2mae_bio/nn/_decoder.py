@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from r2mae_bio.tokens import TokenBatch
 
 _SHARE_FLOOR = 1e-8
+_LARGEST_LOG_THETA = 9.0
 
 
 class GeneDecoder(nn.Module):
@@ -52,7 +53,8 @@ class GeneDecoder(nn.Module):
         start = torch.log(content.share + _SHARE_FLOOR) if self.counts else content.mean
         spread = torch.zeros(n_genes) if self.counts else torch.log(content.sd)
         self.dispersion = nn.Parameter(spread[None].clone()) if config.gene_likelihood != "poisson" else None
-        self.log_prior_counts = nn.Parameter(torch.tensor(math.log(10.0)))
+        if self.counts:
+            self.log_prior_counts = nn.Parameter(torch.tensor(math.log(10.0)))
         self._start_at_mean(start)
 
     def _start_at_mean(self, start: Tensor) -> None:
@@ -92,12 +94,16 @@ class GeneDecoder(nn.Module):
             log_share = torch.log_softmax(location, 1)  # (B, G)
             location = log_share + self._log_depth(log_share, batch, exposure, mean_depth)[:, None]
         dropout = None if self.dropout_logit is None else self.dropout_logit(hidden).float()
-        return GeneParams(location, self.dispersion, dropout)
+        return GeneParams(location, self._bounded_dispersion(), dropout)
+
+    def _bounded_dispersion(self) -> Tensor | None:
+        """Beyond a log theta of 9 counts are Poisson for all purposes, and float32 cancels in lgamma(x + theta) - lgamma(theta)."""
+        return self.dispersion.clamp(max=_LARGEST_LOG_THETA) if self.counts and self.dispersion is not None else self.dispersion
 
     def _log_depth(self, log_share: Tensor, batch: TokenBatch, exposure: Exposure, mean_depth: Tensor) -> Tensor:
         share = log_share.exp()
-        if batch.ids.shape[0] > 1:
-            share = share.gather(1, batch.ids)
+        if not batch.full:
+            share = share.gather(1, batch.ids.expand(share.shape[0], -1))
         seen = (share * batch.visible).sum(1)
         prior = self.log_prior_counts.exp()
         return torch.log(exposure.total + prior) - torch.log(seen + prior / mean_depth)

@@ -81,6 +81,7 @@ class MLPEncoder(nn.Module):
 
     def _spread(self, x: Tensor, batch: TokenBatch) -> Tensor:
         """Put slots in vocabulary order, (B, L) to (B, G); padding adds zeros to gene 0."""
-        if batch.ids.shape[0] == 1:
+        if batch.full:
             return x
-        return torch.zeros(x.shape[0], self.n_genes, dtype=x.dtype, device=x.device).scatter_add(1, batch.ids, x)
+        empty = torch.zeros(x.shape[0], self.n_genes, dtype=x.dtype, device=x.device)
+        return empty.scatter_add(1, batch.ids.expand(x.shape[0], -1), x)

@@ -23,7 +23,7 @@ class LeastSquaresRead(nn.Module):
     twice, and with fewer visible genes it shrinks towards the average cell instead of drifting. Measured zeros are evidence,
     hidden and unmeasured genes are absent.
 
-    Cost is linear in the number of slots. When all rows share their ids the F x F matrices of a minibatch are one matrix product
+    Cost is linear in the number of slots. When the slots are the whole vocabulary the F x F matrices of a minibatch are one matrix product
     of ``visible`` with a table of outer products; when rows bring their own ids (hidden slots dropped) they are batched products
     over the kept slots; when all rows see the same genes there is only one matrix.
 
@@ -58,10 +58,10 @@ class LeastSquaresRead(nn.Module):
         with torch.autocast(content.device.type, enabled=False):
             content = content.float()
             weights = self.keys * torch.exp(-self.log_noise)[:, None]  # (G, F)
-            if batch.ids.shape[0] == 1:
-                evidence = content @ weights[batch.ids[0]]
+            if batch.full:
+                evidence = content @ weights
             else:
-                evidence = torch.einsum("bl,blf->bf", content, weights[batch.ids])
+                evidence = (content[:, None, :] @ weights[batch.ids])[:, 0]  # (B, 1, L) @ (B or 1, L, F)
             precision = self._precision(weights, batch)
             factor = torch.linalg.cholesky(precision)
             return torch.cholesky_solve(evidence[..., None], factor)[..., 0]
@@ -70,10 +70,10 @@ class LeastSquaresRead(nn.Module):
         """Posterior precision, (B, F, F) or (1, F, F)."""
         eye = torch.eye(self.n_factors, device=weights.device)
         visible = batch.visible.to(weights.dtype)
-        if batch.ids.shape[0] > 1 or visible.shape[0] == 1:
+        if not batch.full or visible.shape[0] == 1:
             keys, scaled = self.keys[batch.ids], weights[batch.ids] * visible[..., None]  # (B, L, F)
             return eye + keys.transpose(1, 2) @ scaled
-        scaled = (self.keys * torch.exp(-self.log_noise / 2)[:, None])[batch.ids[0]]  # (L, F)
+        scaled = self.keys * torch.exp(-self.log_noise / 2)[:, None]  # (G, F)
         gram: Tensor = _MaskedGram.apply(visible, scaled)
         return eye + gram
 

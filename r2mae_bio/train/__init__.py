@@ -8,8 +8,8 @@ from r2mae_bio.train._factors import Factors, factor_analysis, log_expression
 from r2mae_bio.train._loader import CellLoader, CellTable
 from r2mae_bio.train._metrics import RatioMeter
 from r2mae_bio.train._plan import MaskedTrainingPlan
-from r2mae_bio.train._resume import TrainingState, latest_checkpoint
-from r2mae_bio.train._runner import TrainOptions, TrainResult, fit, split_cells
+from r2mae_bio.train._resume import TrainingState, check_unused, latest_checkpoint
+from r2mae_bio.train._runner import TrainOptions, TrainResult, fit, initial_state, split_cells
 from r2mae_bio.train._statistics import CellStatistics, scan_cells
 
 __all__ = [
@@ -25,10 +25,12 @@ __all__ = [
     "TrainResult",
     "TrainingState",
     "check_intact",
+    "check_unused",
     "collate",
     "epoch_batches",
     "factor_analysis",
     "fit",
+    "initial_state",
     "latest_checkpoint",
     "log_expression",
     "read_bundle",

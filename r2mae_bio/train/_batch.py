@@ -58,7 +58,7 @@ class CellBatch:
         dense = torch.zeros(self.context.shape[0], self.measured.shape[1], device=self.values.device)
         dense[self.rows, self.genes] = self.values
         ids = torch.arange(self.measured.shape[1], device=self.values.device)[None]
-        return TokenBatch(ids, dense, self.measured)
+        return TokenBatch(ids, dense, self.measured, full=True)
 
 
 def collate(rows: SparseRows, measured: Tensor, context: NDArray[np.float32]) -> CellBatch:

@@ -12,14 +12,13 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from r2mae_bio._errors import TrainingError
 from r2mae_bio._rng import derive_generator
 from r2mae_bio.train._batch import batches_per_epoch
 from r2mae_bio.train._callbacks import BestEpoch, Checkpoints, GracefulInterrupt, History, ProgressBar
 from r2mae_bio.train._loader import CellLoader, CellTable
 from r2mae_bio.train._metrics import RatioMeter
 from r2mae_bio.train._plan import MaskedTrainingPlan, likelihood_name
-from r2mae_bio.train._resume import TrainingState
+from r2mae_bio.train._resume import TrainingState, check_unused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,7 +99,7 @@ def fit(
     *,
     seed: int,
     options: TrainOptions,
-    identity: dict[str, Any],
+    state: TrainingState,
     bundle: Callable[[], Bundle],
     use_observed_lib_size: bool = False,
 ) -> TrainResult:
@@ -120,8 +119,8 @@ def fit(
         What to do, and how to run it.
     seed
         The user's seed.
-    identity
-        Plain data that a checkpoint must agree with before it is continued.
+    state
+        Where the run begins, from :func:`initial_state`.
     bundle
         Makes the model part of a checkpoint.
     use_observed_lib_size
@@ -134,12 +133,9 @@ def fit(
     Raises
     ------
     TrainingError
-        The loss is no longer finite, or the run is complete already.
-    CheckpointError
-        ``resume_from`` holds another run or none.
+        The loss is no longer finite.
     """
     train, validation = split_cells(table.source.n_cells, config.train_size, seed)
-    state = _initial_state(options, identity)
     plan = MaskedTrainingPlan(
         network, law, config, seed=seed, start_step=state.step, use_observed_lib_size=use_observed_lib_size,
         steps_per_epoch=batches_per_epoch(train.size, config.batch_size),
@@ -158,17 +154,46 @@ def fit(
     ]
     _run(plan, loaders, callbacks, options, interrupt)
     if interrupt.interrupted:
+        kept = "of its best epoch so far" if config.early_stopping and state.history else "it then had"
         logger.warning(
-            "training was interrupted after step %d of %d; the model keeps the weights it then had", plan.step, plan.total_steps
+            "training was interrupted after step %d of %d; the model keeps the weights %s", plan.step, plan.total_steps, kept
         )
     return TrainResult(state.history, state.mask_ratios, blind_loss, interrupt.interrupted)
 
 
-def _initial_state(options: TrainOptions, identity: dict[str, Any]) -> TrainingState:
+def initial_state(
+    options: TrainOptions, config: TrainConfig, identity: dict[str, Any], *, n_cells: int, seed: int
+) -> TrainingState:
+    """The state a run begins with: nothing, or what a checkpoint holds.
+
+    Parameters
+    ----------
+    options, config, seed
+        As for :func:`fit`.
+    identity
+        Plain data that a checkpoint must agree with before it is continued.
+    n_cells
+        Number of cells, training and validation.
+
+    Returns
+    -------
+    The state.
+
+    Raises
+    ------
+    CheckpointError
+        ``resume_from`` holds another run or none, or ``checkpoint_dir`` another run.
+    TrainingError
+        The run is complete already.
+    """
+    if options.checkpoint_dir is not None:
+        check_unused(options.checkpoint_dir, options.resume_from)
     if options.resume_from is None:
         return TrainingState(identity=identity)
     state = TrainingState.read(options.resume_from)
     state.check_continues(identity, options.resume_from)
+    per_epoch = batches_per_epoch(split_cells(n_cells, config.train_size, seed)[0].size, config.batch_size)
+    state.check_unfinished(per_epoch * config.max_epochs, options.resume_from)
     return state
 
 
@@ -199,9 +224,6 @@ def _run(
     interrupt: GracefulInterrupt,
 ) -> None:
     remaining = plan.config.max_epochs - plan.step // plan.steps_per_epoch
-    if remaining <= 0:
-        message = f"The run in {options.resume_from} is complete: {plan.step} of {plan.total_steps} steps are done."
-        raise TrainingError(message)
     with _quiet(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         trainer = pl.Trainer(
             accelerator=options.accelerator,

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
@@ -66,10 +67,10 @@ def finish(process):
     assert process.returncode == 0, output
 
 
-def wait_for_checkpoint(folder, process, *, within_epoch):
+def wait_for_checkpoint_within_epoch(folder, process):
     for _ in range(3000):
         steps = [int(p.name[5:]) for p in folder.glob("step_*")]
-        if any(step > 7 and (step % 7 != 0) == within_epoch for step in steps):
+        if any(step > 7 and step % 7 for step in steps):
             return
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.02)
@@ -85,28 +86,27 @@ def assert_same_model(a, b):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("within_epoch", [True, False])
-def test_killed_and_resumed_equals_uninterrupted(prepared, within_epoch):
-    finish(start(prepared, "whole", out="whole_model"))
-    victim = start(prepared, "killed", delay=0.15)
-    wait_for_checkpoint(prepared / "killed", victim, within_epoch=within_epoch)
+def test_killed_and_resumed_equals_uninterrupted(prepared, sizes):
+    victim = start(prepared, "killed", delay=0.1)
+    adata = ad.read_h5ad(prepared / "cells.h5ad")
+    GeneMAE.setup_anndata(adata, batch_key="batch")
+    whole = GeneMAE(adata, seed=5, **sizes)
+    whole.train(**SETTINGS)
+    wait_for_checkpoint_within_epoch(prepared / "killed", victim)
     victim.send_signal(signal.SIGKILL)
     victim.communicate()
     assert not (prepared / "out").exists()
-    finish(start(prepared, "killed", resume="killed", out="resumed_model"))
-    assert_same_model(GeneMAE.load(prepared / "whole_model"), GeneMAE.load(prepared / "resumed_model"))
+    finish(start(prepared, "killed", resume="killed"))
+    assert_same_model(whole, GeneMAE.load(prepared / "out"))
 
 
 @pytest.mark.slow
-def test_ctrl_c_keeps_the_model_and_the_run_can_go_on(prepared):
-    finish(start(prepared, "whole", out="whole_model"))
-    finish(start(prepared, "stopped", out="stopped_model", interrupt_at=40))
-    stopped = GeneMAE.load(prepared / "stopped_model")
+def test_ctrl_c_lets_the_program_go_on(prepared):
+    finish(start(prepared, "stopped", interrupt_at=40))
+    stopped = GeneMAE.load(prepared / "out")
     assert stopped.is_trained
     assert all(torch.isfinite(p).all() for p in stopped.network.parameters())
-    assert len(stopped.history) < 6
-    finish(start(prepared, "stopped", resume="stopped", out="resumed_model"))
-    assert_same_model(GeneMAE.load(prepared / "whole_model"), GeneMAE.load(prepared / "resumed_model"))
+    assert 0 < len(stopped.history) < 6
 
 
 @pytest.fixture
