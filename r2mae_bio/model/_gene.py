@@ -237,7 +237,7 @@ class GeneMAE(SavedModel):
         TrainingError
             The loss is no longer finite, or the run to resume is complete.
         CheckpointError
-            ``resume_from`` holds no checkpoint, a damaged one, or one of another run.
+            ``resume_from`` holds no checkpoint, a damaged one, or one of another run; or ``checkpoint_dir`` holds one of another run.
         SetupError
             The model was loaded without data.
         """

@@ -16,8 +16,14 @@ class Block:
             raise ModuleNotFoundError(f"{name} is blocked")
 
 sys.meta_path.insert(0, Block())
+import warnings
+
+import pytorch_lightning  # third parties may warn about each other while they load
+
+warnings.simplefilter("error")
 from benchmarks.gpu import main
 main(["--toy", "--out", sys.argv[1]])
+assert not {"anndata", "scanpy", "scvi", "Bio"} & set(sys.modules)
 """
 
 
@@ -32,4 +38,5 @@ def test_it_runs_at_toy_size_without_single_cell_packages(tmp_path):
     assert all(r["train_cells_per_second"] > 0 and r["embed_cells_per_second"] > 0 and r["step_tflop"] > 0 for r in rows)
     assert [r["ratio"] for r in result["hiding"]] == [0.15, 0.5, 0.9]
     assert 0.005 < result["nonzero"] < 0.9
+    assert all(r["take_ms"] > 0 and r["hide_ms"] > 0 for r in result["hiding"])
     assert "CPU and device" in (tmp_path / "gpu_toy.txt").read_text()

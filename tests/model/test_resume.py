@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -59,7 +60,8 @@ def prepared(adata, sizes, tmp_path):
 
 def start(folder, checkpoints, *, resume="", out="out", delay=0.0, interrupt_at=-1):
     command = [sys.executable, "run.py", "cells.h5ad", checkpoints, resume, out, str(delay), str(interrupt_at)]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, cwd=folder, env=one_thread, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def finish(process):

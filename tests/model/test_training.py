@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from r2mae_bio.masking import Beta, Choice, LogUniformVisible, Schedule
 from r2mae_bio.model import GeneMAE
+from r2mae_bio.train import _resume
 
 
 @pytest.mark.parametrize("likelihood", ["nb", "zinb", "poisson", "normal"])
@@ -68,3 +70,45 @@ def test_the_untrained_control(adata, sizes):
     model.initialize()
     assert not model.is_trained
     assert model.get_latent_representation().shape == (60, 8)
+
+
+def test_realised_ratios_are_spread_evenly(adata, sizes):
+    GeneMAE.setup_anndata(adata)
+    model = GeneMAE(adata, **sizes)
+    model.train(max_epochs=40, batch_size=54, progress_bar=False)
+    rows = np.array(model.record.mask_ratios).reshape(5, 4).sum(1)
+    assert rows.sum() == 40 * 54
+    np.testing.assert_allclose(rows / rows.sum(), 0.2, atol=0.05)
+
+
+def test_early_stopping_ends_with_the_weights_of_the_best_epoch(adata, sizes, tmp_path, monkeypatch):
+    monkeypatch.setattr(_resume, "_KEPT", 1000)
+    GeneMAE.setup_anndata(adata)
+    model = GeneMAE(adata, seed=1, **sizes)
+    model.train(max_epochs=60, batch_size=8, progress_bar=False, early_stopping=True, checkpoint_dir=tmp_path,
+                train_kwargs={"patience": 2, "learning_rate": 0.05, "decoder_decay": 0.0})  # fmt: skip
+    best = int(model.history["validation_loss"].idxmin()) + 1
+    assert best < len(model.history)
+    then = GeneMAE.load(tmp_path / f"step_{7 * best:08d}").network.state_dict()
+    assert all(torch.equal(v, then[k]) for k, v in model.network.state_dict().items())
+
+
+def test_options_of_execution_do_not_change_the_result(adata, sizes, tmp_path, capsys):
+    GeneMAE.setup_anndata(adata)
+    latents = []
+    for options in ({"progress_bar": False}, {"progress_bar": True, "checkpoint_dir": tmp_path, "checkpoint_every_n_steps": 2}):
+        model = GeneMAE(adata, **sizes)
+        model.train(max_epochs=2, batch_size=16, accelerator="cpu", **options)
+        latents.append(model.get_latent_representation())
+    np.testing.assert_array_equal(*latents)
+    assert "cells/s" in "".join(capsys.readouterr())
+
+
+def test_the_untrained_control_leaves_the_callers_generators_alone(adata, sizes):
+    GeneMAE.setup_anndata(adata)
+    before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    model = GeneMAE(adata, **sizes)
+    model.initialize()
+    model.get_latent_representation()
+    assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
