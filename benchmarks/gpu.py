@@ -57,8 +57,8 @@ class Source:
 def generate(n_cells: int, n_genes: int, seed: int = 0, chunk: int = 2000) -> sparse.csr_array:
     """Counts of a log-normal factor model with gamma-Poisson noise, a few thousand cells at a time.
 
-    Shape of the generator as fitted to 10x PBMC data: log10 gene means spread by 0.8 around a tail of unexpressed genes, ten
-    programmes of log-normal loadings, depth log-normal with spread 0.4, inverse dispersion 2.
+    Its parameters are chosen by hand, not fitted: log gene means with spread 1.9, ten programmes of log-normal loadings, a log-normal
+    depth around 2,500 counts with spread 0.4, inverse dispersion 2.
     """
     rng = np.random.default_rng(seed)
     base = np.exp(rng.normal(0, 1.9, n_genes))
