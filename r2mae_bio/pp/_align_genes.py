@@ -93,7 +93,9 @@ def align_genes(
     aligned = AnnData(matrix, obs=adata.obs.copy(), var=_var(vocabulary, alignment), uns=deepcopy(dict(adata.uns)))
     for key, value in adata.obsm.items():
         aligned.obsm[key] = value.copy()
-    aligned.uns[KEYS.uns] = {**aligned.uns.get(KEYS.uns, {}), KEYS.coverage: alignment.report.to_uns()}
+    # a setup may name a layer that the result no longer has
+    kept = {key: value for key, value in aligned.uns.get(KEYS.uns, {}).items() if key != KEYS.setup}
+    aligned.uns[KEYS.uns] = {**kept, KEYS.coverage: alignment.report.to_uns()}
     return aligned
 
 

@@ -111,3 +111,11 @@ def test_an_empty_cell_of_a_query_is_embedded_with_a_warning(model, adata):
     with pytest.warns(UserWarning, match="embedded all the same"):
         latent = model.get_latent_representation(adata)
     assert np.isfinite(latent).all()
+
+
+def test_aligned_cells_forget_a_setup_whose_layer_they_lost(model, adata):
+    adata.layers["counts"] = adata.X.copy()
+    model.setup_anndata(adata, layer="counts")
+    aligned = pp.align_genes(adata[:, :12].copy(), model, layer="counts")
+    expected = model.get_latent_representation(adata[:, :12].copy(), layer="counts")
+    np.testing.assert_allclose(model.get_latent_representation(aligned), expected, **CLOSE)
