@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from r2mae_bio.nn import GeneContent
     from r2mae_bio.train._loader import CellTable
 
-_CHUNK = 512
 _OVERSAMPLING = 10
 _NOISE_FLOOR = 1e-3
 
@@ -110,8 +109,7 @@ def log_expression(table: CellTable, cells: NDArray[np.int64], content: GeneCont
     The matrix.
     """
     blocks = []
-    for start in range(0, cells.size, _CHUNK):
-        batch = table.batch(cells[start : start + _CHUNK])
+    for batch in table.chunks(cells):
         tokens = batch.tokens()
         values = batch.values
         if content.counts:

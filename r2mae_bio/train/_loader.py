@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_CHUNK = 512
+
+
 class RowSource(Protocol):
     """Random access to cells; :class:`r2mae_bio.io.CellSource` is one."""
 
@@ -39,6 +42,11 @@ class CellTable:
         """The cells at these positions."""
         measured = torch.from_numpy(self.source.measured)[None]
         return collate(self.source.rows(index), measured, self.context[index])
+
+    def chunks(self, cells: NDArray[np.int64]) -> Iterator[CellBatch]:
+        """The cells at these positions, in order, a few hundred at a time."""
+        for start in range(0, cells.size, _CHUNK):
+            yield self.batch(cells[start : start + _CHUNK])
 
 
 class CellLoader:

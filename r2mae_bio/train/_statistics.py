@@ -12,16 +12,12 @@ from r2mae_bio.likelihoods import GeneParams
 from r2mae_bio.nn import GeneContent, GeneStatistics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from r2mae_bio.train._batch import CellBatch
     from r2mae_bio.train._loader import CellTable
 
-_CHUNK = 512
 _SD_FLOOR = 0.03
 _TINY = 1e-8
 
@@ -68,7 +64,7 @@ def scan_cells(table: CellTable, cells: NDArray[np.int64], *, counts: bool) -> C
     """
     digest = hashlib.sha256(f"{cells.size} x {table.source.measured.size}".encode())
     moments = _Moments(table.source.measured.size)
-    for batch in _chunks(table, cells):
+    for batch in table.chunks(cells):
         values = batch.tokens().values
         moments.add(values)
         digest.update(values.sum(1, dtype=torch.float64).numpy().tobytes())
@@ -102,14 +98,9 @@ class _Moments:
 
 def _content_moments(table: CellTable, cells: NDArray[np.int64], content: GeneContent) -> tuple[Tensor, Tensor]:
     moments = _Moments(table.source.measured.size)
-    for batch in _chunks(table, cells):
+    for batch in table.chunks(cells):
         tokens = batch.tokens()
         moments.add(content.log_expression(tokens, content.exposure(tokens)))
     mean, variance = moments.mean_and_variance()
     # a gene seen in one cell of a thousand must not turn into a huge standardised value
     return mean.float(), variance.sqrt().clamp(min=_SD_FLOOR).float()
-
-
-def _chunks(table: CellTable, cells: NDArray[np.int64]) -> Iterator[CellBatch]:
-    for start in range(0, cells.size, _CHUNK):
-        yield table.batch(cells[start : start + _CHUNK])
