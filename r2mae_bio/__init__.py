@@ -8,6 +8,8 @@ Subpackages load when first used, so importing this package is cheap:
     ``GeneMAE``: set up, train, embed, save, load.
 ``masking``
     The laws from which mask ratios are drawn, and the plans drawn from them.
+``theory``
+    The linear theory of mask-based pretraining: risk against the mask ratio, for a data set's own gene spectrum.
 ``io``, ``datasets``
     Reading data, gene identity, and the data sets used in the documentation.
 ``errors``
@@ -24,11 +26,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from r2mae_bio import datasets, errors, evaluate, io, masking, model, pl, pp, tl
+    from r2mae_bio import datasets, errors, evaluate, io, masking, model, pl, pp, theory, tl
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "datasets", "errors", "evaluate", "io", "masking", "model", "pl", "pp", "tl"]
+__all__ = ["__version__", "datasets", "errors", "evaluate", "io", "masking", "model", "pl", "pp", "theory", "tl"]
 
 
 def __getattr__(name: str) -> ModuleType:

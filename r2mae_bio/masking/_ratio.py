@@ -71,6 +71,21 @@ class RatioLaw(ABC):
         draws = generator.random(1 if self.scope == "batch" else size)
         return np.broadcast_to(self.quantile(draws, progress=progress), (size,)).copy()
 
+    def quadrature(self, n_nodes: int = 32) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Ratios and weights whose weighted sums are means over the law.
+
+        Parameters
+        ----------
+        n_nodes
+            Number of Gauss-Legendre nodes in probability, for laws that are not discrete.
+
+        Returns
+        -------
+        Ratios and weights, (K,) each; the weights sum to 1.
+        """
+        nodes, weights = np.polynomial.legendre.leggauss(n_nodes)
+        return np.asarray(self.quantile((nodes + 1) / 2), np.float64), weights / 2
+
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary from which :func:`ratio_law_from_json` makes an equal law."""
         return {"law": type(self).__name__, **dataclasses.asdict(self)}
@@ -111,6 +126,9 @@ class Fixed(RatioLaw):
     def quantile(self, u: ArrayLike, *, progress: float = 0.0) -> NDArray[np.float64]:
         return np.full(np.shape(u), float(self.ratio))
 
+    def quadrature(self, n_nodes: int = 32) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return np.array([float(self.ratio)]), np.ones(1)
+
 
 @dataclass(frozen=True)
 class Schedule(RatioLaw):
@@ -128,6 +146,12 @@ class Schedule(RatioLaw):
         t = min(max(float(progress), 0.0), 1.0)
         done = t if self.kind == "linear" else (1 - np.cos(np.pi * t)) / 2
         return np.full(np.shape(u), self.start + (self.end - self.start) * done)
+
+    def quadrature(self, n_nodes: int = 32) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The mixture over the whole training, as a learner without memory for order would see it."""
+        nodes, weights = np.polynomial.legendre.leggauss(n_nodes)
+        ratios = [self.quantile(0.5, progress=(x + 1) / 2) for x in nodes]
+        return np.asarray(ratios, np.float64).reshape(-1), weights / 2
 
 
 @dataclass(frozen=True)
@@ -147,10 +171,16 @@ class Choice(RatioLaw):
 
     def quantile(self, u: ArrayLike, *, progress: float = 0.0) -> NDArray[np.float64]:
         order = np.argsort(self.ratios, kind="stable")
-        weights = np.ones(len(self.ratios)) if self.weights is None else np.asarray(self.weights)
-        cumulative = np.cumsum(weights[order]) / weights.sum()
+        cumulative = np.cumsum(self._shares()[order])
         index = np.searchsorted(cumulative[:-1], np.asarray(u, np.float64), side="right")
         return np.asarray(self.ratios)[order][index]
+
+    def quadrature(self, n_nodes: int = 32) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return np.asarray(self.ratios), self._shares()
+
+    def _shares(self) -> NDArray[np.float64]:
+        weights = np.ones(len(self.ratios)) if self.weights is None else np.asarray(self.weights)
+        return np.asarray(weights / weights.sum(), np.float64)
 
 
 @dataclass(frozen=True)
