@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 class Forms:
     """Quadratic forms of r in the resolvent, for J problems."""
 
-    rKr: Float
+    r_k_r: Float
     """``r'K r`` (J,)."""
-    rKDKr: Float
+    r_kdk_r: Float
     """``r'K D K r`` (J,)."""
-    rKSKr: Float
+    r_ksk_r: Float
     """``r'K S K r`` (J,)."""
-    rr: Float | None = None
+    r_r: Float | None = None
     """``r'r``, for the finite-size correction (J,)."""
-    rK3r: Float | None = None
+    r_kkk_r: Float | None = None
     """``r'K^3 r``, for the finite-size correction (J,)."""
 
 
@@ -98,7 +98,7 @@ def assemble(
     f1, f2, f3 = (1.0, 1.0, 1.0) if factors is None else (factors.resolvent, factors.residual, factors.returning)
     moment = groups.moment  # (2, K): D, S
     H = (f1 * groups.weight * groups.h / point.g).sum(1)
-    mr, mDm, mSm = H * forms.rKr, H**2 * forms.rKDKr, H**2 * forms.rKSKr
+    mr, mDm, mSm = H * forms.r_k_r, H**2 * forms.r_kdk_r, H**2 * forms.r_ksk_r
     fitted = (
         np.outer(target.signal + target.noise, groups.scale2) - 2 * np.outer(mr, groups.h) + np.stack([mDm, mSm], axis=1) @ moment
     )  # (J, K)

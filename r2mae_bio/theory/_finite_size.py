@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from r2mae_bio.theory._groups import Float, Groups
 
 _LARGEST_EXCESS = 0.75
+"""An excess variance is bent to stay below this: the expansion holds for small ones."""
+_SANE = (0.2, 5.0)
+"""Factors outside are cut off; the excess is far beyond the expansion there, and the risk is flagged as heavy-tailed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,25 +73,21 @@ def finite_size_factors(
     excess = np.maximum(_leverage_variance(groups, mean, d) - gaussian, 0) / ng**2
     excess = _LARGEST_EXCESS * np.tanh(excess / _LARGEST_EXCESS)
     shared = _residual_covariance(groups, mean, point, forms, parts) / (ng * parts.fitted)
-    ridge = point.ridge / point.g  # 1 far above interpolation, 0 below
-    harmless = gaussian / ng**2 / 2
+    ridge = point.ridge / point.g  # near 1 where n is far above d, 0 where rows are interpolated
     fits = 1 - ridge
+    harmless = gaussian / ng**2 / 2
 
     def factor(common: Float) -> Float:
-        return ((_mean_inverse(excess - common) - ridge * (1 + 3 * excess - 2 * common)) + harmless) / fits
+        changed = 1 + excess - common + harmless - ridge * (1 + 3 * excess - 2 * common)
+        return np.clip(changed / fits, *_SANE)
 
-    resolvent_factor = np.clip((1 - ridge * (1 + excess)) / fits, 0.5, 2)
-    factors = Factors(resolvent_factor, np.clip(factor(shared), 0.2, 5), np.clip(factor(excess / fits), 0.2, 5))
-    return factors, excess @ groups.weight
-
-
-def _mean_inverse(spread: Float) -> Float:
-    return 1 + spread
+    resolvent_factor = np.clip((1 - ridge * (1 + excess)) / fits, *_SANE)
+    return Factors(resolvent_factor, factor(shared), factor(excess / fits)), excess @ groups.weight
 
 
 def _pairs(groups: Groups, second: Float) -> Float:
     """``tr (a S + c D) K (a S + c D) K`` (J, K)."""
-    return np.einsum("ak,jab,bk->jk", groups.moment, second, groups.moment)
+    return np.asarray(np.einsum("ak,jab,bk->jk", groups.moment, second, groups.moment))
 
 
 def _leverage_variance(groups: Groups, mean: _Means, d: int) -> Float:
@@ -103,36 +102,36 @@ def _leverage_variance(groups: Groups, mean: _Means, d: int) -> Float:
 def _residual_covariance(groups: Groups, mean: _Means, point: FixedPoint, forms: Forms, parts: Parts) -> Float:
     """Covariance of ``(y - x~'m)^2`` and ``x~'K x~``, less that of Gaussian rows with the same moments (J, K)."""
     p, q, a, c, s, t4 = groups.p, groups.q, groups.a, groups.c, groups.gain, groups.scale2**2
-    H, m2 = parts.H[:, None], (parts.H**2 * forms.rKDKr)[:, None]
+    H, m2 = parts.H[:, None], (parts.H**2 * forms.r_kdk_r)[:, None]
     mean_part = _residual_forms(point, forms, parts.H, np.ones_like(q), s * q, np.zeros_like(q))
     all_part = _residual_forms(point, forms, parts.H, groups.h, a, c)
-    rows = 2 * groups.scale2 * (a * mean_part.xKx + c * mean.K * mean_part.xx) + 2 * c * m2 * (
+    rows = 2 * groups.scale2 * (a * mean_part.x_k_x + c * mean.K * mean_part.x_x) + 2 * c * m2 * (
         a * mean.S2K + c * mean.K * mean.S2
     )
-    mx = H * mean_part.Krx
-    mKx = H * mean_part.K2rx
+    mx = H * mean_part.r_k_x
+    mKx = H * mean_part.r_kk_x
     linear = -2 * s**3 * (3 * (1 - 2 * q) * mean.K * mx + 2 * q * (mKx + 2 * mean.KS * mx))
     square = 3 * s**4 * (1 - 2 * q) * m2 * ((1 - 2 * q) * mean.K + 2 * q * mean.KS)
-    return rows + t4 * p * q * (linear + square) - 2 * all_part.xKx
+    return rows + t4 * p * q * (linear + square) - 2 * all_part.x_k_x
 
 
 @dataclass(frozen=True, eq=False)
 class _ResidualForms:
     """Forms of ``x = h r - (a S + c D) m``, the covariance of input and residual, (J, K) each."""
 
-    xx: Float
-    xKx: Float
-    Krx: Float
-    K2rx: Float
+    x_x: Float
+    x_k_x: Float
+    r_k_x: Float
+    r_kk_x: Float
 
 
 def _residual_forms(point: FixedPoint, forms: Forms, H: Float, h: Float, a: Float, c: Float) -> _ResidualForms:
     """With ``S K r = (r - (1 + B) K r) / A``, x is ``u r + w K r``."""
-    assert forms.rr is not None
-    assert forms.rK3r is not None
+    assert forms.r_r is not None
+    assert forms.r_kkk_r is not None
     u = h - np.multiply.outer(H / point.A, a)
     w = np.multiply.outer(H * (1 + point.B) / point.A, a) - np.multiply.outer(H, c)
-    r0, r1, r2, r3 = (x[:, None] for x in (forms.rr, forms.rKr, forms.rKDKr, forms.rK3r))
+    r0, r1, r2, r3 = (x[:, None] for x in (forms.r_r, forms.r_k_r, forms.r_kdk_r, forms.r_kkk_r))
     return _ResidualForms(
         u * u * r0 + 2 * u * w * r1 + w * w * r2,
         u * u * r1 + 2 * u * w * r2 + w * w * r3,

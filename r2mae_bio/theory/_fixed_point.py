@@ -99,7 +99,7 @@ def solve_fixed_point(
     weight = groups.weight if factor is None else groups.weight * factor
     moment = groups.moment  # (2, K)
     log_s = np.log(np.broadcast_to(start, (n.size, 2)).astype(np.float64))
-    for iteration in range(1, _MAX_ITERATIONS + 1):
+    for iteration in range(1, _MAX_ITERATIONS + 1):  # noqa: B007 - reported
         g = ridge + np.exp(log_s) @ moment / n[:, None]  # (J, K)
         B, A = (weight / g @ moment.T).T
         first, second = traces(A, B)
@@ -107,16 +107,11 @@ def solve_fixed_point(
         residual = float(np.abs(change).max())
         if residual < _TOLERANCE:
             break
-        jacobian = second @ _curvature(weight / (n[:, None] * g**2), moment)
+        jacobian = second @ feedback(weight / (n[:, None] * g**2), moment)
         jacobian = jacobian * np.exp(log_s)[:, None, :] / first[:, :, None]
         step = np.linalg.solve(np.eye(2) - jacobian, change[:, :, None])[:, :, 0]
         log_s = log_s + np.clip(step, -_LARGEST_STEP, _LARGEST_STEP)
     return FixedPoint(A, B, g, first, second, ridge, iteration, residual)
-
-
-def _curvature(per_row: Float, moment: Float) -> Float:
-    """``sum_k x_jk m_k m_k'`` (J, 2, 2)."""
-    return np.einsum("jk,ak,bk->jab", per_row, moment, moment)
 
 
 def feedback(per_row: Float, moment: Float) -> Float:
@@ -133,4 +128,4 @@ def feedback(per_row: Float, moment: Float) -> Float:
     -------
     W; the spectral radius of ``second @ W`` reaches 1 at the interpolation peak.
     """
-    return _curvature(per_row, moment)
+    return np.asarray(np.einsum("jk,ak,bk->jab", per_row, moment, moment))

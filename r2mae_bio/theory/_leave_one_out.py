@@ -37,7 +37,7 @@ class LeaveOneOut:
         powers = np.vander(v, 3, increasing=True)
         if len(k) == 1:
             columns = np.concatenate([k.T, -(k.T**2) * powers[:, :2], 2 * k.T**3 * powers], axis=1)  # (d, 6)
-            return self.weights @ columns
+            return np.asarray(self.weights @ columns)
         k1 = self.weights * k
         k2 = k1 * k
         k3 = k2 * k
@@ -58,11 +58,11 @@ class LeaveOneOut:
         G, GB, GA, GBB, *_ = self.diagonal(A, B).T
         excess = A + 1 + B - 1 / G
         return Forms(
-            rKr=excess / A**2,
-            rKDKr=-(1 + GB / G**2) / A**2,
-            rKSKr=2 * excess / A**3 - (1 + GA / G**2) / A**2,
-            rr=self.weights @ self.values**2 - 1,
-            rK3r=(GBB / G**2 - 2 * GB**2 / G**3) / (2 * A**2),
+            r_k_r=excess / A**2,
+            r_kdk_r=-(1 + GB / G**2) / A**2,
+            r_ksk_r=2 * excess / A**3 - (1 + GA / G**2) / A**2,
+            r_r=self.weights @ self.values**2 - 1,
+            r_kkk_r=(GBB / G**2 - 2 * GB**2 / G**3) / (2 * A**2),
         )
 
     def noise(self) -> Float:

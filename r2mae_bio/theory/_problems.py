@@ -139,7 +139,7 @@ class DenseProblem:
     def _resolvent(self, A: Float, B: Float) -> Float:
         M = A[0] * self.S
         M[np.diag_indices_from(M)] += 1 + B[0] * np.diag(self.S)
-        return linalg.inv(M, overwrite_a=True)
+        return np.asarray(linalg.inv(M, overwrite_a=True))
 
 
 def _panel_risk(S: Float, spread: Float, m: Float, r: Float, signal: float, scale: float) -> tuple[float, float, float]:

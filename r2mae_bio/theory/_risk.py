@@ -18,7 +18,7 @@ from r2mae_bio.theory._problems import DenseProblem, SpectralProblem
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from r2mae_bio.theory._groups import Float, Groups, MaskRatio
+    from r2mae_bio.theory._groups import Float, MaskRatio
 
 Method: TypeAlias = Literal["auto", "spectral", "dense"]
 LARGEST_INFLATION = 10.0
