@@ -8,15 +8,37 @@ genes, not the network.
 from __future__ import annotations
 
 from r2mae_bio.theory._autoencoder import AutoencoderRisk, autoencoder_risk
+from r2mae_bio.theory._covariances import (
+    ar1_covariance,
+    block_covariance,
+    equicorrelated_covariance,
+    isotropic_covariance,
+    latent_factor_covariance,
+    power_law_covariance,
+    programme_covariance,
+    spiked_covariance,
+)
 from r2mae_bio.theory._decompose import Eigendecomposition, decompose
 from r2mae_bio.theory._risk import Panel, Risk, regression_risk
+from r2mae_bio.theory._simulate import Simulation, simulate_autoencoder_risk, simulate_risk
 
 __all__ = [
     "AutoencoderRisk",
     "Eigendecomposition",
     "Panel",
     "Risk",
+    "Simulation",
+    "ar1_covariance",
     "autoencoder_risk",
+    "block_covariance",
     "decompose",
+    "equicorrelated_covariance",
+    "isotropic_covariance",
+    "latent_factor_covariance",
+    "power_law_covariance",
+    "programme_covariance",
     "regression_risk",
+    "simulate_autoencoder_risk",
+    "simulate_risk",
+    "spiked_covariance",
 ]
