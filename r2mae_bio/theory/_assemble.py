@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from r2mae_bio.theory._groups import Float, Groups
 
 
+_TINY = 1e-300
+
+
 @dataclass(frozen=True, eq=False)
 class Forms:
     """Quadratic forms of r in the resolvent, for J problems."""
@@ -76,7 +79,15 @@ class Parts:
 
 
 def assemble(
-    groups: Groups, n: Float, point: FixedPoint, forms: Forms, target: Target, test: Groups, factors: Factors | None = None
+    groups: Groups,
+    n: Float,
+    point: FixedPoint,
+    forms: Forms,
+    target: Target,
+    test: Groups,
+    *,
+    factors: Factors | None = None,
+    calibrated: bool = False,
 ) -> Parts:
     """Bias and variance on test rows.
 
@@ -90,6 +101,8 @@ def assemble(
         How test rows are masked.
     factors
         Finite-size correction; none if None.
+    calibrated
+        Multiply predictions by the factor that suits each test ratio best.
 
     Returns
     -------
@@ -98,17 +111,26 @@ def assemble(
     f1, f2, f3 = (1.0, 1.0, 1.0) if factors is None else (factors.resolvent, factors.residual, factors.returning)
     moment = groups.moment  # (2, K): D, S
     H = (f1 * groups.weight * groups.h / point.g).sum(1)
-    mr, mDm, mSm = H * forms.r_k_r, H**2 * forms.r_kdk_r, H**2 * forms.r_ksk_r
-    fitted = (
-        np.outer(target.signal + target.noise, groups.scale2) - 2 * np.outer(mr, groups.h) + np.stack([mDm, mSm], axis=1) @ moment
-    )  # (J, K)
+    mr = H * forms.r_k_r
+    energy = H[:, None] ** 2 * np.stack([forms.r_kdk_r, forms.r_ksk_r], axis=1)  # (J, 2): m'Dm, m'Sm
+    fitted = np.outer(target.signal + target.noise, groups.scale2) - 2 * np.outer(mr, groups.h) + energy @ moment  # (J, K)
     per_row = groups.weight / (n[:, None] * point.g**2)
     W = feedback(f3 * per_row, moment)
     base = (f2 * per_row * fitted) @ moment.T  # (J, 2)
     noise_moment = np.linalg.solve(np.eye(2) - W @ point.second, base[:, :, None])[:, :, 0]
-    shape = test.moment @ test.weight  # (2,)
-    bias = target.signal - 2 * (test.weight @ test.h) * mr + np.stack([mDm, mSm], axis=1) @ shape
-    variance = ((shape @ point.second) * noise_moment).sum(1)
+    spread = (point.second @ noise_moment[:, :, None])[:, :, 0]  # (J, 2): variance of m_hat in D, in S
+    bias, variance = _on_test_rows(mr, energy, spread, target, test, calibrated=calibrated)
     radius = np.abs(np.linalg.eigvals(W @ point.second)).max(1)
     inflation = np.broadcast_to(1 / np.maximum(1 - radius, 1e-12), bias.shape)
     return Parts(bias, variance, inflation, H, fitted, noise_moment)
+
+
+def _on_test_rows(
+    mr: Float, energy: Float, spread: Float, target: Target, test: Groups, *, calibrated: bool
+) -> tuple[Float, Float]:
+    """Bias and variance, averaged over the test groups (J,)."""
+    aligned = np.outer(mr, test.h)  # (J, T)
+    mean, noise = energy @ test.moment, spread @ test.moment
+    factor = aligned / np.maximum(mean + noise, _TINY) if calibrated else 1.0
+    bias = target.signal[:, None] - 2 * factor * aligned + factor**2 * mean
+    return bias @ test.weight, (factor**2 * noise) @ test.weight

@@ -51,6 +51,7 @@ def autoencoder_risk(
     ridge: float = 0.0,
     row_scales: ArrayLike | None = None,
     finite_size: bool = True,
+    calibrated: bool = False,
     algebra: Algebra = "auto",
 ) -> AutoencoderRisk:
     """Risk of the masked linear autoencoder.
@@ -73,6 +74,9 @@ def autoencoder_risk(
         Positions of the genes to predict (J,); all if None.
     finite_size
         Correct for the fluctuation of a cell's leverage; see :func:`regression_risk`.
+    calibrated
+        Multiply each gene's prediction by the one factor that suits the test ratio best. A linear map cannot know how much of its
+        input is hidden and errs wildly at ratios it was not trained at; a network is told, and this is the least it learns from it.
     algebra
         ``"exact"`` leaves each gene out of every trace and form at O(d) per gene; ``"eigenbasis"`` leaves it out of the forms only and
         shares one fixed point, within about 1% of exact away from the peak; ``"auto"`` is exact up to 400 genes.
@@ -106,7 +110,7 @@ def autoencoder_risk(
         raise ConfigError(message)
     problem = _Problem(
         eigen, check_setting("n", n, 1) * float(weights @ ratios), mask_ratio, rescale, test, check_setting("ridge", ridge, 0) / eigen.scale,
-        row_scales, finite_size,
+        row_scales, finite_size, calibrated,
     )  # fmt: skip
     vectors = eigen.vectors if genes is None else eigen.vectors[np.asarray(genes)]
     if algebra not in ("auto", "exact", "eigenbasis"):
@@ -136,6 +140,7 @@ class _Problem:
     ridge: float
     row_scales: ArrayLike | None
     finite_size: bool
+    calibrated: bool
 
     def solve(self, squares: Float, *, exact: bool) -> _Result:
         """Risk of predicting the genes whose squared rows of the eigenvectors are given (J, d)."""
@@ -152,12 +157,13 @@ class _Problem:
             rows, traces = np.full(len(squares), self.rows), one_out.traces
             point = solve_fixed_point(groups, rows, traces, ridge=self.ridge, start=point.first)
         forms = one_out.forms(point.A, point.B)
-        parts = assemble(groups, rows, point, forms, target, seen)
+        parts = assemble(groups, rows, point, forms, target, seen, calibrated=self.calibrated)
         spread = np.zeros(1)
         if self.finite_size:
             factors, spread = finite_size_factors(groups, rows, point, forms, parts, values)
             point = solve_fixed_point(groups, rows, traces, ridge=self.ridge, start=point.first, factor=factors.resolvent)
-            parts = assemble(groups, rows, point, one_out.forms(point.A, point.B), target, seen, factors)
+            forms = one_out.forms(point.A, point.B)
+            parts = assemble(groups, rows, point, forms, target, seen, factors=factors, calibrated=self.calibrated)
         unexplained = (
             noise
             if self.test is None

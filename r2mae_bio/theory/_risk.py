@@ -180,7 +180,7 @@ def regression_risk(
         values = _eigenvalues(problem)
         factors, excess = finite_size_factors(groups, rows, point, problem.forms(point.A, point.B), parts, values)
         point = solve_fixed_point(groups, rows, problem.traces, ridge=ridge, start=point.first, factor=factors.resolvent)
-        parts = assemble(groups, rows, point, problem.forms(point.A, point.B), target, seen, factors)
+        parts = assemble(groups, rows, point, problem.forms(point.A, point.B), target, seen, factors=factors)
         spread = float(excess[0])
     bias, variance, explained = float(parts.bias[0]), float(parts.variance[0]), problem.explained(seen)
     if isinstance(test, Panel):
