@@ -19,22 +19,34 @@ from r2mae_bio.theory._covariances import (
     spiked_covariance,
 )
 from r2mae_bio.theory._decompose import Eigendecomposition, decompose
+from r2mae_bio.theory._normalize import NormalizedCounts, PearsonResiduals, normalize_counts
 from r2mae_bio.theory._risk import Panel, Risk, regression_risk
+from r2mae_bio.theory._shrinkage import gene_correlation
 from r2mae_bio.theory._simulate import Simulation, simulate_autoencoder_risk, simulate_risk
+from r2mae_bio.theory._spectrum import Spectrum, gene_spectrum
+from r2mae_bio.theory._spikes import NoiseEdge, PowerLaw
 
 __all__ = [
     "AutoencoderRisk",
     "Eigendecomposition",
+    "NoiseEdge",
+    "NormalizedCounts",
     "Panel",
+    "PearsonResiduals",
+    "PowerLaw",
     "Risk",
     "Simulation",
+    "Spectrum",
     "ar1_covariance",
     "autoencoder_risk",
     "block_covariance",
     "decompose",
     "equicorrelated_covariance",
+    "gene_correlation",
+    "gene_spectrum",
     "isotropic_covariance",
     "latent_factor_covariance",
+    "normalize_counts",
     "power_law_covariance",
     "programme_covariance",
     "regression_risk",
