@@ -16,6 +16,8 @@ class _Keys:
     """``.uns["r2mae"]`` entry: one record per embedding key."""
     coverage: str = "coverage"
     """``.uns["r2mae"]`` entry: the last gene coverage report."""
+    spectrum: str = "spectrum"
+    """``.uns["r2mae"]`` entry: the spectrum of the gene correlation."""
     obsm: str = "X_r2mae"
     """Default ``.obsm`` key of an embedding."""
     counts: str = "counts"

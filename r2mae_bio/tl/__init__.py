@@ -1,9 +1,10 @@
-"""Tools: pretrain, embed, export."""
+"""Tools: pretrain, embed, export, and what the theory says of a data set."""
 
 from __future__ import annotations
 
 from r2mae_bio.tl._embed import embed
 from r2mae_bio.tl._export import export_embedding
 from r2mae_bio.tl._pretrain import pretrain
+from r2mae_bio.tl._spectrum import spectrum
 
-__all__ = ["embed", "export_embedding", "pretrain"]
+__all__ = ["embed", "export_embedding", "pretrain", "spectrum"]
