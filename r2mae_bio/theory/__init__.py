@@ -8,6 +8,16 @@ genes, not the network.
 from __future__ import annotations
 
 from r2mae_bio.theory._autoencoder import AutoencoderRisk, autoencoder_risk
+from r2mae_bio.theory._closed_forms import (
+    ClosedForm,
+    high_ratio_risk,
+    isotropic_risk,
+    latent_factor_population_risk,
+    one_spike_risk,
+    peak_ratio,
+    population_risk,
+    ridgeless_risk,
+)
 from r2mae_bio.theory._covariances import (
     ar1_covariance,
     block_covariance,
@@ -28,6 +38,7 @@ from r2mae_bio.theory._spikes import NoiseEdge, PowerLaw
 
 __all__ = [
     "AutoencoderRisk",
+    "ClosedForm",
     "Eigendecomposition",
     "NoiseEdge",
     "NormalizedCounts",
@@ -44,12 +55,19 @@ __all__ = [
     "equicorrelated_covariance",
     "gene_correlation",
     "gene_spectrum",
+    "high_ratio_risk",
     "isotropic_covariance",
+    "isotropic_risk",
     "latent_factor_covariance",
+    "latent_factor_population_risk",
     "normalize_counts",
+    "one_spike_risk",
+    "peak_ratio",
+    "population_risk",
     "power_law_covariance",
     "programme_covariance",
     "regression_risk",
+    "ridgeless_risk",
     "simulate_autoencoder_risk",
     "simulate_risk",
     "spiked_covariance",
