@@ -193,7 +193,7 @@ def _solve(X: Float, y: Float, penalty: float) -> Float:
     return np.asarray(np.linalg.lstsq(X, y)[0])
 
 
-def error_on_test(S: Float, m: Float, b: Float, seen: Groups | Panel, *, rescale: bool) -> float:
+def error_on_test(S: Float, m: Float, b: Float, seen: Groups | Panel, *, rescale: bool, calibrated: bool = False) -> float:
     """Expected squared error ``E (x~'m - x'b)^2`` over test rows, given the estimator.
 
     Parameters
@@ -206,6 +206,8 @@ def error_on_test(S: Float, m: Float, b: Float, seen: Groups | Panel, *, rescale
         Groups of masked test rows, or a panel.
     rescale
         Whether a panel's entries are divided by the share that is measured.
+    calibrated
+        Multiply predictions by the factor that suits each group best.
 
     Returns
     -------
@@ -215,10 +217,12 @@ def error_on_test(S: Float, m: Float, b: Float, seen: Groups | Panel, *, rescale
         on = seen.mask(len(S))
         error = (on.size / on.sum() if rescale else 1.0) * on * m - b
         return float(error @ S @ error)
-    mSm, mDm, mSb, bSb = m @ S @ m, m @ (np.diag(S) * m), m @ S @ b, b @ S @ b
-    if not seen.p.any():  # unmasked: without cancellation
+    if not (calibrated or seen.p.any()):  # unmasked: without cancellation
         return float((m - b) @ S @ (m - b))
-    return float(seen.weight @ (bSb - 2 * seen.h * mSb + seen.a * mSm + seen.c * mDm))
+    second = seen.a * (m @ S @ m) + seen.c * (m @ (np.diag(S) * m))
+    aligned = seen.h * (m @ S @ b)
+    factor = aligned / np.maximum(second, 1e-300) if calibrated else 1.0
+    return float(seen.weight @ (b @ S @ b - 2 * factor * aligned + factor**2 * second))
 
 
 def _check_rows(rows: ArrayLike | None, d: int) -> Float | None:

@@ -152,6 +152,7 @@ def simulate_autoencoder_risk(
     ridge: float = 0.0,
     row_scales: ArrayLike | None = None,
     rows: ArrayLike | None = None,
+    calibrated: bool = False,
     batch_size: int = 128,
     n_draws: int = 40,
     seed: int = 0,
@@ -172,6 +173,8 @@ def simulate_autoencoder_risk(
         As in :func:`autoencoder_risk`.
     genes
         Positions of the genes to predict (J,); all if None. A few dozen spread over the genes are enough for the mean.
+    calibrated
+        As in :func:`autoencoder_risk`; the factor is that of the training set at hand.
     rows, batch_size, n_draws, seed, n_jobs, progress
         As in :func:`simulate_risk`.
 
@@ -195,7 +198,8 @@ def simulate_autoencoder_risk(
     (10, 2)
     """
     design = _design(
-        Population.of(covariance, rows, row_scales), n, mask_ratio, test, ridge, batch_size, seed, rescale=rescale
+        Population.of(covariance, rows, row_scales), n, mask_ratio, test, ridge, batch_size, seed, rescale=rescale,
+        calibrated=calibrated,
     )  # fmt: skip
     ratios, weights = ratio_nodes(mask_ratio)
     if weights @ ratios <= 0:
@@ -239,6 +243,7 @@ class _Design:
     ridge: float
     batch_size: int
     seed: int
+    calibrated: bool
 
     def draw(self, number: int) -> _Rows:
         generator = derive_generator(self.seed, "theory.simulate", number)
@@ -250,19 +255,20 @@ class _Design:
 
     def error(self, X: Float, y: Float, b: Float) -> float:
         m = minimum_norm(X, y, ridge=self.ridge)
-        return error_on_test(self.population.S, m, b, self.seen, rescale=self.rescale)
+        return error_on_test(self.population.S, m, b, self.seen, rescale=self.rescale, calibrated=self.calibrated)
 
 
 def _design(
     population: Population, n: int, mask_ratio: MaskRatio, test: MaskRatio | Panel | None, ridge: float, batch_size: int, seed: int,
-    *, rescale: bool,
+    *, rescale: bool, calibrated: bool = False,
 ) -> _Design:  # fmt: skip
     ratio_nodes(mask_ratio)
     seen = test if isinstance(test, Panel) else mask_groups(0.0 if test is None else test, rescale=rescale)
     if isinstance(test, Panel):
         test.mask(len(population.S))
     counts = [_whole("n", n), _whole("batch_size", batch_size)]
-    return _Design(population, counts[0], mask_ratio, rescale, seen, check_setting("ridge", ridge, 0), counts[1], seed)
+    penalty = check_setting("ridge", ridge, 0)
+    return _Design(population, counts[0], mask_ratio, rescale, seen, penalty, counts[1], seed, calibrated)
 
 
 def _positions(genes: ArrayLike | None, d: int) -> NDArray[np.int64]:

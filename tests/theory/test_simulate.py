@@ -52,13 +52,15 @@ def test_regression_on_unequal_variances_agrees_with_theory(unequal: np.ndarray,
     assert abs(runs.mean - expected) < 4 * runs.standard_error + 0.03 * expected
 
 
-@pytest.mark.parametrize("options", [{}, {"test": 0.5}, {"ridge": 0.1}, {"rescale": False}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"test": 0.5}, {"ridge": 0.1}, {"rescale": False}, {"calibrated": True, "test": (0.0, 0.9)}], ids=str
+)
 def test_autoencoder_agrees_with_theory(options: dict, correlation: np.ndarray) -> None:
     settings = {"n": 200, "mask_ratio": (0.2, 0.9), "genes": np.arange(0, 40, 4), **options}
     runs = theory.simulate_autoencoder_risk(3 * correlation, n_draws=60, **settings)
     expected = theory.autoencoder_risk(3 * correlation, **settings)
     assert abs(runs.median - expected.total) < 4 * runs.median_error + 0.05 * expected.total
-    np.testing.assert_allclose(np.median(runs.per_gene, axis=0), expected.per_gene, rtol=0.3)
+    np.testing.assert_allclose(np.median(runs.per_gene, axis=0), expected.per_gene, rtol=0.3, atol=1e-9)
 
 
 def test_no_draw_is_better_than_the_best_linear_predictor(correlation: np.ndarray, coefficients: np.ndarray) -> None:
@@ -290,6 +292,17 @@ def test_error_on_masked_rows_is_the_mean_over_them(unequal: np.ndarray, law: ob
     squares = (masked @ m - X @ b) ** 2
     exact = error_on_test(unequal, m, b, mask_groups(law, rescale=rescale), rescale=rescale)
     assert abs(squares.mean() - exact) < 4 * squares.std() / np.sqrt(len(X))
+
+
+def test_calibrated_error_is_the_least_over_all_factors(unequal: np.ndarray) -> None:
+    m, b = np.random.default_rng(0).normal(size=(2, 40))
+    groups = mask_groups(0.4, rescale=True)
+    best = error_on_test(unequal, m, b, groups, rescale=True, calibrated=True)
+    others = [error_on_test(unequal, f * m, b, groups, rescale=True) for f in np.linspace(-1, 1, 2001)]
+    assert min(others) == pytest.approx(best, rel=1e-6)
+    assert min(others) >= best
+    same = error_on_test(unequal, b, b, mask_groups(0.0, rescale=True), rescale=True, calibrated=True)
+    assert same == pytest.approx(0, abs=1e-9)
 
 
 def test_conditional_mean_is_the_regression_on_all_others(unequal: np.ndarray) -> None:
