@@ -29,7 +29,10 @@ from r2mae_bio.theory._covariances import (
     spiked_covariance,
 )
 from r2mae_bio.theory._decompose import Eigendecomposition, decompose
+from r2mae_bio.theory._joint import joint_predictor
 from r2mae_bio.theory._normalize import NormalizedCounts, PearsonResiduals, normalize_counts
+from r2mae_bio.theory._overlap import Overlaps, simulate_overlap, subspace_overlap
+from r2mae_bio.theory._overlap_limit import expected_overlap
 from r2mae_bio.theory._risk import Panel, Risk, regression_risk
 from r2mae_bio.theory._shrinkage import gene_correlation
 from r2mae_bio.theory._simulate import Simulation, simulate_autoencoder_risk, simulate_risk
@@ -42,6 +45,7 @@ __all__ = [
     "Eigendecomposition",
     "NoiseEdge",
     "NormalizedCounts",
+    "Overlaps",
     "Panel",
     "PearsonResiduals",
     "PowerLaw",
@@ -53,11 +57,13 @@ __all__ = [
     "block_covariance",
     "decompose",
     "equicorrelated_covariance",
+    "expected_overlap",
     "gene_correlation",
     "gene_spectrum",
     "high_ratio_risk",
     "isotropic_covariance",
     "isotropic_risk",
+    "joint_predictor",
     "latent_factor_covariance",
     "latent_factor_population_risk",
     "normalize_counts",
@@ -69,6 +75,8 @@ __all__ = [
     "regression_risk",
     "ridgeless_risk",
     "simulate_autoencoder_risk",
+    "simulate_overlap",
     "simulate_risk",
     "spiked_covariance",
+    "subspace_overlap",
 ]
