@@ -1,0 +1,143 @@
+"""The comparison as markdown tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.networks.predict import VARIANTS
+from benchmarks.networks.summary import GROUP, NAMES, direction, movements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SHOWN = VARIANTS[:5]
+FAILED = 0.5
+"""A mean rank correlation below this counts as a failure of the predicted order."""
+READING = "\n## Reading"
+"""What follows this heading is written by hand and kept when the tables are written anew."""
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """All tables."""
+    records = result["comparison"]
+    parts = [
+        _head(result),
+        "## Agreement by learner\n\n" + _agreement(records),
+        "## Best settings\n\n" + _best(records, ("full", "panel")),
+        "## Where the best fixed ratio moves\n\n" + _moves(records),
+        "## Measured means\n\n" + _means(records),
+        "## Predicted means\n\n" + _predicted(records),
+    ]
+    if any(r["measure"].endswith("_early") for r in records):
+        parts.append(
+            "## Stopped early by validation under the setting's own masks\n\n" + _best(records, ("full_early", "panel_early"))
+        )
+    if any(r["measure"].startswith("wrong") for r in records):
+        parts.append(
+            "## Cell types read by a linear probe (share of wrong labels)\n\n" + _best(records, ("wrong_full", "wrong_panel"))
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = list(head)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *rows])
+
+
+def _head(result: dict[str, Any]) -> str:
+    about = "\n".join(f"- {key}: {value}" for key, value in result["about"].items())
+    return f"# Does the linear theory order mask ratios as trained networks do?\n\n{about}"
+
+
+def _agreement(records: list[dict[str, Any]]) -> str:
+    """Over widths and n: rank correlation (mean, smallest) and the mean cost of following each variant."""
+    rows = []
+    for key in dict.fromkeys((r["learner"], r["data"], r["measure"]) for r in records):
+        group = [r for r in records if (r["learner"], r["data"], r["measure"]) == key]
+        cells = []
+        for variant in SHOWN:
+            agreed = [r["theory"][variant] for r in group]
+            rho = [a["rank_correlation"] for a in agreed]
+            failed = sum(x < FAILED for x in rho)
+            cells.append(
+                f"{np.mean(rho):+.2f} ({min(rho):+.2f}; {failed}/{len(rho)}; {np.mean([a['cost'] for a in agreed]):.1%})"
+            )
+        rows.append([*key, *cells])
+    note = (
+        "Spearman correlation over the eight settings, mean over widths and sizes (smallest; cases below "
+        f"{FAILED}; mean cost of using the predicted best setting instead of the measured best)."
+    )
+    return f"{note}\n\n{_table(['learner', 'data', 'measure', *SHOWN], rows)}"
+
+
+def _best(records: list[dict[str, Any]], measures: tuple[str, ...]) -> str:
+    rows = []
+    for r in records:
+        if r["measure"] not in measures:
+            continue
+        best = r["best"] + (f" (~ {', '.join(r['close'])})" if r["close"] else "")
+        theory = [_predicted_best(r["theory"][variant]) for variant in SHOWN]
+        rows.append([*(str(r[k]) for k in GROUP), r["measure"], best, *theory])
+    note = "Measured best (settings within 1% of it); predicted best, rank correlation mean ± spread over seeds, cost of following it."
+    return f"{note}\n\n{_table([*GROUP, 'measure', 'best measured', *SHOWN], rows)}"
+
+
+def _predicted_best(agreement: dict[str, Any]) -> str:
+    rho, sd = agreement["rank_correlation"], agreement["rank_correlation_sd"]
+    return f"{agreement['best']}; {rho:+.2f} ± {sd:.2f}; {agreement['cost']:.1%}"
+
+
+def _moves(records: list[dict[str, Any]]) -> str:
+    parts = []
+    for along in ("width", "n"):
+        moves = [m for m in movements(records, along) if m[along][0] != m[along][1]]
+        if not moves:
+            continue
+        rows = []
+        for m in moves:
+            where = [str(m[k]) for k in GROUP if k != along]
+            theory = [f"{a} to {b}" if a != b else f"{a}" for a, b in (m["theory"][v] for v in SHOWN)]
+            rows.append([*where, m["measure"], f"{m['from']} to {m['to']}", direction(m["from"], m["to"]), *theory])
+        counts = {
+            measure: Counter(direction(m["from"], m["to"]) for m in moves if m["measure"] == measure)
+            for measure in ("full", "panel")
+        }
+        said = "; ".join(f"{name}: " + ", ".join(f"{n} {d}" for d, n in sorted(c.items())) for name, c in counts.items())
+        head = [*(k for k in GROUP if k != along), "measure", "measured", "moves", *SHOWN]
+        parts.append(f"From the smaller to the larger {along} ({said}).\n\n{_table(head, rows)}")
+    return "\n\n".join(parts)
+
+
+def _means(records: list[dict[str, Any]]) -> str:
+    rows = [
+        [
+            *(str(r[k]) for k in GROUP),
+            r["measure"],
+            *(
+                f"{'**' * (s == r['best'])}{_number(r['mean'][s])}{'**' * (s == r['best'])} ± {r['paired_error'][s]:.3f}"
+                for s in NAMES
+            ),
+        ]
+        for r in records
+        if not r["measure"].endswith("_early")
+    ]
+    note = "± is the standard error over seeds of the difference to the mean over settings."
+    return f"{note}\n\n{_table([*GROUP, 'measure', *NAMES], rows)}"
+
+
+def _predicted(records: list[dict[str, Any]]) -> str:
+    rows, seen = [], set()
+    for r in records:
+        key = (r["data"], str(r["n"]), r["measure"])
+        if r["measure"] in ("full", "panel") and key not in seen:
+            seen.add(key)
+            rows += [[*key, v, *(_number(r["theory"][v]["mean"][s]) for s in NAMES)] for v in VARIANTS]
+    note = "Mean squared error of a hidden standardised feature; a dash marks settings on the interpolation peak."
+    return f"{note}\n\n{_table(['data', 'n', 'measure', 'variant', *NAMES], rows)}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}" if abs(value) < 100 else f"{value:.3g}"
