@@ -82,7 +82,7 @@ def expected_overlap(
     DataError
         The covariance is none, or the programmes do not fit.
     ConfigError
-        A setting is out of range, or fewer than ``rank`` eigenvalues are positive.
+        A setting is out of range, fewer than ``rank`` eigenvalues are positive, or the equations did not converge.
 
     Notes
     -----
@@ -118,7 +118,10 @@ class _Problem:
         self.copies = (
             2 if readout in ("left", "right") else 1
         )  # a singular value is two eigenvalues, with half a vector in each block
-        Q, G = _solve(S, added, n, np.eye(1), np.zeros((1, 1, len(S)), complex), np.ones((1, 1), complex))
+        above = np.full(
+            (1, 1), np.sum(np.diag(S) / added) / n, complex
+        )  # from there Newton's method falls to the solution with G > 0
+        Q, G = _solve(S, added, n, np.eye(1), np.zeros((1, 1, len(S)), complex), above)
         self.T = 1 / np.diag(Q[0, :, 0].real)
         self.start: Complex = 0 * G if readout == "pca" else self.sigma * G
 
@@ -188,8 +191,9 @@ def _solve(S: Float, added: Float, n: float, sigma: Float, shift: Complex, G: Co
         new = np.trace(R, axis1=2, axis2=3) / n
         change = new - G
         if np.abs(change).max() <= _TOLERANCE * np.abs(new).max():
-            break
+            return Q, G
         pairs = np.einsum("acij,dbji->acdb", R, R, optimize=True) / n
         jacobian = np.einsum("acdb,ce,fd->abef", pairs, delta, delta).reshape(k * k, k * k)
         G = G + np.linalg.solve(np.eye(k * k) - jacobian, change.reshape(-1)).reshape(k, k)
-    return Q, G
+    message = f"The equations for n = {n:g} cells did not converge in {_MAX_STEPS} steps; simulate this setting instead."
+    raise ConfigError(message)

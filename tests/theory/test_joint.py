@@ -180,6 +180,13 @@ def test_theory_agrees_with_simulation(noisy: tuple[Float, Float], readout: Read
     assert expected == pytest.approx(found.mean(readout), abs=0.02 + 4 * found.standard_error(readout))
 
 
+@pytest.mark.parametrize("law", [0.1, (0.3, 0.9)])
+def test_theory_agrees_with_simulation_with_fewer_cells_than_genes(noisy: tuple[Float, Float], law: MaskRatio) -> None:
+    found = theory.simulate_overlap(*noisy, n=D // 2, mask_ratio=law, masks_per_row=None, draws=40)
+    expected = theory.expected_overlap(*noisy, n=D // 2, mask_ratio=law)
+    assert expected == pytest.approx(found.mean("symmetrised"), abs=0.03 + 4 * found.standard_error("symmetrised"))
+
+
 @pytest.mark.parametrize("readout", ["symmetrised", "right", "left", "scaled", "pca"])
 def test_theory_comes_to_the_limit_of_many_cells(noisy: tuple[Float, Float], readout: Readout) -> None:
     S, L = noisy
