@@ -58,7 +58,7 @@ each_module = pytest.mark.parametrize("module_name", PUBLIC)
 # ---------------------------------------------------------------- import cost
 
 _SPY = """
-import json, sys, traceback
+import importlib, json, sys, traceback
 heavy, guilty = set(sys.argv[1].split(",")), {}
 
 class Spy:
@@ -69,21 +69,35 @@ class Spy:
         return None
 
 sys.meta_path.insert(0, Spy())
-import r2mae_bio
-dir(r2mae_bio)
+dir(importlib.import_module(sys.argv[2]))
 loaded = sorted(heavy & set(sys.modules))
 print(json.dumps({"loaded": loaded, "guilty": {n: guilty.get(n, []) for n in loaded}}))
 """
 
 
-def test_import_is_cheap() -> None:
-    """``import r2mae_bio`` loads nothing heavy; on failure the chain of imports is shown."""
-    command = [sys.executable, "-c", _SPY, ",".join(HEAVY)]
+def _assert_loads_none_of(heavy: tuple[str, ...], module_name: str) -> None:
+    """Import it in a fresh interpreter; on failure the chain of imports is shown."""
+    command = [sys.executable, "-c", _SPY, ",".join(heavy), module_name]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY, timeout=120)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     chains = [f"{name} was imported by\n    " + "\n    ".join(chain) for name, chain in report["guilty"].items()]
     assert not report["loaded"], "\n".join(chains)
+
+
+def test_import_is_cheap() -> None:
+    """``import r2mae_bio`` loads nothing heavy."""
+    _assert_loads_none_of(HEAVY, "r2mae_bio")
+
+
+def test_the_theory_is_numpy_and_scipy_alone() -> None:
+    """It can be used where none of the other dependencies is installed."""
+    _assert_loads_none_of((*HEAVY, "pandas"), "r2mae_bio.theory")
+
+
+def test_the_check_for_heavy_imports_finds_them() -> None:
+    with pytest.raises(AssertionError, match=r"(?s)scipy was imported by.*theory/_"):
+        _assert_loads_none_of(("scipy",), "r2mae_bio.theory")
 
 
 def test_unknown_attribute_is_named() -> None:

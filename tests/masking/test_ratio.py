@@ -198,3 +198,74 @@ def test_parameters_that_make_no_law(law: type[RatioLaw], parameters: dict[str, 
 def test_json_of_no_law(data: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="describes no law of mask ratios; known laws are Beta, Choice"):
         ratio_law_from_json(data)
+
+
+def _law_means(law: RatioLaw, n: int) -> list[float]:
+    """Means of p and p^2 over a fine grid of quantiles, or of moments of the training for a law that changes during it."""
+    grid = (np.arange(n) + 0.5) / n
+    if isinstance(law, Schedule):
+        ratios = np.array([float(law.quantile(0.5, progress=t)) for t in grid])
+    else:
+        ratios = law.quantile(grid)
+    return [ratios.mean(), (ratios**2).mean()]
+
+
+def _quadrature_means(law: RatioLaw, *n_nodes: int) -> list[float]:
+    ratios, weights = law.quadrature(*n_nodes)
+    return [weights @ ratios, weights @ ratios**2]
+
+
+@given(laws, st.integers(1, 40))
+def test_quadrature_is_a_law_on_the_unit_interval(law: RatioLaw, n_nodes: int) -> None:
+    ratios, weights = law.quadrature(n_nodes)
+    assert ratios.shape == weights.shape
+    assert ratios.ndim == 1
+    assert (weights >= 0).all()
+    assert weights.sum() == pytest.approx(1)
+    assert ((ratios >= 0) & (ratios <= 1 + 1e-12)).all()
+
+
+@pytest.mark.parametrize(
+    ("law", "tolerance"),
+    [
+        pytest.param(Uniform(), 1e-6, id="uniform"),
+        pytest.param(Uniform(0.2, 0.7, scope="batch"), 1e-6, id="uniform-bounds"),
+        pytest.param(Fixed(0.3), 1e-12, id="fixed"),
+        pytest.param(Schedule(0.9, 0.15), 1e-6, id="linear"),
+        pytest.param(Schedule(0.1, 0.8, "cosine"), 1e-6, id="cosine"),
+        pytest.param(Choice((0.9, 0.1, 0.3), (1.0, 5.0, 2.0)), 1e-4, id="choice"),
+        pytest.param(Beta(2, 5), 1e-4, id="beta"),
+        pytest.param(Beta(0.5, 0.7, high=0.75), 1e-4, id="beta-scaled"),
+        pytest.param(LogUniformVisible(0.01), 1e-6, id="log-uniform"),
+        pytest.param(LogUniformVisible(1e-6), 1e-6, id="log-uniform-wide"),
+    ],
+)
+def test_quadrature_has_the_means_of_the_law(law: RatioLaw, tolerance: float) -> None:
+    np.testing.assert_allclose(_quadrature_means(law), _law_means(law, 20_000), atol=tolerance)
+
+
+@given(laws)
+def test_quadrature_is_close_for_every_law(law: RatioLaw) -> None:
+    """Also for those that are almost steps, at which a rule for smooth functions errs by a part of a node."""
+    np.testing.assert_allclose(_quadrature_means(law, 64), _law_means(law, 2000), atol=0.02)
+
+
+def test_quadrature_of_a_choice_is_its_atoms_and_of_a_fixed_ratio_one_node() -> None:
+    ratios, weights = Choice((0.9, 0.1, 0.3), (1.0, 5.0, 2.0)).quadrature()
+    np.testing.assert_array_equal(ratios, [0.9, 0.1, 0.3])
+    np.testing.assert_allclose(weights, [0.125, 0.625, 0.25])
+    np.testing.assert_allclose(Choice((0.2, 0.4)).quadrature(7)[1], [0.5, 0.5])
+    ratios, weights = Fixed(0.3).quadrature(32)
+    assert (list(ratios), list(weights)) == ([0.3], [1.0])
+
+
+@pytest.mark.parametrize("kind", ["linear", "cosine"])
+def test_quadrature_of_a_schedule_is_the_mixture_over_training(kind: str) -> None:
+    """The linear one spends as long at every ratio, so it is the uniform law; the cosine one stays longer at the ends."""
+    schedule = _quadrature_means(Schedule(0.9, 0.1, kind))
+    uniform = _quadrature_means(Uniform(0.1, 0.9))
+    assert schedule[0] == pytest.approx(uniform[0])
+    if kind == "linear":
+        assert schedule[1] == pytest.approx(uniform[1])
+    else:
+        assert schedule[1] == pytest.approx(0.5**2 + 0.4**2 / 2)  # the variance of an arcsine law
