@@ -18,6 +18,8 @@ class _Keys:
     """``.uns["r2mae"]`` entry: the last gene coverage report."""
     spectrum: str = "spectrum"
     """``.uns["r2mae"]`` entry: the spectrum of the gene correlation."""
+    mask_ratio: str = "mask_ratio"
+    """``.uns["r2mae"]`` entry: the recommended mask ratio."""
     obsm: str = "X_r2mae"
     """Default ``.obsm`` key of an embedding."""
     counts: str = "counts"

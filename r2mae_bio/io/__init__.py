@@ -7,7 +7,7 @@ from r2mae_bio.io._cells import CellSource, CSRRows, open_cells
 from r2mae_bio.io._check import CountReport, check_counts, check_finite
 from r2mae_bio.io._coverage import CoverageReport
 from r2mae_bio.io._genes import GeneVocabulary, gene_aliases, measured_genes, strip_version
-from r2mae_bio.io._matrix import describe_matrix, gene_totals, get_matrix
+from r2mae_bio.io._matrix import describe_matrix, gene_totals, get_matrix, in_memory
 
 __all__ = [
     "CSRRows",
@@ -25,6 +25,7 @@ __all__ = [
     "gene_aliases",
     "gene_totals",
     "get_matrix",
+    "in_memory",
     "measured_genes",
     "open_cells",
     "strip_version",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-__all__ = ["Entries", "describe_matrix", "gene_totals", "get_matrix", "iter_entries"]
+__all__ = ["Entries", "describe_matrix", "gene_totals", "get_matrix", "in_memory", "iter_entries"]
 
 BLOCK: Final = 1 << 21
 """Entries looked at in one step: bounds the extra memory to some tens of MB."""
@@ -172,3 +172,22 @@ def canonical(matrix: Any) -> Any:
     matrix = matrix.copy()  # the user's arrays stay as they are
     matrix.sum_duplicates()
     return matrix
+
+
+def in_memory(matrix: Any) -> Any:
+    """The matrix itself if it is in memory, else its non-zero entries as CSR.
+
+    Parameters
+    ----------
+    matrix
+        Cells x genes, as stored.
+
+    Returns
+    -------
+    Sparse or dense, (cells, genes).
+    """
+    if sparse.issparse(matrix) or isinstance(matrix, np.ndarray):
+        return matrix
+    parts = list(iter_entries(matrix))
+    rows, cols, values = (np.concatenate([getattr(part, name) for part in parts]) for name in ("rows", "cols", "values"))
+    return sparse.coo_array((values, (rows, cols)), matrix.shape).tocsr()

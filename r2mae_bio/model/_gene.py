@@ -13,7 +13,7 @@ from r2mae_bio._keys import KEYS
 from r2mae_bio._rng import derive_generator, derive_seed
 from r2mae_bio.config import GeneConfig, TrainConfig
 from r2mae_bio.io import GeneVocabulary, align_anndata, gene_totals, get_matrix, open_cells
-from r2mae_bio.masking import as_ratio_law
+from r2mae_bio.model._auto import resolve_mask_ratio
 from r2mae_bio.model._base import SavedModel
 from r2mae_bio.model._bundle import GeneRecord, build_network, unpack
 from r2mae_bio.model._covariates import Covariates
@@ -58,8 +58,8 @@ class GeneMAE(SavedModel):
     adata
         Training data, after :meth:`setup_anndata`.
     mask_ratio
-        Share of measured genes to hide: a number (fixed), a pair (uniform, one draw per cell; R2MAE is ``(0, 1)``), or a law of
-        :mod:`r2mae_bio.masking`.
+        Share of measured genes to hide: a number (fixed), a pair (uniform, one draw per cell; R2MAE is ``(0, 1)``), a law of
+        :mod:`r2mae_bio.masking`, or ``"auto"`` (what :func:`r2mae_bio.tl.recommend_mask_ratio` recommends for the data).
     encoder
         ``"transformer"``, or ``"mlp"``, a plain network kept as a control.
     gene_likelihood
@@ -97,7 +97,7 @@ class GeneMAE(SavedModel):
         self,
         adata: AnnData,
         *,
-        mask_ratio: float | tuple[float, float] | RatioLaw = (0, 1),
+        mask_ratio: float | tuple[float, float] | RatioLaw | str = (0, 1),
         encoder: str = "transformer",
         gene_likelihood: str | None = None,
         n_latent: int = 64,
@@ -111,7 +111,7 @@ class GeneMAE(SavedModel):
         totals = gene_totals(get_matrix(adata, setup.layer))
         self.record = GeneRecord(
             config=GeneConfig.from_json(settings),
-            law=as_ratio_law(mask_ratio),
+            law=resolve_mask_ratio(mask_ratio, adata, setup, seed=seed),
             seed=seed,
             setup=setup,
             covariates=Covariates.from_obs(adata.obs, setup.categorical, setup.continuous_covariate_keys),

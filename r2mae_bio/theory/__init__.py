@@ -7,6 +7,7 @@ genes, not the network.
 
 from __future__ import annotations
 
+from r2mae_bio.theory._advice import recommend_mask_ratio
 from r2mae_bio.theory._autoencoder import AutoencoderRisk, autoencoder_risk
 from r2mae_bio.theory._closed_forms import (
     ClosedForm,
@@ -28,11 +29,13 @@ from r2mae_bio.theory._covariances import (
     programme_covariance,
     spiked_covariance,
 )
+from r2mae_bio.theory._curve import RiskCurve, risk_curve
 from r2mae_bio.theory._decompose import Eigendecomposition, decompose
 from r2mae_bio.theory._joint import joint_predictor
 from r2mae_bio.theory._normalize import NormalizedCounts, PearsonResiduals, normalize_counts
 from r2mae_bio.theory._overlap import Overlaps, simulate_overlap, subspace_overlap
 from r2mae_bio.theory._overlap_limit import expected_overlap
+from r2mae_bio.theory._recommend import Recommendation, Scenario, recommend
 from r2mae_bio.theory._risk import Panel, Risk, regression_risk
 from r2mae_bio.theory._shrinkage import gene_correlation
 from r2mae_bio.theory._simulate import Simulation, simulate_autoencoder_risk, simulate_risk
@@ -49,7 +52,10 @@ __all__ = [
     "Panel",
     "PearsonResiduals",
     "PowerLaw",
+    "Recommendation",
     "Risk",
+    "RiskCurve",
+    "Scenario",
     "Simulation",
     "Spectrum",
     "ar1_covariance",
@@ -72,8 +78,11 @@ __all__ = [
     "population_risk",
     "power_law_covariance",
     "programme_covariance",
+    "recommend",
+    "recommend_mask_ratio",
     "regression_risk",
     "ridgeless_risk",
+    "risk_curve",
     "simulate_autoencoder_risk",
     "simulate_overlap",
     "simulate_risk",

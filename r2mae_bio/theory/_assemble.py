@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from r2mae_bio.theory._groups import Float, Groups
 
 
-_TINY = 1e-300
+SMALLEST_GAP = 1e-12
+"""Distance of the feedback's spectral radius from 1 that counts as none."""
+_TINY = 1e-12
+"""A prediction of smaller mean square, in units of the target, is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +124,7 @@ def assemble(
     spread = (point.second @ noise_moment[:, :, None])[:, :, 0]  # (J, 2): variance of m_hat in D, in S
     bias, variance = _on_test_rows(mr, energy, spread, target, test, calibrated=calibrated)
     radius = np.abs(np.linalg.eigvals(W @ point.second)).max(1)
-    inflation = np.broadcast_to(1 / np.maximum(1 - radius, 1e-12), bias.shape)
+    inflation = np.broadcast_to(1 / np.maximum(1 - radius, SMALLEST_GAP), bias.shape)
     return Parts(bias, variance, inflation, H, fitted, noise_moment)
 
 
@@ -130,7 +133,7 @@ def _on_test_rows(
 ) -> tuple[Float, Float]:
     """Bias and variance, averaged over the test groups (J,)."""
     aligned = np.outer(mr, test.h)  # (J, T)
-    mean, noise = energy @ test.moment, spread @ test.moment
-    factor = aligned / np.maximum(mean + noise, _TINY) if calibrated else 1.0
+    mean, noise = energy @ test.moment, np.maximum(spread @ test.moment, 0)
+    factor = np.divide(aligned, mean + noise, out=np.ones_like(mean), where=mean + noise > _TINY) if calibrated else 1.0
     bias = target.signal[:, None] - 2 * factor * aligned + factor**2 * mean
     return bias @ test.weight, (factor**2 * noise) @ test.weight

@@ -41,8 +41,9 @@ class RiskCurve:
 
     @property
     def best(self) -> float:
-        """Ratio of the smallest error, flagged ratios left out."""
-        return float(self.ratios[np.argmin(np.where(self.near_peak | self.heavy_tailed, np.inf, self.error))])
+        """Ratio of the smallest error, flagged ratios left out unless all are."""
+        flagged = self.near_peak | self.heavy_tailed
+        return float(self.ratios[np.argmin(np.where(flagged & ~flagged.all(), np.inf, self.error))])
 
     @property
     def least(self) -> float:

@@ -71,6 +71,9 @@ def decompose(covariance: ArrayLike) -> Eigendecomposition:
         raise DataError(message)
     scale = float(np.diag(S).mean())
     values, vectors = linalg.eigh(S / scale)
+    if values[0] < _NEGATIVE * values[-1]:
+        message = f"The smallest eigenvalue of the covariance is {scale * values[0]:.4g}; no data have a negative one. Estimate it from complete rows."
+        raise DataError(message)
     return Eigendecomposition(np.maximum(values, 0.0), vectors, scale)
 
 

@@ -9,12 +9,12 @@ same second moment would have is almost harmless (exactly known for isotropic ro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from r2mae_bio.theory._assemble import Factors
+from r2mae_bio.theory._assemble import SMALLEST_GAP, Factors
 from r2mae_bio.theory._fixed_point import resolvent
 
 if TYPE_CHECKING:
@@ -83,6 +83,26 @@ def finite_size_factors(
 
     resolvent_factor = np.clip((1 - ridge * (1 + excess)) / fits, *_SANE)
     return Factors(resolvent_factor, factor(shared), factor(excess / fits)), excess @ groups.weight
+
+
+def keep_sane(corrected: Parts, equivalent: Parts) -> Parts:
+    """The corrected parts, but the equivalent's where the correction lets noise feed itself: at the interpolation peak.
+
+    Parameters
+    ----------
+    corrected, equivalent
+        Parts of J problems with and without the correction.
+
+    Returns
+    -------
+    The parts; their inflation is the corrected one, so that these problems are flagged.
+    """
+    good = (corrected.inflation < 1 / (2 * SMALLEST_GAP)) & (corrected.variance > 0)
+    return replace(
+        corrected,
+        bias=np.where(good, corrected.bias, equivalent.bias),
+        variance=np.where(good, corrected.variance, equivalent.variance),
+    )
 
 
 def _pairs(groups: Groups, second: Float) -> Float:

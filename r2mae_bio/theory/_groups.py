@@ -113,10 +113,17 @@ def mask_groups(
     if only_hidden:
         w = w * p / (w @ p)
     gain = 1 / (1 - p) if rescale else np.ones_like(p)
-    t2 = np.ones(1) if row_scales is None else np.asarray(row_scales, np.float64) ** 2
-    t2 = t2 / t2.mean()
+    t2 = np.ones(1) if row_scales is None else _squared_scales(row_scales)
     one = np.ones_like(t2)
     return Groups(*(np.outer(x, y).ravel() for x, y in ((w, one / t2.size), (p, one), (gain, one), (np.ones_like(p), t2))))
+
+
+def _squared_scales(row_scales: ArrayLike) -> Float:
+    squares = np.asarray(row_scales, np.float64).reshape(-1) ** 2
+    if not squares.size or not np.isfinite(squares).all() or not squares.any():
+        message = f"row_scales is {row_scales!r}; needed are finite numbers, not all of them 0."
+        raise ConfigError(message)
+    return np.asarray(squares / squares.mean())
 
 
 def ratio_nodes(mask_ratio: MaskRatio, n_nodes: int = N_NODES) -> tuple[Float, Float]:
@@ -139,7 +146,7 @@ def ratio_nodes(mask_ratio: MaskRatio, n_nodes: int = N_NODES) -> tuple[Float, F
         It is none of these, or everything would be hidden.
     """
     ratios, weights = _quadrature(mask_ratio, n_nodes)
-    if (ratios < 0).any() or (ratios > 1).any() or weights @ ratios > _LARGEST_MEAN:
+    if not ((ratios >= 0) & (ratios <= 1)).all() or weights @ ratios > _LARGEST_MEAN:
         message = f"mask_ratio {mask_ratio!r} is out of range or hides everything; needed are ratios in [0, 1)."
         raise ConfigError(message)
     return np.minimum(ratios, 1 - _SMALLEST_VISIBLE), weights

@@ -10,8 +10,7 @@ import numpy as np
 from r2mae_bio._errors import ConfigError
 from r2mae_bio._rng import derive_generator
 from r2mae_bio.theory._autoencoder import autoencoder_risk
-from r2mae_bio.theory._curve import risk_curve
-from r2mae_bio.theory._decompose import Eigendecomposition
+from r2mae_bio.theory._curve import RATIOS, risk_curve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from r2mae_bio.theory._curve import RiskCurve
+    from r2mae_bio.theory._decompose import Eigendecomposition
     from r2mae_bio.theory._groups import Float
 
 TOLERANCE = 0.05
@@ -54,7 +54,8 @@ class Scenario:
     @property
     def fixed_costs(self) -> Float:
         """The same for every fixed ratio (R,)."""
-        return np.where(self.curve.near_peak, np.inf, self.curve.error / self.curve.least - 1)
+        flagged = self.curve.near_peak | self.curve.heavy_tailed
+        return np.where(flagged & ~flagged.all(), np.inf, self.curve.error / self.curve.least - 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,11 +155,12 @@ def recommend(
         raise ConfigError(message)
     d = eigen.n_features
     genes = np.sort(derive_generator(seed, "theory-genes").permutation(d)[:_N_GENES])
-    advice = _advise(eigen, n, panel, genes=genes, **settings)
+    settings = {"algebra": "eigenbasis", "genes": genes, **settings}  # its error of about 1% is common to all ratios
+    advice = _advise(eigen, n, panel, **settings)
     if eigenvalue_samples is None:
         return advice
     samples = [
-        _advise(replace(eigen, values=values), n, panel, law=advice.law, genes=genes, algebra="eigenbasis", **settings)
+        _advise(replace(eigen, values=values), n, panel, law=advice.law, ratios=RATIOS[::2], **settings)
         for values in np.asarray(eigenvalue_samples, np.float64)
     ]
     return replace(advice, bootstrap=_spread(samples))
@@ -171,10 +173,16 @@ def candidates() -> list[tuple[float, float]]:
 
 
 def _advise(
-    eigen: Eigendecomposition, n: int, panel: float, *, law: tuple[float, float] | None = None, **settings: Any
+    eigen: Eigendecomposition,
+    n: int,
+    panel: float,
+    *,
+    law: tuple[float, float] | None = None,
+    ratios: Float = RATIOS,
+    **settings: Any,
 ) -> Recommendation:
     laws = candidates() if law is None else [law]
-    full, on_panel = (_scenario(eigen, n, test, laws, **settings) for test in (None, 1 - panel))
+    full, on_panel = (_scenario(eigen, n, test, laws, ratios, **settings) for test in (None, 1 - panel))
     worst = np.maximum(full.costs, on_panel.costs)
     chosen = int(np.flatnonzero(worst <= worst.min() + _AS_GOOD)[-1])  # the widest comes last
     fixed = np.maximum(full.fixed_costs, on_panel.fixed_costs)
@@ -193,8 +201,10 @@ def _advise(
     )
 
 
-def _scenario(eigen: Eigendecomposition, n: int, test: float | None, laws: list[tuple[float, float]], **settings: Any) -> Scenario:
-    curve = risk_curve(eigen, n=n, test=test, **settings)
+def _scenario(
+    eigen: Eigendecomposition, n: int, test: float | None, laws: list[tuple[float, float]], ratios: Float, **settings: Any
+) -> Scenario:
+    curve = risk_curve(eigen, n=n, ratios=ratios, test=test, **settings)
     errors = [autoencoder_risk(eigen, n=n, mask_ratio=law, test=test, **settings).prediction_error for law in laws]
     return Scenario(curve, curve.within(TOLERANCE), np.array(errors))
 
@@ -237,7 +247,7 @@ def _interval(advice: Recommendation, name: str) -> str:
 
 
 def _comparison(cost: float) -> str:
-    if abs(cost) < 0.005:  # noqa: PLR2004
+    if abs(cost) < 0.005:
         return "the random ratio neither helps nor costs (less than 0.5% either way)"
     if cost > 0:
         return f"the random ratio does not help here, it costs {cost:.1%}"

@@ -10,7 +10,7 @@ import numpy as np
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio.theory._assemble import Target, assemble
 from r2mae_bio.theory._decompose import Eigendecomposition, check_covariance, decompose, has_constant_diagonal
-from r2mae_bio.theory._finite_size import finite_size_factors
+from r2mae_bio.theory._finite_size import finite_size_factors, keep_sane
 from r2mae_bio.theory._fixed_point import CONVERGED, solve_fixed_point
 from r2mae_bio.theory._groups import mask_groups
 from r2mae_bio.theory._problems import DenseProblem, SpectralProblem
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from r2mae_bio.theory._groups import Float, MaskRatio
 
 Method: TypeAlias = Literal["auto", "spectral", "dense"]
-LARGEST_INFLATION = 10.0
-"""Above this inflation of the variance a ratio counts as spoilt by the interpolation peak: n within a tenth of the rank."""
+LARGEST_INFLATION = 7.0
+"""Above this inflation of the variance a ratio counts as spoilt by the interpolation peak: n within a seventh of the rank."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,8 +180,8 @@ def regression_risk(
         values = _eigenvalues(problem)
         factors, excess = finite_size_factors(groups, rows, point, problem.forms(point.A, point.B), parts, values)
         point = solve_fixed_point(groups, rows, problem.traces, ridge=ridge, start=point.first, factor=factors.resolvent)
-        parts = assemble(groups, rows, point, problem.forms(point.A, point.B), target, seen, factors=factors)
-        spread = float(excess[0])
+        corrected = assemble(groups, rows, point, problem.forms(point.A, point.B), target, seen, factors=factors)
+        parts, spread = keep_sane(corrected, parts), float(excess[0])
     bias, variance, explained = float(parts.bias[0]), float(parts.variance[0]), problem.explained(seen)
     if isinstance(test, Panel):
         mask = test.mask(problem.n_features)
@@ -240,6 +240,6 @@ def _problem(
 
 def _eigenvalues(problem: SpectralProblem | DenseProblem) -> Float:
     if isinstance(problem, DenseProblem):
-        message = "finite_size=True needs features of equal variance; standardise them, or leave it out."
+        message = "finite_size=True works in the spectral form alone: standardise the features and leave method='dense' out."
         raise ConfigError(message)
     return problem.eigen.values

@@ -21,7 +21,7 @@ def pretrain(
     batch_key: str | None = None,
     categorical_covariate_keys: Sequence[str] | None = None,
     continuous_covariate_keys: Sequence[str] | None = None,
-    mask_ratio: float | tuple[float, float] | RatioLaw = (0, 1),
+    mask_ratio: float | tuple[float, float] | RatioLaw | str = (0, 1),
     gene_likelihood: str = "nb",
     model_kwargs: dict[str, Any] | None = None,
     **train_kwargs: Any,
@@ -37,7 +37,7 @@ def pretrain(
     batch_key, categorical_covariate_keys, continuous_covariate_keys
         Columns of ``.obs`` that the decoder may use; see :meth:`GeneMAE.setup_anndata`.
     mask_ratio
-        A number (fixed), a pair (uniform; R2MAE), or a law of :mod:`r2mae_bio.masking`.
+        A number (fixed), a pair (uniform; R2MAE), a law of :mod:`r2mae_bio.masking`, or ``"auto"``.
     gene_likelihood
         ``"nb"``, ``"zinb"``, ``"poisson"``, or ``"normal"`` for log-normalised data.
     model_kwargs

@@ -6,12 +6,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
 
 from r2mae_bio._errors import ConfigError
 from r2mae_bio._keys import KEYS
-from r2mae_bio.io import check_counts, describe_matrix, get_matrix
-from r2mae_bio.io._matrix import iter_entries
+from r2mae_bio.io import check_counts, describe_matrix, get_matrix, in_memory
 from r2mae_bio.theory import gene_spectrum
 
 if TYPE_CHECKING:
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     from r2mae_bio.theory._normalize import Normalization
     from r2mae_bio.theory._shrinkage import Shrinkage
 
-_TAKEN = (KEYS.setup, KEYS.embed, KEYS.coverage)
+_TAKEN = (KEYS.setup, KEYS.embed, KEYS.coverage, KEYS.mask_ratio)
 
 
 def spectrum(
@@ -123,12 +121,3 @@ def _record(found: Spectrum) -> dict[str, Any]:
         "n_genes": found.n_features,
         "decay": asdict(found.decay),
     }
-
-
-def in_memory(matrix: Any) -> Any:
-    """The matrix itself if it is in memory, else its non-zero entries as CSR (cells, genes)."""
-    if sparse.issparse(matrix) or isinstance(matrix, np.ndarray):
-        return matrix
-    parts = list(iter_entries(matrix))
-    rows, cols, values = (np.concatenate([getattr(part, name) for part in parts]) for name in ("rows", "cols", "values"))
-    return sparse.coo_array((values, (rows, cols)), matrix.shape).tocsr()

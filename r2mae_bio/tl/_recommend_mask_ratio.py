@@ -1,0 +1,95 @@
+"""``tl.recommend_mask_ratio``: which mask ratios suit a data set, by the linear theory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from r2mae_bio._errors import ConfigError
+from r2mae_bio._keys import KEYS
+from r2mae_bio.io import check_counts, describe_matrix, get_matrix, in_memory
+from r2mae_bio.theory import recommend_mask_ratio as recommend_from_counts
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from r2mae_bio.theory import Recommendation
+    from r2mae_bio.theory._normalize import Normalization
+    from r2mae_bio.theory._shrinkage import Shrinkage
+
+
+def recommend_mask_ratio(
+    adata: AnnData,
+    *,
+    layer: str | None = None,
+    panel: float = 0.1,
+    n_cells: int | None = None,
+    n_top_genes: int = 2000,
+    normalization: Normalization = "log1p",
+    shrinkage: Shrinkage = "ledoit-wolf",
+    n_bootstrap: int = 20,
+    seed: int = 0,
+    key_added: str = KEYS.mask_ratio,
+) -> Recommendation:
+    """Ask the linear theory which mask ratios suit a data set.
+
+    The risk of a masked linear autoencoder with the genes' own correlations is predicted for every fixed ratio and for laws
+    ``Uniform(low, high)``, for cells that are later measured in full and on a panel. What it knows is the spectrum; a network differs from the
+    linear model, so take this as advice. In the linear model a random ratio does not beat the best fixed one by more than noise;
+    the verdict says what it costs here, and what it spares.
+
+    Parameters
+    ----------
+    adata
+        Cells with raw counts.
+    layer
+        Layer of the counts; ``X`` if None.
+    panel
+        Share of the genes that a panel, or a shallow cell, will measure, in (0, 1).
+    n_cells
+        Number of cells to train on; all of ``adata`` if None.
+    n_top_genes
+        Number of most variable genes to use.
+    normalization
+        ``"log1p"`` (10,000 counts per cell, then log(1 + x)) or ``"pearson_residuals"``.
+    shrinkage
+        ``"ledoit-wolf"``, or None for the sample correlation.
+    n_bootstrap
+        Bootstrap samples of the cells; 0 for none.
+    seed
+        Seed of the bootstrap.
+    key_added
+        Key of ``.uns["r2mae"]``.
+
+    Returns
+    -------
+    The recommendation; print it, or read ``law`` and ``verdict``. The same is written to ``.uns["r2mae"][key_added]`` (dict of float64
+    arrays, float, int and str; curves under ``full`` and ``panel``), from where :func:`r2mae_bio.pl.risk_curve` draws it.
+
+    Raises
+    ------
+    CountsError
+        The matrix does not hold raw counts; nothing is written.
+    SetupError
+        There is no such layer.
+    ConfigError, DataError
+        A setting is out of range, or too few genes vary.
+    """
+    if key_added in (KEYS.setup, KEYS.embed, KEYS.coverage, KEYS.spectrum):
+        message = f"key_added is {key_added!r}, which .uns['r2mae'] uses for something else; choose another name."
+        raise ConfigError(message)
+    matrix = get_matrix(adata, layer)
+    check_counts(matrix, where=describe_matrix(layer), obs_names=adata.obs_names, var_names=adata.var_names)
+    advice = recommend_from_counts(
+        in_memory(matrix),
+        n_cells=n_cells,
+        panel=panel,
+        n_top_genes=n_top_genes,
+        normalization=normalization,
+        shrinkage=shrinkage,
+        n_bootstrap=n_bootstrap,
+        seed=seed,
+    )
+    if adata.is_view:
+        adata._init_as_actual(adata.copy())  # what anndata does itself, with a warning, when a view is written to
+    adata.uns[KEYS.uns] = {**adata.uns.get(KEYS.uns, {}), key_added: advice.to_uns()}
+    return advice
