@@ -102,7 +102,7 @@ plt.show()
 
 # %% [markdown]
 # Masking trades variance for bias. For correlated features it works like a ridge penalty, since it adds a diagonal to their covariance. At
-# $n/d = 2$ that gives the curve an optimum in the middle. For uncorrelated features masking adds nothing but shrinkage. With few rows
+# $n/d = 2$ that gives the curve an optimum in the middle. For uncorrelated features masking adds nothing but shrinkage: at $n/d = 2$, with this noise, bias and variance trade one to one and every ratio is as good as any. With few rows
 # ($n/d = 0.5$) and as much noise as signal the best one can do is to shrink towards predicting nothing, whose risk is 1. There, at high
 # ratios, the points lie above the line: few entries of a row stay visible, and the formula is too optimistic.
 #
@@ -191,16 +191,14 @@ pd.DataFrame(rows).round(4)
 genes = theory.programme_covariance(d)
 eigen = theory.decompose(genes)
 n = 4 * d
-fixed = theory.risk_curve(eigen, n=n)
-law = theory.autoencoder_risk(eigen, n=n, mask_ratio=(0, 1))
-some = np.arange(0, d, 5)
-noise = law.per_gene_noise[some].mean()
+some = np.arange(0, d, 5)  # errors are averaged over these genes, in the formula as in the simulation
+fixed = theory.risk_curve(eigen, n=n, genes=some)
+law = theory.autoencoder_risk(eigen, n=n, mask_ratio=(0, 1), genes=some)
 simulated_at = (0.1, 0.4, 0.6, 0.8)
 runs = [theory.simulate_autoencoder_risk(genes, n=n, mask_ratio=p, genes=some, n_draws=15, progress=False) for p in simulated_at]
 cells = np.unique(np.geomspace(60, 800, 50).round()).astype(int)
 by_cells = {
-    m: [theory.autoencoder_risk(eigen, n=k, mask_ratio=m, algebra="eigenbasis") for k in cells.tolist()]
-    for m in (0.3, 0.75, (0, 1))
+    m: [theory.autoencoder_risk(eigen, n=k, mask_ratio=m, genes=some) for k in cells.tolist()] for m in (0.3, 0.75, (0, 1))
 }
 
 # %%
@@ -208,14 +206,14 @@ fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained",
 
 
 def draw(ax, x, error, near_peak, color, label):
-    """Dashed where the peak spoils the formula."""
+    """Dotted where the peak spoils the formula."""
     ax.plot(x, error, color=color, lw=1, ls=":")
     ax.plot(x, np.where(near_peak, np.nan, error), color=color, lw=2, label=label)
 
 
 draw(left, fixed.ratios, fixed.error, fixed.near_peak, "black", "fixed ratio")
 left.errorbar(
-    simulated_at, [s.median + noise for s in runs], [2 * s.median_error for s in runs], fmt="o", color="black", mfc="white", capsize=2,
+    simulated_at, [s.median + law.noise for s in runs], [2 * s.median_error for s in runs], fmt="o", color="black", mfc="white", capsize=2,
     label="simulated median, ± 2 s.e.",
 )  # fmt: skip
 left.hlines(law.prediction_error, 0, 1, color=GREEN, lw=2, label="U(0, 1)")
@@ -249,7 +247,7 @@ print(f"U(0, 1): error {law.prediction_error:.3f}, {law.prediction_error / fixed
 print(
     f"fixed ratios flagged near the peak: {fixed.ratios[fixed.near_peak].min():.2f} to {fixed.ratios[fixed.near_peak].max():.2f}"
 )
-flagged = theory.autoencoder_risk(eigen, n=2 * (d - 1), mask_ratio=(0, 1))
+flagged = theory.autoencoder_risk(eigen, n=2 * (d - 1), mask_ratio=(0, 1), genes=some)
 print(f"U(0, 1) with {2 * (d - 1)} cells: near_peak: {flagged.near_peak}")
 
 # %% [markdown]
@@ -295,7 +293,7 @@ print("kept in .uns['r2mae']['mask_ratio']:", ", ".join(adata.uns["r2mae"]["mask
 # Read it for what it says. A positive cost means that the random ratio is *worse* than the best fixed one, and the recommended law is the one
 # that costs least on the worse of the two kinds of cells. A wide interval "within 5%" means that the data hardly care. Bootstrap
 # intervals are narrow because they hold the model and the directions of the correlations fixed: they tell how well the spectrum is known,
-# not how well a network follows it.
+# not how well a network follows it. Where the curve is flat they can even miss the best ratio by a step of the grid.
 #
 # `mask_ratio="auto"` takes the recommended law, and nothing else changes:
 
