@@ -2,8 +2,8 @@
 
 python -m benchmarks.theory_autoencoder [--features 160] [--cells 200 600] [--draws 100] [--every 4] [--json PATH]
 
-"equivalent" is the deterministic equivalent and "finite" its finite-size correction, both for the expected number n E[p] of cells in
-which a gene is hidden. That number is binomial; "averaged" is the mean of "finite" over it, by three nodes. Bars are those of "finite".
+"equivalent" is the deterministic equivalent for the expected number n E[p] of cells in which a gene is hidden, "finite" its finite-size
+correction, averaged over that binomial number. Bars are those of "finite".
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ RANDOM = ((0.05, 0.95), (0.3, 0.9), (0.0, 1.0))
 PROGRAMMES = 12
 LARGEST_DEVIATION = 0.05
 LARGEST_SHIFT = 0.05
-NODES, WEIGHTS = np.array([-np.sqrt(3), 0.0, np.sqrt(3)]), np.array([1, 4, 1]) / 6  # of a normal variable, exact to order 5
 PEAK_STEP = 0.01
 PEAK_WINDOW = 0.12
 
@@ -39,7 +38,6 @@ class Row:
     mask_ratio: float | tuple[float, float]
     equivalent: float
     finite_size: float
-    averaged: float
     median: float
     median_error: float
     mean: float
@@ -54,20 +52,8 @@ class Row:
         return self.finite_size / self.median - 1
 
     @property
-    def averaged_deviation(self) -> float:
-        return self.averaged / self.median - 1
-
-    @property
     def flagged(self) -> bool:
         return self.near_peak or self.heavy_tailed
-
-
-def averaged(eigen: theory.Eigendecomposition, n: int, mask_ratio: float | tuple[float, float], genes: np.ndarray) -> float:
-    """Mean risk over the number of cells in which a gene is hidden."""
-    p = float(np.mean(mask_ratio))
-    cells = n + NODES * np.sqrt(n * (1 - p) / p)
-    risks = [theory.autoencoder_risk(eigen, n=max(c, 1.0), mask_ratio=mask_ratio, genes=genes).total for c in cells]
-    return float(WEIGHTS @ risks)
 
 
 def compare(S: np.ndarray, n: int, mask_ratio: float | tuple[float, float], genes: np.ndarray, draws: int) -> Row:
@@ -77,7 +63,7 @@ def compare(S: np.ndarray, n: int, mask_ratio: float | tuple[float, float], gene
     )
     runs = theory.simulate_autoencoder_risk(S, n=n, mask_ratio=mask_ratio, genes=genes, n_draws=draws)
     return Row(
-        n, mask_ratio, plain.total, corrected.total, averaged(eigen, n, mask_ratio, genes), runs.median, runs.median_error, runs.mean, runs.standard_error,
+        n, mask_ratio, plain.total, corrected.total, runs.median, runs.median_error, runs.mean, runs.standard_error,
         corrected.inflation, corrected.leverage_spread, corrected.near_peak, corrected.heavy_tailed,
     )  # fmt: skip
 
@@ -109,7 +95,7 @@ def thresholds(rows: list[Row]) -> list[dict[str, float]]:
     for inflation in (3, 4, 5, 7, 10, 15, 20):
         for spread in (0.1, 0.15, 0.2, 0.3):
             left = [r for r in rows if r.inflation <= inflation and r.leverage_spread <= spread]
-            finite, mean = (np.abs([getattr(r, name) for r in left]) for name in ("deviation", "averaged_deviation"))
+            finite = np.abs([r.deviation for r in left])
             table.append(
                 {
                     "inflation": inflation,
@@ -117,8 +103,6 @@ def thresholds(rows: list[Row]) -> list[dict[str, float]]:
                     "left": len(left),
                     "worst": float(finite.max()),
                     "median": float(np.median(finite)),
-                    "averaged_worst": float(mean.max()),
-                    "averaged_median": float(np.median(mean)),
                 }
             )
     return table
@@ -147,7 +131,6 @@ def measure(options: argparse.Namespace) -> dict:
 
 def summary(rows: list[Row], peaks: dict[str, dict[str, float]]) -> dict:
     left = np.array([abs(r.deviation) for r in rows if not r.flagged])
-    mean = np.array([abs(r.averaged_deviation) for r in rows if not r.flagged])
     plain = np.array([abs(r.equivalent / r.median - 1) for r in rows if not r.flagged])
     shifts = [
         abs(p[a] - p[b])
@@ -164,8 +147,6 @@ def summary(rows: list[Row], peaks: dict[str, dict[str, float]]) -> dict:
         "unflagged": int(left.size),
         "worst": float(left.max()),
         "median": float(np.median(left)),
-        "averaged_worst": float(mean.max()),
-        "averaged_median": float(np.median(mean)),
         "equivalent_worst": float(plain.max()),
         "equivalent_median": float(np.median(plain)),
         "within": int((left <= LARGEST_DEVIATION).sum()),
@@ -180,26 +161,25 @@ def report(result: dict) -> str:
         f"Masked linear autoencoder, {result['features']} genes in {result['programmes']} programmes, {result['genes']} of them predicted; "
         f"{result['draws']} draws; {result['label']}, {result['seconds']:.0f} s",
         "risk in units of a gene's variance; +- is one standard error of the median",
-        f"{'cells':>5} {'ratio':>14} {'equivalent':>10} {'finite':>8} {'averaged':>8} {'median':>8} {'+-':>7} {'mean':>8} {'off':>7} {'averaged':>8} {'inflation':>9} {'spread':>6}  flags",
+        f"{'cells':>5} {'ratio':>14} {'equivalent':>10} {'finite':>8} {'median':>8} {'+-':>7} {'mean':>8} {'off':>7} {'inflation':>9} {'spread':>6}  flags",
     ]
     for r in result["rows"]:
         flags = " ".join(name for name in ("near_peak", "heavy_tailed") if r[name])
         ratio = f"U{tuple(r['mask_ratio'])}" if isinstance(r["mask_ratio"], list | tuple) else f"{r['mask_ratio']:.4g}"
         lines.append(
-            f"{r['n']:5d} {ratio:>14} {r['equivalent']:10.4f} {r['finite_size']:8.4f} {r['averaged']:8.4f} {r['median']:8.4f} {r['median_error']:7.4f} "
-            f"{r['mean']:8.4f} {r['deviation']:+7.1%} {r['averaged'] / r['median'] - 1:+8.1%} {r['inflation']:9.1f} {r['leverage_spread']:6.3f}  {flags}".rstrip()
+            f"{r['n']:5d} {ratio:>14} {r['equivalent']:10.4f} {r['finite_size']:8.4f} {r['median']:8.4f} {r['median_error']:7.4f} "
+            f"{r['mean']:8.4f} {r['deviation']:+7.1%} {r['inflation']:9.1f} {r['leverage_spread']:6.3f}  {flags}".rstrip()
         )
     lines += [
         f"unflagged: {s['unflagged']} of {s['settings']} settings ({s['near_peak']} near_peak, {s['heavy_tailed']} heavy_tailed)",
         f"finite size: worst {s['worst']:.1%}, median {s['median']:.1%}, {s['within']} within {LARGEST_DEVIATION:.0%}; "
-        f"averaged: worst {s['averaged_worst']:.1%}, median {s['averaged_median']:.1%}; "
         f"deterministic equivalent: worst {s['equivalent_worst']:.1%}, median {s['equivalent_median']:.1%}",
         *(f"peak at {n} cells: " + "; ".join(f"{k} {v:.3f}" for k, v in p.items()) for n, p in result["peaks"].items()),
         f"largest distance of theory's peak from Monte Carlo's: {s['largest_peak_shift']:.3f} (bar: {LARGEST_SHIFT})",
         f"bars {'met' if s['bars_met'] else 'missed'}",
-        "other thresholds: inflation, spread: settings left, worst and median deviation, the same averaged",
+        "other thresholds: inflation, spread: settings left, worst and median deviation",
         *(
-            f"  {t['inflation']:>3} {t['spread']:.2f}: {t['left']:3d} {t['worst']:7.1%} {t['median']:6.1%} {t['averaged_worst']:8.1%} {t['averaged_median']:6.1%}"
+            f"  {t['inflation']:>3} {t['spread']:.2f}: {t['left']:3d} {t['worst']:7.1%} {t['median']:6.1%}"
             for t in result["thresholds"]
         ),
     ]

@@ -1,6 +1,6 @@
 """Does the linear theory's order of mask ratios hold for trained networks, and where does the best ratio move with size?
 
-python -m benchmarks.theory_networks [--quick] [--learners mlp cnn ...] [--seeds 3] [--resume] [--out benchmarks/results]
+python -m benchmarks.theory_networks [--quick] [--learners mlp cnn ...] [--data digits ...] [--seeds 3] [--resume] [--out benchmarks/results]
 """
 
 from __future__ import annotations
@@ -42,8 +42,12 @@ class Case:
     steps: int = 0
 
 
+MAKERS: dict[str, Callable[..., Data | None]] = {"digits": sets.digits, "pbmc68k": sets.pbmc68k, "zheng3500": sets.zheng}
+SURROGATE = "_gaussian"
+SETS = ("digits", "pbmc68k", "zheng3500", *(name + SURROGATE for name in ("pbmc68k", "zheng3500")))
+"""The last two: Gaussian rows with the correlation of the genes."""
 CASES = (
-    *(Case(learner, data) for data in ("digits", "pbmc68k", "zheng3500") for learner in ("linear_one_mask", "linear_fresh")),
+    *(Case(learner, data) for data in SETS for learner in ("linear_one_mask", "linear_fresh")),
     Case("mlp", "digits", (32, 256), 1500),
     Case("mlp_one_mask", "digits", (32, 256), 1500),
     Case("cnn", "digits", (8, 16), 800),
@@ -52,10 +56,10 @@ CASES = (
     Case("genemae_early", "pbmc68k", (64,), 400),
     Case("mlp", "zheng3500", (32, 256), 1000),
     Case("genemae", "zheng3500", (32, 64), 300),
+    Case("mlp", "pbmc68k_gaussian", (32, 256), 1500),
 )
 """Width 0: a linear map has none. Steps are the same for all settings of a case."""
 QUICK = {"digits": (60, 150), "pbmc68k": (60, 120), "zheng3500": (80, 200)}
-MAKERS: dict[str, Callable[..., Data | None]] = {"digits": sets.digits, "pbmc68k": sets.pbmc68k, "zheng3500": sets.zheng}
 LEARNERS = tuple(dict.fromkeys(case.learner for case in CASES))
 
 
@@ -93,8 +97,8 @@ class Run:
         self.predicted = {(r["data"], r["n"], r["seed"]) for r in self.theory}
 
     def everything(self) -> None:
-        cases = [c for c in CASES if c.learner in self.options.learners]
-        wanted = list(dict.fromkeys(c.data for c in cases if not (self.options.quick and c.data == "zheng3500")))
+        cases = [c for c in CASES if c.learner in self.options.learners and c.data in self.options.data]
+        wanted = list(dict.fromkeys(c.data for c in cases if not (self.options.quick and c.data.startswith("zheng"))))
         data = {name: self._load(name) for name in wanted}
         for seed, name in product(range(self.options.seeds), wanted):
             held = data[name]
@@ -110,10 +114,13 @@ class Run:
         return case.widths[:1] if self.options.quick and case.learner.startswith("genemae") else case.widths
 
     def _load(self, name: str) -> Data | None:
-        small: dict[str, Any] = {"sizes": QUICK[name]} if self.options.quick else {}
-        if self.options.quick and name != "digits":
+        original = name.removesuffix(SURROGATE)
+        small: dict[str, Any] = {"sizes": QUICK[original]} if self.options.quick else {}
+        if self.options.quick and original != "digits":
             small["n_genes"] = 60
-        data = MAKERS[name](**small)
+        data = MAKERS[original](**small)
+        if name != original:
+            data = sets.gaussian(data)
         if data is None:
             self._say(f"{name}: no file in the shared folder, left out")
         else:
@@ -173,6 +180,7 @@ def main(arguments: list[str] | None = None) -> Path:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="toy sizes and steps, to see that it runs")
     parser.add_argument("--learners", nargs="+", choices=LEARNERS, default=list(LEARNERS))
+    parser.add_argument("--data", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps-factor", type=float, default=1.0, help="multiplies the optimiser steps")
     parser.add_argument("--resume", action="store_true", help="keep the blocks that the results folder holds")

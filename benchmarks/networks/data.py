@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from sklearn.covariance import ledoit_wolf
 
 from benchmarks.networks.masks import test_masks
 from r2mae_bio._rng import derive_generator
@@ -80,6 +81,17 @@ def zheng(n_genes: int = 500, sizes: tuple[int, int] = (300, 2000)) -> Data | No
     adata = anndata.read_h5ad(found[0])
     counts = adata.X.toarray() if hasattr(adata.X, "toarray") else np.asarray(adata.X)
     return _genes("zheng3500", counts, adata.obs["cell_type"], n_genes, sizes, n_test=1000, n_validation=200)
+
+
+def gaussian(data: Data | None) -> Data | None:
+    """Gaussian rows with the correlation of another data set, the same split and masks: what is left of a misfit on them is not the data's shape."""
+    if data is None:
+        return None
+    covariance = ledoit_wolf(data.values[data.pool].double().numpy())[0]
+    noise = derive_generator(0, "gaussian-rows").standard_normal(data.values.shape)
+    rows = noise @ np.linalg.cholesky(covariance).T
+    values = torch.from_numpy(((rows - rows[data.pool].mean(0)) / rows[data.pool].std(0)).astype(np.float32))
+    return Data(f"{data.name}_gaussian", values, data.test, data.validation, data.pool, data.sizes, masks=data.masks)
 
 
 def _genes(name: str, counts: np.ndarray, labels, n_genes: int, sizes: tuple[int, int], **split: int) -> Data:

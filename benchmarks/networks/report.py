@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.networks.predict import VARIANTS
-from benchmarks.networks.summary import GROUP, NAMES, direction, movements
+from benchmarks.networks.summary import GROUP, NAMES, direction, movements, random_cost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,6 +30,8 @@ def markdown(result: dict[str, Any]) -> str:
         "## Where the best fixed ratio moves\n\n" + _moves(records),
         "## Measured means\n\n" + _means(records),
         "## Predicted means\n\n" + _predicted(records),
+        "## A random ratio against the best fixed one\n\n" + _random(records),
+        "## Orders\n\n" + _orders(records),
     ]
     if any(r["measure"].endswith("_early") for r in records):
         parts.append(
@@ -58,19 +60,17 @@ def _agreement(records: list[dict[str, Any]]) -> str:
     for key in dict.fromkeys((r["learner"], r["data"], r["measure"]) for r in records):
         group = [r for r in records if (r["learner"], r["data"], r["measure"]) == key]
         cells = []
-        for variant in SHOWN:
+        for variant in VARIANTS:
             agreed = [r["theory"][variant] for r in group]
-            rho = [a["rank_correlation"] for a in agreed]
-            failed = sum(x < FAILED for x in rho)
-            cells.append(
-                f"{np.mean(rho):+.2f} ({min(rho):+.2f}; {failed}/{len(rho)}; {np.mean([a['cost'] for a in agreed]):.1%})"
-            )
+            rho, fixed = ([a[f"rank_correlation{x}"] for a in agreed] for x in ("", "_fixed"))
+            failed, cost = sum(x < FAILED for x in rho), np.mean([a["cost"] for a in agreed])
+            cells.append(f"{np.mean(rho):+.2f} ({min(rho):+.2f}; {failed}/{len(rho)}); {np.mean(fixed):+.2f}; {cost:.1%}")
         rows.append([*key, *cells])
     note = (
-        "Spearman correlation over the eight settings, mean over widths and sizes (smallest; cases below "
-        f"{FAILED}; mean cost of using the predicted best setting instead of the measured best)."
+        f"Spearman correlation over the eight settings, mean over widths and sizes (smallest; cases below {FAILED}); the same over the five "
+        "fixed ratios; mean cost of using the predicted best setting instead of the measured best."
     )
-    return f"{note}\n\n{_table(['learner', 'data', 'measure', *SHOWN], rows)}"
+    return f"{note}\n\n{_table(['learner', 'data', 'measure', *VARIANTS], rows)}"
 
 
 def _best(records: list[dict[str, Any]], measures: tuple[str, ...]) -> str:
@@ -137,6 +137,31 @@ def _predicted(records: list[dict[str, Any]]) -> str:
             rows += [[*key, v, *(_number(r["theory"][v]["mean"][s]) for s in NAMES)] for v in VARIANTS]
     note = "Mean squared error of a hidden standardised feature; a dash marks settings on the interpolation peak."
     return f"{note}\n\n{_table(['data', 'n', 'measure', 'variant', *NAMES], rows)}"
+
+
+def _orders(records: list[dict[str, Any]]) -> str:
+    compared = ("one mask", "fresh masks")
+    rows = []
+    for r in records:
+        if r["measure"] in ("full", "panel"):
+            orders = [r["order"], *(r["theory"][v]["order"] for v in compared)]
+            rows.append(
+                [*(str(r[k]) for k in GROUP), r["measure"], *("/".join(str(o.index(s) + 1) for o in orders) for s in NAMES)]
+            )
+    note = f"Rank of each setting, 1 the best: measured / {' / '.join(compared)}."
+    return f"{note}\n\n{_table([*GROUP, 'measure', *NAMES], rows)}"
+
+
+def _random(records: list[dict[str, Any]]) -> str:
+    rows = []
+    for r in records:
+        if r["measure"] in ("full", "panel"):
+            means = [r["mean"], *(r["theory"][v]["mean"] for v in SHOWN)]
+            costs = [random_cost(m) for m in means]
+            shown = ("-" if c is None else f"{c:+.1%}" for c in costs)
+            rows.append([*(str(r[k]) for k in GROUP), r["measure"], *shown])
+    note = "Error at U(0,1) relative to that at the best fixed ratio, measured and predicted; for `genemae` the measured one is in nats."
+    return f"{note}\n\n{_table([*GROUP, 'measure', 'measured', *SHOWN], rows)}"
 
 
 def _number(value: float | None) -> str:

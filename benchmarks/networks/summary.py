@@ -14,6 +14,7 @@ from benchmarks.networks.predict import VARIANTS
 
 GROUP = ["learner", "data", "width", "n"]
 NAMES = list(SETTINGS)
+FIXED = [name for name in NAMES if not name.startswith("U")]
 CLOSE = 0.01
 """Settings within this share of the best are named beside it."""
 
@@ -71,11 +72,13 @@ def _agreement(measured: pd.DataFrame, predicted: pd.DataFrame) -> dict[str, Any
     """
     predicted = predicted.where(predicted > 0, np.inf).loc[measured.index]
     rho = _rank_correlations(measured.to_numpy(), predicted.to_numpy())
+    fixed = _rank_correlations(measured[FIXED].to_numpy(), predicted[FIXED].to_numpy())
     mean, expected = measured.mean(), predicted.mean()
     best = expected.idxmin()
     return {
         "rank_correlation": float(np.mean(rho)),
         "rank_correlation_sd": float(np.std(rho, ddof=1)) if len(rho) > 1 else 0.0,
+        "rank_correlation_fixed": float(np.mean(fixed)),
         "best": best,
         "order": expected.sort_values(kind="stable").index.tolist(),
         "cost": float(mean[best] / mean.min() - 1),
@@ -110,8 +113,14 @@ def movements(records: list[dict[str, Any]], along: str) -> list[dict[str, Any]]
 
 
 def _best_fixed(mean: dict[str, float | None]) -> str:
-    fixed = {s: mean[s] for s in NAMES if not s.startswith("U") and mean[s] is not None}
+    fixed = {s: mean[s] for s in FIXED if mean[s] is not None}
     return min(fixed, key=lambda s: fixed[s])
+
+
+def random_cost(mean: dict[str, float | None], setting: str = "U(0,1)") -> float | None:
+    """Error at a random ratio relative to that at the best fixed one, less 1; below 0 the random ratio is better."""
+    random, fixed = mean[setting], mean[_best_fixed(mean)]
+    return None if random is None or fixed is None else random / fixed - 1
 
 
 def direction(start: str, end: str) -> str:

@@ -87,6 +87,9 @@ def expected_overlap(
     Notes
     -----
     Deterministic equivalents: Hachem, Loubaton and Najim 2007. Spiked transition: Baik, Ben Arous and Peche 2005.
+    What it neglects, the fluctuation of residual variances and of a gene's sample variance, falls with n; ``"symmetrised"`` suffers least.
+    No formula is offered for finitely many masks. The natural one, the mean predictor and Gaussian noise in its columns, independent or correlated
+    through shared cells, overstated simulated overlaps by 1 to 3% at 20 cells per gene and by up to half below two: it misses that columns share their inputs.
 
     Examples
     --------
