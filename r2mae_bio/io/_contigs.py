@@ -107,9 +107,7 @@ class ContigNames:
         AmbiguousContigError
             There are several.
         """
-        if name in self._exact:
-            return self._exact[name]
-        found = self._equivalent(name)
+        found = self.matches(name)
         if len(found) > 1:
             several = ", ".join(self._contigs[i].qualified for i in found[:_N_SHOWN])
             message = (
@@ -120,7 +118,20 @@ class ContigNames:
             raise UnknownContigError(self._unknown(name))
         return found[0]
 
-    def _equivalent(self, name: str) -> Sequence[int]:
+    def matches(self, name: str) -> Sequence[int]:
+        """Positions of all contigs that ``name`` may stand for.
+
+        Parameters
+        ----------
+        name
+            Any of the names listed above.
+
+        Returns
+        -------
+        One position, none, or several if the name is ambiguous.
+        """
+        if name in self._exact:
+            return [self._exact[name]]
         species, _, bare = name.partition(":")
         if bare and species in self._species:
             return self._species[species].find(bare)

@@ -19,11 +19,11 @@ _ONLY_PROTEIN: Final = b"EFILPQZJO*"
 
 # (letters, what they tell, what to do), the first that applies
 _CAUSES: Final = (
+    (b">", "a new record must start on a new line", "The file is damaged; make or download it again."),
     (_ONLY_PROTEIN, "this looks like protein", "Give the DNA sequence instead."),
     (b"U", "this looks like RNA", "Replace U by T and u by t if the DNA is meant."),
     (b"X", "X is no letter of DNA", "If X marks masked bases, replace it by N."),
     (b"-.", "this looks like an alignment with gaps", "Remove the gaps."),
-    (b">", "a new record must start on a new line", "The file is damaged; make or download it again."),
     (b"0123456789", "this looks like a sequence with numbers in it", "Convert it to FASTA."),
 )
 
@@ -43,16 +43,15 @@ def refuse_binary(text: bytes, path: Path) -> None:
 def refuse_letters(text: bytes, path: Path, line: int, record: str) -> NoReturn:
     """Raise :class:`NotDNAError` for the lines ``text``, which hold other letters and the first of which is number ``line``."""
     refuse_binary(text, path)
-    others = text.translate(None, BASES + BLANK)
-    at = text.find(others[:1])
+    at = text.find(text.translate(None, BASES + BLANK)[:1])
     found_at = line + text.count(b"\n", 0, at)
-    upper = others.upper()
+    upper = text[at:].partition(b"\n")[0].translate(None, BASES + BLANK).upper()
     cause, remedy = next(
         ((cause, remedy) for letters, cause, remedy in _CAUSES if any(letter in letters for letter in upper)),
         ("this is no letter of DNA", "Correct the file."),
     )
     message = (
-        f"{path}, line {found_at}, record {record!r}: found {chr(others[0])!r}; {cause}. "
+        f"{path}, line {found_at}, record {record!r}: found {chr(text[at])!r}; {cause}. "
         f"Needed are A, C, G, T, N and the IUPAC codes of DNA. {remedy}"
     )
     raise NotDNAError(message)

@@ -128,10 +128,7 @@ class Genome:
         return int(self.lengths.sum())
 
     def __contains__(self, contig: object) -> bool:
-        try:
-            return isinstance(contig, str) and self._names.find(contig) >= 0
-        except RegionError:
-            return False
+        return isinstance(contig, str) and len(self._names.matches(contig)) == 1
 
     def __repr__(self) -> str:
         files = f"{len(self.sources)} files" if len(self.sources) > 1 else self.sources[0].name

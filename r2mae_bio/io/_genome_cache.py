@@ -1,37 +1,28 @@
-"""Convert FASTA once to bases that can be mapped into memory; half a cache is never seen, whoever is killed when."""
+"""Find the converted files of a genome or make them; half a cache is never seen, whoever is killed when."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import tempfile
-import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from r2mae_bio._errors import CacheError, DuplicateContigsError, FastaError
-from r2mae_bio.io._contigs import Contig
-from r2mae_bio.io._fasta import Header, stream_fasta
-from r2mae_bio.io._genome_index import BASES, FORMAT, INDEX, GenomeIndex, read_index, write_index
+from r2mae_bio._errors import CacheError, FastaError
+from r2mae_bio.io._genome_convert import convert
+from r2mae_bio.io._genome_index import BASES, FORMAT, INDEX, read_index
 from r2mae_bio.io._sources import file_state, hash_of
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import NDArray
-
+    from r2mae_bio.io._genome_index import GenomeIndex
     from r2mae_bio.io._sources import Source
 
 __all__ = ["default_cache_dir", "open_cache"]
-
-_ACGT: Final = list(b"ACGTacgt")
-_N: Final = list(b"Nn")
-_LOWER: Final = list(range(ord("a"), ord("z") + 1))
 
 
 def default_cache_dir() -> Path:
@@ -89,7 +80,7 @@ def _find_or_make(sources: Sequence[Source], root: Path) -> tuple[Path, GenomeIn
         with contextlib.suppress(CacheError):  # made by another process while this one waited
             return folder, read_index(folder)
         with _temporary_folder(root, key) as temporary:
-            index = _convert(sources, temporary)
+            index = convert(sources, temporary)
             _check_unchanged(sources, states)
             _publish(temporary, folder)
     return folder, index
@@ -147,73 +138,3 @@ def _check_unchanged(sources: Sequence[Source], states: Sequence[list[int]]) -> 
         if file_state(source.path) != state:
             message = f"{source.path} was changed while it was read; needed is a file that stays as it is. Open the genome again."
             raise FastaError(message)
-
-
-def _convert(sources: Sequence[Source], folder: Path) -> GenomeIndex:
-    """Write the bases and the index of all files."""
-    table = _ContigTable()
-    with (folder / BASES).open("wb") as out:
-        for number, source in enumerate(sources):
-            for piece in stream_fasta(source.path):
-                if isinstance(piece, Header):
-                    table.begin(piece, source, number)
-                else:
-                    table.add(piece)
-                    out.write(piece)
-        out.flush()
-        os.fsync(out.fileno())
-    index = table.finish()
-    write_index(folder, index)
-    return index
-
-
-class _ContigTable:
-    """Counts letters contig by contig."""
-
-    def __init__(self) -> None:
-        self._contigs: list[Contig] = []
-        self._seen: dict[tuple[str, str], tuple[Path, int]] = {}
-        self._current: dict[str, Any] | None = None
-        self._counts: NDArray[np.int64] = np.zeros(256, np.int64)
-        self._offset = 0
-        self._crc32 = 0
-
-    def begin(self, header: Header, source: Source, number: int) -> None:
-        self._close()
-        self._refuse_duplicate(header, source)
-        self._current = {"name": header.name, "species": source.species, "source": number, "description": header.description}
-
-    def add(self, bases: bytes) -> None:
-        self._counts += np.bincount(np.frombuffer(bases, np.uint8), minlength=256)
-        self._crc32 = zlib.crc32(bases, self._crc32)
-
-    def finish(self) -> GenomeIndex:
-        self._close()
-        return GenomeIndex(tuple(self._contigs), self._crc32)
-
-    def _close(self) -> None:
-        if self._current is None:
-            return
-        length, n_acgt, n_unknown = (int(n) for n in (self._counts.sum(), self._counts[_ACGT].sum(), self._counts[_N].sum()))
-        contig = Contig(
-            **self._current,
-            offset=self._offset,
-            length=length,
-            n_acgt=n_acgt,
-            n_unknown=n_unknown,
-            n_iupac=length - n_acgt - n_unknown,
-            n_soft_masked=int(self._counts[_LOWER].sum()),
-        )
-        self._contigs.append(contig)
-        self._offset += length
-        self._counts[:] = 0
-
-    def _refuse_duplicate(self, header: Header, source: Source) -> None:
-        place = (source.path, header.line)
-        path, line = self._seen.setdefault((source.species, header.name), place)
-        if (path, line) != place:
-            message = (
-                f"{source.path}, line {header.line}: the name {header.name!r} was given before, in {path}, line {line}. Needed is one record of "
-                "each name; rename or remove one. Files of several species may share names if passed as {species: path}."
-            )
-            raise DuplicateContigsError(message)
