@@ -19,9 +19,12 @@ Every message says what was found, what was needed and what to do::
     │   │   ├── DuplicateContigsError
     │   │   ├── NotDNAError
     │   │   └── TruncatedFileError
-    │   └── RegionError          coordinates that do not lie on a contig
-    │       ├── UnknownContigError
-    │       └── AmbiguousContigError
+    │   ├── RegionError          coordinates that do not lie on a contig
+    │   │   ├── UnknownContigError
+    │   │   └── AmbiguousContigError
+    │   ├── VcfError             variants that cannot be read or written as given
+    │   └── BedError             a file or table that does not hold regions
+    ├── JournalError             an unfinished output that cannot be continued (ValueError)
     ├── CacheError               a cache that cannot be written or read (OSError)
     ├── CheckpointError          a saved model that cannot be read     (ValueError)
     │   ├── CorruptCheckpointError
@@ -112,6 +115,18 @@ class UnknownContigError(RegionError):
 
 class AmbiguousContigError(RegionError):
     """Several contigs have an equivalent name."""
+
+
+class VcfError(DataError):
+    """Variants cannot be read or written as given."""
+
+
+class BedError(DataError):
+    """A file or a table does not hold regions."""
+
+
+class JournalError(R2MAEError, ValueError):
+    """The part of an unfinished output belongs to another run, or is damaged or in use."""
 
 
 class CacheError(R2MAEError, OSError):

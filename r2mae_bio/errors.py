@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from r2mae_bio._errors import (
     AmbiguousContigError,
+    BedError,
     CacheError,
     CheckpointError,
     ConfigError,
@@ -17,6 +18,7 @@ from r2mae_bio._errors import (
     FractionalCountsError,
     GeneCoverageError,
     GeneIdentityError,
+    JournalError,
     LogTransformedError,
     NegativeCountsError,
     NonFiniteError,
@@ -29,11 +31,13 @@ from r2mae_bio._errors import (
     TruncatedFileError,
     UnknownContigError,
     UnsafeCheckpointError,
+    VcfError,
     VocabularyMismatchError,
 )
 
 __all__ = [
     "AmbiguousContigError",
+    "BedError",
     "CacheError",
     "CheckpointError",
     "ConfigError",
@@ -47,6 +51,7 @@ __all__ = [
     "FractionalCountsError",
     "GeneCoverageError",
     "GeneIdentityError",
+    "JournalError",
     "LogTransformedError",
     "NegativeCountsError",
     "NonFiniteError",
@@ -59,5 +64,6 @@ __all__ = [
     "TruncatedFileError",
     "UnknownContigError",
     "UnsafeCheckpointError",
+    "VcfError",
     "VocabularyMismatchError",
 ]
