@@ -12,9 +12,20 @@ Every message says what was found, what was needed and what to do::
     │   │   ├── LogTransformedError
     │   │   ├── FractionalCountsError
     │   │   └── EmptyCellsError
-    │   └── GeneIdentityError    gene names that cannot be trusted
-    │       ├── DuplicateGenesError
-    │       └── GeneCoverageError
+    │   ├── GeneIdentityError    gene names that cannot be trusted
+    │   │   ├── DuplicateGenesError
+    │   │   └── GeneCoverageError
+    │   ├── FastaError           a file that is not usable as DNA FASTA
+    │   │   ├── DuplicateContigsError
+    │   │   ├── NotDNAError
+    │   │   └── TruncatedFileError
+    │   ├── RegionError          coordinates that do not lie on a contig
+    │   │   ├── UnknownContigError
+    │   │   └── AmbiguousContigError
+    │   ├── VcfError             variants that cannot be read or written as given
+    │   └── BedError             a file or table that does not hold regions
+    ├── JournalError             an unfinished output that cannot be continued (ValueError)
+    ├── CacheError               a cache that cannot be written or read (OSError)
     ├── CheckpointError          a saved model that cannot be read     (ValueError)
     │   ├── CorruptCheckpointError
     │   ├── UnsafeCheckpointError
@@ -76,6 +87,50 @@ class DuplicateGenesError(GeneIdentityError):
 
 class GeneCoverageError(GeneIdentityError):
     """Too few of the model's genes are measured in the query."""
+
+
+class FastaError(DataError):
+    """A file cannot be used as DNA in FASTA format."""
+
+
+class DuplicateContigsError(FastaError):
+    """Several records carry the same name."""
+
+
+class NotDNAError(FastaError):
+    """The letters are not those of DNA: protein, RNA, gaps or a binary file."""
+
+
+class TruncatedFileError(FastaError):
+    """A compressed file is damaged or ends too early."""
+
+
+class RegionError(DataError):
+    """Coordinates do not lie on a contig."""
+
+
+class UnknownContigError(RegionError):
+    """No contig has this name or an equivalent one."""
+
+
+class AmbiguousContigError(RegionError):
+    """Several contigs have an equivalent name."""
+
+
+class VcfError(DataError):
+    """Variants cannot be read or written as given."""
+
+
+class BedError(DataError):
+    """A file or a table does not hold regions."""
+
+
+class JournalError(R2MAEError, ValueError):
+    """The part of an unfinished output belongs to another run, or is damaged or in use."""
+
+
+class CacheError(R2MAEError, OSError):
+    """A cache cannot be written, or is damaged and cannot be rebuilt."""
 
 
 class CheckpointError(R2MAEError, ValueError):

@@ -22,7 +22,9 @@ from r2mae_bio.model._setup import Setup, choose_likelihood, query_layer
 from r2mae_bio.nn import start_from_factors
 from r2mae_bio.train import (
     CellTable,
+    GeneObjective,
     TrainOptions,
+    cell_loaders,
     factor_analysis,
     fit,
     initial_state,
@@ -262,16 +264,19 @@ class GeneMAE(SavedModel):
     def _fit(self, table: CellTable, config: TrainConfig, options: TrainOptions) -> None:
         record = self.record
         statistics = self._scan(table, config.train_size)
-        identity, n_cells = run_identity(record, config, table, statistics), table.source.n_cells
-        state = initial_state(options, config, identity, n_cells=n_cells, seed=record.seed)
+        identity = run_identity(record, config, table, statistics)
+        loaders = cell_loaders(table, *split_cells(table.source.n_cells, config.train_size, record.seed), config.batch_size)
+        state = initial_state(options, config, identity, steps_per_epoch=len(loaders.train))
         if options.resume_from is not None:  # nothing of the model has changed up to here
             self.network = unpack(latest_checkpoint(options.resume_from))[1]
         network = self._build(table, statistics, config.train_size)
         record.train = config.to_json()
         network.train()
+        likelihood, observed = record.config.gene_likelihood, record.config.use_observed_lib_size
+        objective = GeneObjective(likelihood, statistics, use_observed_lib_size=observed)
         result = fit(
-            network, record.law, table, statistics, config, seed=record.seed, options=options, state=state,
-            bundle=lambda: self._bundle(trained=True), use_observed_lib_size=record.config.use_observed_lib_size,
+            network, objective, record.law, loaders, config, seed=record.seed, options=options, state=state,
+            bundle=lambda: self._bundle(trained=True),
         )  # fmt: skip
         network.eval()
         record.history, record.mask_ratios, record.blind_loss = result.history, result.mask_ratios, result.blind_loss

@@ -5,8 +5,9 @@ from __future__ import annotations
 from r2mae_bio.train._batch import CellBatch, collate, epoch_batches
 from r2mae_bio.train._checkpoint import Bundle, check_intact, read_bundle, write_folder
 from r2mae_bio.train._factors import Factors, factor_analysis, log_expression
-from r2mae_bio.train._loader import CellLoader, CellTable
+from r2mae_bio.train._loader import CellLoader, CellTable, EpochLoader, Loaders, cell_loaders
 from r2mae_bio.train._metrics import RatioMeter
+from r2mae_bio.train._objective import GeneObjective, Objective, Score
 from r2mae_bio.train._plan import MaskedTrainingPlan
 from r2mae_bio.train._resume import TrainingState, check_unused, latest_checkpoint
 from r2mae_bio.train._runner import TrainOptions, TrainResult, fit, initial_state, split_cells
@@ -18,12 +19,18 @@ __all__ = [
     "CellLoader",
     "CellStatistics",
     "CellTable",
+    "EpochLoader",
     "Factors",
+    "GeneObjective",
+    "Loaders",
     "MaskedTrainingPlan",
+    "Objective",
     "RatioMeter",
+    "Score",
     "TrainOptions",
     "TrainResult",
     "TrainingState",
+    "cell_loaders",
     "check_intact",
     "check_unused",
     "collate",

@@ -30,11 +30,11 @@ class History(Callback):
     def __init__(self, state: TrainingState, directory: Path | None) -> None:
         self.state, self.directory = state, directory
         self.epoch_start = time.perf_counter()
-        self.cells_before = 0
+        self.units_before = 0
 
     def on_train_epoch_start(self, trainer: Trainer, plan: Any) -> None:
         """Start the clock."""
-        self.epoch_start, self.cells_before = time.perf_counter(), plan.cells_seen
+        self.epoch_start, self.units_before = time.perf_counter(), plan.units_seen
 
     def on_validation_epoch_start(self, trainer: Trainer, plan: Any) -> None:
         """Forget the last epoch's validation."""
@@ -54,7 +54,7 @@ class History(Callback):
         if float(plan.validation_meter.sums.sum()) > 0:
             row |= plan.validation_meter.report("validation")
         row |= {"learning_rate": plan.config.learning_rate * plan.rate_factor()}
-        row |= {"cells_per_second": (plan.cells_seen - self.cells_before) / seconds}
+        row |= {f"{plan.objective.unit}_per_second": (plan.units_seen - self.units_before) / seconds}
         self.state.history.append({key: float(value) for key, value in row.items()})
         counts = plan.train_meter.rows()
         before = self.state.mask_ratios or [0] * len(counts)
@@ -83,7 +83,7 @@ def write_history(history: list[dict[str, float]], path: Path) -> None:
 
 
 class ProgressBar(TQDMProgressBar):
-    """Lightning's bar with the loss so far in this epoch, the validation loss and cells per second."""
+    """Lightning's bar with the loss so far in this epoch, the validation loss and throughput."""
 
     def __init__(self, state: TrainingState) -> None:
         super().__init__(refresh_rate=20, leave=False)
@@ -102,7 +102,7 @@ class ProgressBar(TQDMProgressBar):
 
     def on_train_start(self, trainer: Trainer, plan: Any) -> None:
         """Start the clock."""
-        self._start, self._before = time.perf_counter(), plan.cells_seen
+        self._start, self._before = time.perf_counter(), plan.units_seen
         super().on_train_start(trainer, plan)
 
     def get_metrics(self, trainer: Trainer, plan: Any) -> dict[str, Any]:
@@ -112,7 +112,7 @@ class ProgressBar(TQDMProgressBar):
             metrics["loss"] = f"{plan.train_meter.report('train')['train_loss']:.4f}"
         if self.state.history and "validation_loss" in self.state.history[-1]:
             metrics["val"] = f"{self.state.history[-1]['validation_loss']:.4f}"
-        metrics["cells/s"] = round((plan.cells_seen - self._before) / (time.perf_counter() - self._start))
+        metrics[f"{plan.objective.unit}/s"] = round((plan.units_seen - self._before) / (time.perf_counter() - self._start))
         return metrics
 
 

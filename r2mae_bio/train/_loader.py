@@ -49,6 +49,36 @@ class CellTable:
             yield self.batch(cells[start : start + _CHUNK])
 
 
+class EpochLoader(Protocol):
+    """Batches of an epoch as a pure function of where the run stands; Lightning takes one as a data loader."""
+
+    rank: int
+    world_size: int
+
+    def shuffle_by(self, position: Callable[[], tuple[int, int, int]]) -> None:
+        """``position`` tells (seed, epoch, first batch) when an epoch begins."""
+
+    def __len__(self) -> int:
+        """Batches that are left in the epoch."""
+        ...
+
+    def __iter__(self) -> Iterator[Any]:
+        """The batches."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Loaders:
+    """Where the batches of a run come from."""
+
+    train: EpochLoader
+    """Rows to learn from; shuffled by the run."""
+    validation: EpochLoader | None
+    """Rows held out, in a fixed order; None if none are."""
+    reference: EpochLoader
+    """Rows in a fixed order on which the blind baseline is measured."""
+
+
 class CellLoader:
     """Iterable over the batches of the current epoch; what Lightning is given as a data loader.
 
@@ -85,3 +115,23 @@ class CellLoader:
         seed, epoch, start = self._position()
         where = {"seed": seed, "epoch": epoch, "start": start, "rank": self.rank, "world_size": self.world_size}
         return epoch_batches(self.cells.size, self.batch_size, **where)
+
+
+def cell_loaders(table: CellTable, train: NDArray[np.int64], validation: NDArray[np.int64], batch_size: int) -> Loaders:
+    """Loaders over cells.
+
+    Parameters
+    ----------
+    table
+        All cells.
+    train, validation
+        Positions of cells; the latter may be empty.
+    batch_size
+        Cells per batch over all ranks.
+
+    Returns
+    -------
+    The loaders; the blind baseline is measured on the validation cells, or on the training cells if there are none.
+    """
+    held_out = CellLoader(table, validation, batch_size) if validation.size else None
+    return Loaders(CellLoader(table, train, batch_size), held_out, held_out or CellLoader(table, train, batch_size))

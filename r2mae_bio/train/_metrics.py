@@ -9,6 +9,8 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from r2mae_bio.train._objective import Score
+
 N_FINE = 20
 """Bins of the realised ratio that are counted."""
 N_COARSE = 5
@@ -20,32 +22,35 @@ class RatioMeter:
 
     def __init__(self) -> None:
         self.sums = torch.zeros(3, N_FINE, dtype=torch.float64)
+        self.parts: dict[str, Tensor] = {}
 
     @torch.no_grad()
-    def update(self, nats: Tensor, n_hidden: Tensor, ratio: Tensor) -> None:
+    def update(self, score: Score, ratio: Tensor) -> None:
         """Add rows.
 
         Parameters
         ----------
-        nats
-            Negative log-likelihood of each row's hidden slots, (B,).
-        n_hidden
-            Hidden slots of each row, (B,).
+        score
+            Nats and weights of each row's hidden slots, (B,).
         ratio
             Realised ratio of each row, (B,).
         """
-        if self.sums.device != nats.device:
-            self.sums = self.sums.to(nats.device)
+        if self.sums.device != score.nats.device:
+            self.sums = self.sums.to(score.nats.device)
         index = (ratio * N_FINE).long().clamp(max=N_FINE - 1)
-        new = torch.stack([nats.double(), n_hidden.double(), torch.ones_like(nats, dtype=torch.float64)])
+        new = torch.stack([score.nats.double(), score.weight.double(), torch.ones_like(score.nats, dtype=torch.float64)])
         self.sums.index_add_(1, index, new)
+        for name, (nats, weight) in score.parts.items():
+            new = torch.stack([nats.double(), weight.double()])
+            self.parts[name] = self.parts[name] + new if name in self.parts else new
 
     def report(self, prefix: str) -> dict[str, float]:
         """Nats per hidden slot overall, ``{prefix}_loss``, and per ratio bin, ``{prefix}_loss_0.0-0.2``; empty bins are NaN."""
         nats, slots, _ = self.sums.cpu().view(3, N_COARSE, -1).sum(2)
         losses = (nats / slots).tolist()
         names = [f"{prefix}_loss_{i / N_COARSE:.1f}-{(i + 1) / N_COARSE:.1f}" for i in range(N_COARSE)]
-        return {f"{prefix}_loss": float(nats.sum() / slots.sum()), **dict(zip(names, losses, strict=True))}
+        parts = {f"{prefix}_loss_{name}": float(x[0] / x[1]) for name, x in self.parts.items()}
+        return {f"{prefix}_loss": float(nats.sum() / slots.sum()), **dict(zip(names, losses, strict=True)), **parts}
 
     def rows(self) -> list[int]:
         """Number of rows in each fine bin of the realised ratio."""
@@ -54,3 +59,4 @@ class RatioMeter:
     def reset(self) -> None:
         """Start again from nothing."""
         self.sums = torch.zeros_like(self.sums)
+        self.parts = {}

@@ -10,17 +10,14 @@ import torch
 
 from r2mae_bio._errors import TrainingError
 from r2mae_bio._rng import derive_generator, derive_seed
-from r2mae_bio.likelihoods import GENE_LIKELIHOODS, masked_nll
 from r2mae_bio.masking import MaskPlan, RatioLaw, draw_plan
 from r2mae_bio.train._metrics import RatioMeter
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from r2mae_bio.config import TrainConfig
-    from r2mae_bio.likelihoods import GeneParams
-    from r2mae_bio.nn import GeneMaskedAutoencoder
-    from r2mae_bio.train._batch import CellBatch
+    from r2mae_bio.train._objective import Objective, Score
 
 _FINAL_RATE = 0.01
 _CHECK_FINITE_EVERY = 50  # on an accelerator, where asking costs a synchronisation
@@ -33,6 +30,8 @@ class MaskedTrainingPlan(pl.LightningModule):
     ----------
     network
         The network; trained in place.
+    objective
+        What is hidden and how its prediction is scored.
     law
         Law of the mask ratio.
     config
@@ -43,28 +42,24 @@ class MaskedTrainingPlan(pl.LightningModule):
         Optimiser steps of a whole epoch.
     start_step
         Steps done before, when a run is resumed.
-    use_observed_lib_size
-        Take the depth from all measured genes.
     """
 
     def __init__(
         self,
-        network: GeneMaskedAutoencoder,
+        network: nn.Module,
+        objective: Objective,
         law: RatioLaw,
         config: TrainConfig,
         *,
         seed: int,
         steps_per_epoch: int,
         start_step: int = 0,
-        use_observed_lib_size: bool = False,
     ) -> None:
         super().__init__()
-        self.network, self.law, self.config, self.seed = network, law, config, seed
+        self.network, self.objective, self.law, self.config, self.seed = network, objective, law, config, seed
         self.steps_per_epoch, self.step = steps_per_epoch, start_step
-        self.use_observed_lib_size = use_observed_lib_size
         self.train_meter, self.validation_meter = RatioMeter(), RatioMeter()
-        self.blind: GeneParams | None = None
-        self.cells_seen = 0
+        self.units_seen = 0
 
     @property
     def total_steps(self) -> int:
@@ -82,23 +77,10 @@ class MaskedTrainingPlan(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW; the rate is set at every step from the global step, so there is no schedule to save."""
-        return torch.optim.AdamW(self._parameter_groups(), lr=self.config.learning_rate, betas=(0.9, 0.98), fused=True)
+        groups = self.objective.parameter_groups(self.network, self.config)
+        return torch.optim.AdamW(groups, lr=self.config.learning_rate, betas=(0.9, 0.98), fused=True)
 
-    def _parameter_groups(self) -> list[dict[str, Any]]:
-        config, decoder = self.config, self.network.decoder
-        per_gene = {id(layer.weight) for layer in (decoder.location, decoder.location_linear)}
-        read = {id(p) for name, p in self.network.named_parameters() if name.startswith("encoder.read.")}
-        groups: dict[str, dict[str, Any]] = {
-            "read": {"params": [], "scale": config.read_rate, "weight_decay": config.weight_decay},
-            "per gene": {"params": [], "scale": 1.0, "weight_decay": config.decoder_decay},
-            "other": {"params": [], "scale": 1.0, "weight_decay": config.weight_decay},
-        }
-        for parameter in self.network.parameters():
-            name = "read" if id(parameter) in read else "per gene" if id(parameter) in per_gene else "other"
-            groups[name]["params"].append(parameter)
-        return [group for group in groups.values() if group["params"]]
-
-    def on_train_batch_start(self, batch: CellBatch, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Set the learning rate, and the generator that dropout reads, from the global step."""
         torch.manual_seed(derive_seed(self.seed, "dropout", self.step, self.global_rank))  # noqa: TID251 - inside fork_rng
         for group in self.trainer.optimizers[0].param_groups:
@@ -110,17 +92,16 @@ class MaskedTrainingPlan(pl.LightningModule):
         cosine = (1 + math.cos(math.pi * min(1.0, self.progress))) / 2
         return min(1.0, (self.step + 1) / warmup) * (_FINAL_RATE + (1 - _FINAL_RATE) * cosine)
 
-    def training_step(self, batch: CellBatch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Nats per hidden slot, over all ranks."""
         ratios_from = derive_generator(self.seed, "ratio", self.step, self._ratio_stream)
-        ratio = self.law.sample(batch.context.shape[0], ratios_from, progress=self.progress)
-        plan = draw_plan(batch.measured, ratio, self._mask_generator("mask", self.step, self.global_rank))
-        nats = self._nats(batch, plan)
-        n_hidden = plan.hidden.sum(1)
-        self.train_meter.update(nats, n_hidden, plan.ratio)
-        loss = nats.sum() * self._share_of_slots(n_hidden.sum())
+        ratio = self.law.sample(self.objective.n_rows(batch), ratios_from, progress=self.progress)
+        plan = draw_plan(self.objective.valid(batch), ratio, self._mask_generator("mask", self.step, self.global_rank))
+        score = self.objective.score(self.network, batch, plan)
+        self.train_meter.update(score, plan.ratio)
+        loss = score.nats.sum() * self._share_of_slots(score.weight.sum())
         self._check_finite(loss)
-        self.cells_seen += nats.shape[0] * self.trainer.world_size
+        self.units_seen += self.objective.n_units(batch) * self.trainer.world_size
         return loss
 
     @property
@@ -128,40 +109,35 @@ class MaskedTrainingPlan(pl.LightningModule):
         """A ratio per batch is the same on all ranks; ratios per row differ between ranks."""
         return 0 if self.law.scope == "batch" else self.global_rank
 
-    def on_train_batch_end(self, outputs: Any, batch: CellBatch, batch_idx: int) -> None:
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Advance the global step."""
         self.step += 1
 
-    def validation_step(self, batch: CellBatch, batch_idx: int) -> None:
-        """Score validation cells under the same masks in every epoch."""
-        nats, plan = self.score(batch, batch_idx)
-        self.validation_meter.update(nats, plan.hidden.sum(1), plan.ratio)
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Score validation rows under the same masks in every epoch."""
+        score, plan = self.score(batch, batch_idx)
+        self.validation_meter.update(score, plan.ratio)
 
-    def score(self, batch: CellBatch, batch_idx: int, *, blind: bool = False) -> tuple[Tensor, MaskPlan]:
-        """Nats per row (B,) and the plan, with ratios spread evenly over the quantiles of the law.
+    def score(self, batch: Any, batch_idx: int, *, blind: bool = False) -> tuple[Score, MaskPlan]:
+        """Score of a batch and the plan, with ratios spread evenly over the quantiles of the law.
 
         Parameters
         ----------
         batch
-            Cells.
+            Rows.
         batch_idx
             Position of the batch; with the seed it determines the plan.
         blind
             Score the blind baseline instead of the network.
         """
         generator = derive_generator(self.seed, "validation", batch_idx)
-        n_rows = batch.context.shape[0]
+        n_rows = self.objective.n_rows(batch)
         levels = (generator.permutation(n_rows) + 0.5) / n_rows
         ratio = self.law.quantile(levels, progress=self.progress)
-        plan = draw_plan(batch.measured, ratio, self._mask_generator("validation-mask", batch_idx, 0))
-        return self._nats(batch, plan, blind=blind), plan
-
-    def _nats(self, batch: CellBatch, plan: MaskPlan, *, blind: bool = False) -> Tensor:
-        tokens = batch.tokens()
-        visible = tokens.hide(plan)
-        exposure = self.network.content.exposure(tokens) if self.use_observed_lib_size else None
-        params = self.blind if blind and self.blind is not None else self.network(visible, batch.context, exposure)
-        return masked_nll(self.network.likelihood, params, batch.rows, batch.genes, batch.values, plan.hidden)
+        plan = draw_plan(self.objective.valid(batch), ratio, self._mask_generator("validation-mask", batch_idx, 0))
+        if blind:
+            return self.objective.blind(batch, plan), plan
+        return self.objective.score(self.network, batch, plan), plan
 
     def _mask_generator(self, stream: str, *position: int) -> Any:
         if self.device.type == "cpu":
@@ -183,8 +159,3 @@ class MaskedTrainingPlan(pl.LightningModule):
                 "Lower learning_rate, or look for extreme values in the data."
             )
             raise TrainingError(message)
-
-
-def likelihood_name(network: GeneMaskedAutoencoder) -> str:
-    """Name under which the likelihood of a network is known."""
-    return next(name for name, likelihood in GENE_LIKELIHOODS.items() if likelihood is network.likelihood)

@@ -13,11 +13,9 @@ import pytorch_lightning as pl
 import torch
 
 from r2mae_bio._rng import derive_generator
-from r2mae_bio.train._batch import batches_per_epoch
 from r2mae_bio.train._callbacks import BestEpoch, Checkpoints, GracefulInterrupt, History, ProgressBar
-from r2mae_bio.train._loader import CellLoader, CellTable
 from r2mae_bio.train._metrics import RatioMeter
-from r2mae_bio.train._plan import MaskedTrainingPlan, likelihood_name
+from r2mae_bio.train._plan import MaskedTrainingPlan
 from r2mae_bio.train._resume import TrainingState, check_unused
 
 if TYPE_CHECKING:
@@ -25,12 +23,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from torch import nn
 
     from r2mae_bio.config import TrainConfig
     from r2mae_bio.masking import RatioLaw
-    from r2mae_bio.nn import GeneMaskedAutoencoder
     from r2mae_bio.train._checkpoint import Bundle
-    from r2mae_bio.train._statistics import CellStatistics
+    from r2mae_bio.train._loader import EpochLoader, Loaders
+    from r2mae_bio.train._objective import Objective
 
 logger = logging.getLogger("r2mae_bio")
 
@@ -64,7 +63,7 @@ class TrainResult:
     mask_ratios: list[int]
     """Rows trained on, by bin of their realised ratio."""
     blind_loss: float
-    """Loss of predicting each gene's training mean, under the validation masks, nats per hidden slot."""
+    """Loss of a prediction that sees nothing, under the validation masks, nats per hidden slot."""
     interrupted: bool
     """Whether Ctrl-C ended the run."""
 
@@ -91,17 +90,16 @@ def split_cells(n_cells: int, train_size: float, seed: int) -> tuple[NDArray[np.
 
 
 def fit(
-    network: GeneMaskedAutoencoder,
+    network: nn.Module,
+    objective: Objective,
     law: RatioLaw,
-    table: CellTable,
-    statistics: CellStatistics,
+    loaders: Loaders,
     config: TrainConfig,
     *,
     seed: int,
     options: TrainOptions,
     state: TrainingState,
     bundle: Callable[[], Bundle],
-    use_observed_lib_size: bool = False,
 ) -> TrainResult:
     """Train a network in place.
 
@@ -109,12 +107,12 @@ def fit(
     ----------
     network
         The network; when resuming, with the weights of the checkpoint.
+    objective
+        What is hidden and how its prediction is scored.
     law
         Law of the mask ratio.
-    table
-        All cells; which are trained on follows from ``config.train_size`` and ``seed``.
-    statistics
-        Of the training cells, for the blind baseline.
+    loaders
+        Training and validation rows.
     config, options
         What to do, and how to run it.
     seed
@@ -123,8 +121,6 @@ def fit(
         Where the run begins, from :func:`initial_state`.
     bundle
         Makes the model part of a checkpoint.
-    use_observed_lib_size
-        Take the depth from all measured genes.
 
     Returns
     -------
@@ -135,14 +131,10 @@ def fit(
     TrainingError
         The loss is no longer finite.
     """
-    train, validation = split_cells(table.source.n_cells, config.train_size, seed)
-    plan = MaskedTrainingPlan(
-        network, law, config, seed=seed, start_step=state.step, use_observed_lib_size=use_observed_lib_size,
-        steps_per_epoch=batches_per_epoch(train.size, config.batch_size),
-    )  # fmt: skip
-    plan.blind = statistics.blind(likelihood_name(network))
-    loaders = _loaders(table, train, validation, plan)
-    blind_loss = _blind_loss(plan, loaders[1] or CellLoader(table, train, config.batch_size))
+    steps = len(loaders.train)
+    plan = MaskedTrainingPlan(network, objective, law, config, seed=seed, start_step=state.step, steps_per_epoch=steps)
+    loaders.train.shuffle_by(plan.position)
+    blind_loss = _blind_loss(plan, loaders.reference)
     interrupt = GracefulInterrupt()
     callbacks = [
         History(state, options.checkpoint_dir),
@@ -161,19 +153,17 @@ def fit(
     return TrainResult(state.history, state.mask_ratios, blind_loss, interrupt.interrupted)
 
 
-def initial_state(
-    options: TrainOptions, config: TrainConfig, identity: dict[str, Any], *, n_cells: int, seed: int
-) -> TrainingState:
+def initial_state(options: TrainOptions, config: TrainConfig, identity: dict[str, Any], *, steps_per_epoch: int) -> TrainingState:
     """The state a run begins with: nothing, or what a checkpoint holds.
 
     Parameters
     ----------
-    options, config, seed
+    options, config
         As for :func:`fit`.
     identity
         Plain data that a checkpoint must agree with before it is continued.
-    n_cells
-        Number of cells, training and validation.
+    steps_per_epoch
+        Batches of a whole epoch.
 
     Returns
     -------
@@ -192,33 +182,24 @@ def initial_state(
         return TrainingState(identity=identity)
     state = TrainingState.read(options.resume_from)
     state.check_continues(identity, options.resume_from)
-    per_epoch = batches_per_epoch(split_cells(n_cells, config.train_size, seed)[0].size, config.batch_size)
-    state.check_unfinished(per_epoch * config.max_epochs, options.resume_from)
+    state.check_unfinished(steps_per_epoch * config.max_epochs, options.resume_from)
     return state
 
 
-def _loaders(
-    table: CellTable, train: NDArray[np.int64], validation: NDArray[np.int64], plan: MaskedTrainingPlan
-) -> tuple[CellLoader, CellLoader | None]:
-    loader = CellLoader(table, train, plan.config.batch_size)
-    loader.shuffle_by(plan.position)
-    return loader, CellLoader(table, validation, plan.config.batch_size) if validation.size else None
-
-
 @torch.inference_mode()
-def _blind_loss(plan: MaskedTrainingPlan, loader: CellLoader) -> float:
+def _blind_loss(plan: MaskedTrainingPlan, loader: EpochLoader) -> float:
     meter = RatioMeter()
     for index, batch in enumerate(loader):
-        nats, mask = plan.score(batch, index, blind=True)
-        meter.update(nats, mask.hidden.sum(1), mask.ratio)
+        score, mask = plan.score(batch, index, blind=True)
+        meter.update(score, mask.ratio)
     loss = meter.report("blind")["blind_loss"]
-    logger.info("blind baseline (each gene's training mean): %.4f nats per hidden slot", loss)
+    logger.info("blind baseline (%s): %.4f nats per hidden slot", plan.objective.blind_name, loss)
     return loss
 
 
 def _run(
     plan: MaskedTrainingPlan,
-    loaders: tuple[CellLoader, CellLoader | None],
+    loaders: Loaders,
     callbacks: list[pl.Callback],
     options: TrainOptions,
     interrupt: GracefulInterrupt,
@@ -240,10 +221,10 @@ def _run(
             use_distributed_sampler=False,
             **options.trainer_kwargs,
         )
-        for loader in filter(None, loaders):
+        for loader in filter(None, (loaders.train, loaders.validation)):
             loader.rank, loader.world_size = trainer.global_rank, trainer.world_size
         with interrupt.watch(trainer):
-            trainer.fit(plan, train_dataloaders=loaders[0], val_dataloaders=loaders[1])
+            trainer.fit(plan, train_dataloaders=loaders.train, val_dataloaders=loaders.validation)
 
 
 @contextmanager

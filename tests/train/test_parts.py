@@ -12,7 +12,7 @@ from sklearn.decomposition import FactorAnalysis
 
 from r2mae_bio.io import CSRRows
 from r2mae_bio.nn import GeneContent
-from r2mae_bio.train import CellTable, RatioMeter, collate, epoch_batches, factor_analysis, log_expression, scan_cells
+from r2mae_bio.train import CellTable, RatioMeter, Score, collate, epoch_batches, factor_analysis, log_expression, scan_cells
 
 
 class Source:
@@ -73,7 +73,7 @@ def test_the_meter_weights_by_hidden_slots():
     meter, seen = RatioMeter(), []
     for _ in range(5):
         ratio, hidden, nats = rng.random(40), rng.integers(1, 90, 40), rng.random(40) * 50
-        meter.update(*(torch.from_numpy(a) for a in (nats, hidden, ratio)))
+        meter.update(Score(torch.from_numpy(nats), torch.from_numpy(hidden)), torch.from_numpy(ratio))
         seen.append((ratio, hidden, nats))
     ratio, hidden, nats = map(np.concatenate, zip(*seen, strict=True))
     report = meter.report("train")

@@ -1,0 +1,120 @@
+"""What a run minimises: the only part of training that knows whether slots are genes or bases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from r2mae_bio.likelihoods import GENE_LIKELIHOODS, masked_nll
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from r2mae_bio.config import TrainConfig
+    from r2mae_bio.likelihoods import GeneParams
+    from r2mae_bio.masking import MaskPlan
+    from r2mae_bio.nn import GeneMaskedAutoencoder
+    from r2mae_bio.train._batch import CellBatch
+    from r2mae_bio.train._statistics import CellStatistics
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """How well the hidden slots of B rows were predicted."""
+
+    nats: Tensor
+    """Negative log-likelihood, weighted and summed over the hidden slots of each row (B,)."""
+    weight: Tensor
+    """Sum of the weights of these slots (B,); their number where all count the same."""
+    parts: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    """Nats and numbers of kinds of slots that are reported apart, summed over rows, by name."""
+
+
+class Objective(Protocol):
+    """Slots of a batch, and how a prediction of them is scored."""
+
+    unit: str
+    """What throughput is counted in, such as ``"cells"``."""
+    blind_name: str
+    """What the blind baseline is, for the log."""
+
+    def valid(self, batch: Any) -> Tensor:
+        """Slots that carry content, bool (B, L), or (1, L) when all rows agree."""
+
+    def n_rows(self, batch: Any) -> int:
+        """Rows of the batch."""
+
+    def n_units(self, batch: Any) -> int:
+        """Size of the batch in ``unit``."""
+
+    def score(self, network: Any, batch: Any, plan: MaskPlan) -> Score:
+        """Score the network's prediction of the hidden slots."""
+
+    def blind(self, batch: Any, plan: MaskPlan) -> Score:
+        """Score a prediction that sees nothing."""
+
+    def parameter_groups(self, network: Any, config: TrainConfig) -> list[dict[str, Any]]:
+        """Groups of parameters for AdamW, each with ``scale``, its learning rate in units of the run's."""
+
+
+class GeneObjective:
+    """Negative log-likelihood of hidden genes.
+
+    Parameters
+    ----------
+    likelihood
+        Name of the likelihood.
+    statistics
+        Of the training cells, for the blind baseline.
+    use_observed_lib_size
+        Take the depth from all measured genes.
+    """
+
+    unit = "cells"
+    blind_name = "each gene's training mean"
+
+    def __init__(self, likelihood: str, statistics: CellStatistics, *, use_observed_lib_size: bool = False) -> None:
+        self.likelihood = GENE_LIKELIHOODS[likelihood]
+        self.mean_params = statistics.blind(likelihood)
+        self.use_observed_lib_size = use_observed_lib_size
+
+    def valid(self, batch: CellBatch) -> Tensor:
+        """Measured genes, bool (1, G)."""
+        return batch.measured
+
+    def n_rows(self, batch: CellBatch) -> int:
+        """Cells."""
+        return batch.context.shape[0]
+
+    def n_units(self, batch: CellBatch) -> int:
+        """Cells."""
+        return batch.context.shape[0]
+
+    def score(self, network: GeneMaskedAutoencoder, batch: CellBatch, plan: MaskPlan) -> Score:
+        """Score the network."""
+        tokens = batch.tokens()
+        exposure = network.content.exposure(tokens) if self.use_observed_lib_size else None
+        return self._score(network(tokens.hide(plan), batch.context, exposure), batch, plan)
+
+    def blind(self, batch: CellBatch, plan: MaskPlan) -> Score:
+        """Score each gene's training mean."""
+        return self._score(self.mean_params, batch, plan)
+
+    def _score(self, params: GeneParams, batch: CellBatch, plan: MaskPlan) -> Score:
+        nats = masked_nll(self.likelihood, params, batch.rows, batch.genes, batch.values, plan.hidden)
+        return Score(nats, plan.hidden.sum(1))
+
+    def parameter_groups(self, network: GeneMaskedAutoencoder, config: TrainConfig) -> list[dict[str, Any]]:
+        """The read, the decoder's per-gene weights, and the rest."""
+        decoder = network.decoder
+        per_gene = {id(layer.weight) for layer in (decoder.location, decoder.location_linear)}
+        read = {id(p) for name, p in network.named_parameters() if name.startswith("encoder.read.")}
+        groups: dict[str, dict[str, Any]] = {
+            "read": {"params": [], "scale": config.read_rate, "weight_decay": config.weight_decay},
+            "per gene": {"params": [], "scale": 1.0, "weight_decay": config.decoder_decay},
+            "other": {"params": [], "scale": 1.0, "weight_decay": config.weight_decay},
+        }
+        for parameter in network.parameters():
+            name = "read" if id(parameter) in read else "per gene" if id(parameter) in per_gene else "other"
+            groups[name]["params"].append(parameter)
+        return [group for group in groups.values() if group["params"]]
