@@ -10,6 +10,7 @@ import pytest
 
 from r2mae_bio import theory
 from r2mae_bio.errors import ConfigError, DataError
+from r2mae_bio.theory._curve import RATIOS
 from r2mae_bio.theory._recommend import candidates
 
 N, PANEL = 100, 0.3
@@ -73,15 +74,16 @@ def test_the_cost_is_relative_to_the_best_fixed_ratio_of_the_same_test(
     advice: theory.Recommendation, correlation: np.ndarray
 ) -> None:
     for name, test in (("full", None), ("panel", 1 - PANEL)):
-        law = theory.autoencoder_risk(correlation, n=N, mask_ratio=advice.law, test=test, **SETTINGS)
-        curve = theory.risk_curve(correlation, n=N, test=test, **SETTINGS)
-        best = theory.autoencoder_risk(correlation, n=N, mask_ratio=curve.best, test=test, **SETTINGS)
+        settings = {"n": N, "test": test, "algebra": "eigenbasis", **SETTINGS}
+        law = theory.autoencoder_risk(correlation, mask_ratio=advice.law, **settings)
+        curve = theory.risk_curve(correlation, **settings)
+        best = theory.autoencoder_risk(correlation, mask_ratio=curve.best, **settings)
         assert advice.cost[name] == pytest.approx(law.prediction_error / best.prediction_error - 1, rel=1e-6)
 
 
 def test_scenarios_are_curves_with_the_run_within_five_per_cent(advice: theory.Recommendation, correlation: np.ndarray) -> None:
     for scenario, test in ((advice.full, None), (advice.on_panel, 1 - PANEL)):
-        curve = theory.risk_curve(correlation, n=N, test=test, **SETTINGS)
+        curve = theory.risk_curve(correlation, n=N, test=test, algebra="eigenbasis", **SETTINGS)
         np.testing.assert_allclose(scenario.curve.error, curve.error, rtol=1e-9)
         assert scenario.interval == curve.within(0.05)
     assert (advice.on_panel.curve.floor > advice.full.curve.floor).all()  # less is seen
@@ -114,7 +116,7 @@ def test_bootstrap_keeps_the_law_and_moves_the_spectrum(
 ) -> None:
     for i, values in enumerate(samples):
         moved = replace(eigen, values=values)
-        curve = theory.risk_curve(moved, n=N, algebra="eigenbasis", **SETTINGS)
+        curve = theory.risk_curve(moved, n=N, ratios=RATIOS[::2], algebra="eigenbasis", **SETTINGS)
         law = theory.autoencoder_risk(moved, n=N, mask_ratio=advice.law, algebra="eigenbasis", **SETTINGS)
         assert advice.bootstrap["best_full"][i] == curve.best
         assert advice.bootstrap["cost_full"][i] == pytest.approx(law.prediction_error / curve.least - 1, abs=1e-9)

@@ -324,7 +324,7 @@ def test_what_the_spectral_form_cannot_do_is_refused(unequal: np.ndarray, coeffi
         regression_risk(unequal, coefficients, **SETTING, method="spectral")
     with pytest.raises(DataError, match="needs equal variances"):
         theory.decompose(unequal)
-    with pytest.raises(ConfigError, match="equal variance"):
+    with pytest.raises(ConfigError, match="standardise the features"):
         regression_risk(unequal, coefficients, **SETTING, finite_size=True)
     with pytest.raises(ConfigError, match="needs the covariance itself"):
         regression_risk(np.ones(D), coefficients, **SETTING, method="dense")
