@@ -42,6 +42,8 @@ class Data:
     labels: NDArray[np.str_] | None = None
     masks: dict[str, torch.Tensor] = field(default_factory=dict)
     """Test masks, from :func:`test_masks`."""
+    truth: NDArray[np.float64] | None = None
+    """True correlation of the features (d, d), where it is known."""
 
     @property
     def n_features(self) -> int:
@@ -87,11 +89,17 @@ def gaussian(data: Data | None) -> Data | None:
     """Gaussian rows with the correlation of another data set, the same split and masks: what is left of a misfit on them is not the data's shape."""
     if data is None:
         return None
-    covariance = ledoit_wolf(data.values[data.pool].double().numpy())[0]
+    truth = correlation(data.values[data.pool].double().numpy())
     noise = derive_generator(0, "gaussian-rows").standard_normal(data.values.shape)
-    rows = noise @ np.linalg.cholesky(covariance).T
-    values = torch.from_numpy(((rows - rows[data.pool].mean(0)) / rows[data.pool].std(0)).astype(np.float32))
-    return Data(f"{data.name}_gaussian", values, data.test, data.validation, data.pool, data.sizes, masks=data.masks)
+    values = torch.from_numpy((noise @ np.linalg.cholesky(truth).T).astype(np.float32))
+    return Data(f"{data.name}_gaussian", values, data.test, data.validation, data.pool, data.sizes, masks=data.masks, truth=truth)
+
+
+def correlation(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ledoit-Wolf covariance brought to unit diagonal (d, d)."""
+    covariance = ledoit_wolf(values)[0]
+    scale = np.sqrt(np.diag(covariance))
+    return covariance / np.outer(scale, scale)
 
 
 def _genes(name: str, counts: np.ndarray, labels, n_genes: int, sizes: tuple[int, int], **split: int) -> Data:

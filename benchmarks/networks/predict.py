@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from sklearn.covariance import ledoit_wolf
-
+from benchmarks.networks.data import correlation
 from benchmarks.networks.linear import choose_ridge
 from benchmarks.networks.masks import CONDITIONS, SETTINGS, DrawnLaw
 from r2mae_bio.masking import Fixed
@@ -20,15 +18,9 @@ VARIANTS = (
 )  # fmt: skip
 """``one mask``: each row masked once, minimum norm, as the theory is stated. ``ridge``: with the ridge that suits the linear learner at
 ratio 0.5. ``calibrated``: the prediction is multiplied by the best factor for the test ratio. ``fresh masks``: masks drawn anew for ever, which
-turns the law into a ridge. ``pool``: from the covariance of all rows that training sets are drawn from, instead of the training rows."""
+turns the law into a ridge. ``pool``: from the covariance of all rows that training sets are drawn from, instead of the training rows; of Gaussian
+surrogates, from the true one."""
 _FEW = 1e-6
-
-
-def correlation(values: np.ndarray) -> np.ndarray:
-    """Ledoit-Wolf covariance brought to unit diagonal (d, d)."""
-    covariance = ledoit_wolf(values)[0]
-    scale = np.sqrt(np.diag(covariance))
-    return covariance / np.outer(scale, scale)
 
 
 def predictions(data: Data, n: int, seed: int) -> list[dict[str, Any]]:
@@ -36,7 +28,7 @@ def predictions(data: Data, n: int, seed: int) -> list[dict[str, Any]]:
     rows = data.training_rows(n, seed)
     ridge = choose_ridge(data, rows, Fixed(0.5), seed)
     x = data.values.double().numpy()
-    train, pool = decompose(correlation(x[rows])), decompose(correlation(x[data.pool]))
+    train, pool = decompose(correlation(x[rows])), decompose(correlation(x[data.pool]) if data.truth is None else data.truth)
     key = {"data": data.name, "n": n, "seed": seed}
     records = []
     for setting, law in SETTINGS.items():
