@@ -92,7 +92,7 @@ def _top(curve: dict[str, Any]) -> float:
 def _draw_parts(ax: Axes, curve: dict[str, Any]) -> None:
     ratios = curve["ratios"]
     ax.axhline(1, color="0.8", linewidth=0.8, zorder=0)
-    ax.text(0.995, 1.005, "predicting the mean", ha="right", va="bottom", color="0.5", fontsize="x-small")
+    ax.text(0.01, 1.005, "predicting the mean", ha="left", va="bottom", color="0.5", fontsize="x-small")
     ax.plot(ratios, curve["error"], color=_COLORS["total"], linewidth=2, label="total")
     for name, label in (("bias", "bias"), ("variance", "variance")):
         ax.plot(ratios, curve[name], color=_COLORS[name], label=label)
