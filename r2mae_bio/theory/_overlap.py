@@ -1,4 +1,10 @@
-"""How well the leading subspace of the joint predictor aligns with the programmes of the genes, by simulation, beside PCA."""
+"""How well the leading subspace of the joint predictor aligns with the programmes of the genes, by simulation, beside PCA.
+
+In the limit of many cells B is low rank but for its diagonal, and its output side spans the programmes whatever the noise of single genes, where PCA turns
+towards noisy genes and the input side away from them. With few cells another effect rules: B has a bulk of negative eigenvalues, larger
+than the programmes where n is near d or the ratio low. Singular vectors follow the larger, eigenvectors of ``(B + B') / 2`` the
+positive ones; in between, the errors of both sides average out. Read B by its symmetric part, then, unless there are many cells and genes of very unequal noise.
+"""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     Complex: TypeAlias = NDArray[np.complex128]
 
-Readout: TypeAlias = Literal["left", "pca", "right", "scaled", "symmetrised"]
+Readout: TypeAlias = Literal["left", "pca", "right", "symmetrised"]
 _N_NODES = 24
 _MAX_STEPS = 100
 _TOLERANCE = 1e-7
@@ -87,7 +87,10 @@ def expected_overlap(
     Notes
     -----
     Deterministic equivalents: Hachem, Loubaton and Najim 2007. Spiked transition: Baik, Ben Arous and Peche 2005.
-    What it neglects, the fluctuation of residual variances and of a gene's sample variance, falls with n; ``"symmetrised"`` suffers least.
+    What it neglects, the fluctuation of residual variances, falls with n. In simulations at d = 100 ``"symmetrised"`` and ``"pca"`` are
+    within 6% for n >= d (1.5% for ratios of at least .5) and 15% at n = 0.3 d. ``"left"`` and ``"right"`` are within 4% for n >= d and ratios of at
+    least .5, but unreliable for low ratios and n < d: the bulk of negative eigenvalues of B, which singular vectors do not tell from
+    positive ones, overtakes the programmes there, and it does so earlier than in the limit.
     No formula is offered for finitely many masks. The natural one, the mean predictor and Gaussian noise in its columns, independent or correlated
     through shared cells, overstated simulated overlaps by 1 to 3% at 20 cells per gene and by up to half below two: it misses that columns share their inputs.
 
@@ -117,7 +120,7 @@ class _Problem:
     def __init__(self, S: Float, n: float, added: Float, readout: Readout) -> None:
         self.S, self.n, self.readout = S, n, readout
         self.added = np.zeros(len(S)) if readout == "pca" else added
-        self.sigma = np.eye(1) if readout in ("pca", "scaled") else np.array([[0.0, 1.0], [1.0, 0.0]])
+        self.sigma = np.eye(1) if readout == "pca" else np.array([[0.0, 1.0], [1.0, 0.0]])
         self.copies = (
             2 if readout in ("left", "right") else 1
         )  # a singular value is two eigenvalues, with half a vector in each block
@@ -158,16 +161,13 @@ class _Problem:
             Q, G = _solve(self.S, self.added, self.n, self.sigma, shift, G)
             block = np.einsum("ad,adbe,be->de", V, Q, V) + np.diag(base)
             total += w * cut / 12 / np.cos(t) ** 2 * np.pi * float(np.sum(weight * block.real))
-        return self.copies * (float(np.trace(weight)) + 2 / np.pi * total) / 2
+        return float(self.copies * (np.trace(weight) + 2 / np.pi * total) / 2)
 
     def _pencil(self, z: complex) -> tuple[Complex, Complex, Complex]:
         """``base`` (d,), ``V`` (k, d) and ``shift`` (k, k, d)."""
         T, one = self.T.astype(complex), np.ones(len(self.S), complex)
         if self.readout == "pca":
             return 0 * one, one[None], z * one[None, None]
-        if self.readout == "scaled":
-            scaled = T / (T - z)
-            return 1 / (T - z), scaled[None], (scaled * T)[None, None]
         pair = np.stack([one, T])
         if self.readout == "symmetrised":
             h = 1 / (1 - z)
