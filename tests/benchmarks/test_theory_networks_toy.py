@@ -176,7 +176,7 @@ def test_training_lowers_the_nats_of_held_out_genes():
 def test_toy_run_resumes_and_keeps_what_was_written_by_hand(tmp_path):
     threads = torch.get_num_threads()
     try:
-        common = ["--quick", "--seeds", "1", "--out", str(tmp_path)]
+        common = ["--quick", "--data", "digits", "--seeds", "1", "--out", str(tmp_path)]
         path = theory_networks.main([*common, "--learners", "linear_one_mask"])
         first = json.loads(path.read_text())
         page = path.with_suffix(".md")
