@@ -22,7 +22,7 @@ from benchmarks.networks import data as sets
 from benchmarks.networks import gene_mae, linear, network
 from benchmarks.networks.masks import CONDITIONS, SETTINGS
 from benchmarks.networks.predict import predictions
-from benchmarks.networks.report import READING, markdown
+from benchmarks.networks.report import markdown
 from benchmarks.networks.summary import GROUP, compare
 
 if TYPE_CHECKING:
@@ -87,7 +87,6 @@ class Run:
         self.path = options.out / f"{name}.json"
         self.runs: list[dict[str, Any]] = []
         self.theory: list[dict[str, Any]] = []
-        self.comparison: list[dict[str, Any]] = []
         self.about: dict[str, Any] = {}
         self.seconds = 0.0
         if options.resume and self.path.exists():
@@ -147,10 +146,11 @@ class Run:
         self.save()
 
     def save(self) -> None:
-        """What is measured so far, with the comparison as it was last made."""
+        """What is measured and predicted so far, one record a line."""
         self.options.out.mkdir(parents=True, exist_ok=True)
-        result = {key: getattr(self, key) for key in ("about", "seconds", "runs", "theory", "comparison")}
-        _replace(self.path, json.dumps(result, indent=1, allow_nan=False, default=lambda number: number.item()))
+        head = json.dumps({"about": self.about, "seconds": self.seconds})
+        tables = (f'"{name}": [\n' + ",\n".join(map(_line, getattr(self, name))) + "\n]" for name in ("runs", "theory"))
+        _replace(self.path, ",\n".join([head.removesuffix("}"), *tables]) + "}\n")
 
     def report(self) -> None:
         """Compare, and write the tables too."""
@@ -160,14 +160,22 @@ class Run:
             "hidden in the test": ", ".join(f"{name} {share:.0%}" for name, share in CONDITIONS.items()),
             "optimiser steps, equal for all settings": ", ".join(f"{learner} on {data} {n}" for learner, data, n in steps),
         }
-        self.comparison = compare(self.runs, self.theory)
         self.save()
+        comparison = compare(self.runs, self.theory)
         page = self.path.with_suffix(".md")
-        kept = page.read_text(encoding="utf-8").partition(READING) if page.exists() else ("", "", "")
-        _replace(page, markdown({"about": self.about, "comparison": self.comparison}) + kept[1] + kept[2])
+        earlier = page.read_text(encoding="utf-8") if page.exists() else ""
+        _replace(page, markdown({"about": self.about, "comparison": comparison}, earlier))
 
     def _say(self, text: str) -> None:
         print(f"[{time.perf_counter() - self.start:6.0f} s] {text}", file=sys.stderr, flush=True)
+
+
+def _line(record: dict[str, Any]) -> str:
+    def plain(value: Any) -> Any:
+        value = value.item() if hasattr(value, "item") else value
+        return float(f"{value:.6g}") if isinstance(value, float) else value
+
+    return json.dumps({key: plain(value) for key, value in record.items()}, allow_nan=False)
 
 
 def _replace(path: Path, text: str) -> None:

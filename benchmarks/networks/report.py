@@ -13,18 +13,20 @@ from benchmarks.networks.summary import GROUP, NAMES, direction, movements, rand
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-SHOWN = VARIANTS[:5]
+SHOWN = ("one mask", "one mask, ridge", "fresh masks")
 FAILED = 0.5
 """A mean rank correlation below this counts as a failure of the predicted order."""
-READING = "\n## Reading"
-"""What follows this heading is written by hand and kept when the tables are written anew."""
+TITLE = "# Does the linear theory order mask ratios as trained networks do?\n"
+TABLES = "\n## Run\n"
+"""What stands between the title and this heading is written by hand and kept when the tables are written anew."""
 
 
-def markdown(result: dict[str, Any]) -> str:
-    """All tables."""
+def markdown(result: dict[str, Any], earlier: str = "") -> str:
+    """All tables, below what was written by hand in an earlier page."""
     records = result["comparison"]
+    about = "\n".join(f"- {key}: {value}" for key, value in result["about"].items())
     parts = [
-        _head(result),
+        about,
         "## Agreement by learner\n\n" + _agreement(records),
         "## Best settings\n\n" + _best(records, ("full", "panel")),
         "## Where the best fixed ratio moves\n\n" + _moves(records),
@@ -33,25 +35,16 @@ def markdown(result: dict[str, Any]) -> str:
         "## A random ratio against the best fixed one\n\n" + _random(records),
         "## Orders\n\n" + _orders(records),
     ]
-    if any(r["measure"].endswith("_early") for r in records):
-        parts.append(
-            "## Stopped early by validation under the setting's own masks\n\n" + _best(records, ("full_early", "panel_early"))
-        )
     if any(r["measure"].startswith("wrong") for r in records):
-        parts.append(
-            "## Cell types read by a linear probe (share of wrong labels)\n\n" + _best(records, ("wrong_full", "wrong_panel"))
-        )
-    return "\n\n".join(parts) + "\n"
+        wrong = _best(records, ("wrong_full", "wrong_panel"))
+        parts.append("## Cell types read by a linear probe (share of wrong labels)\n\n" + wrong)
+    by_hand = earlier.partition(TABLES)[0] if TABLES in earlier else TITLE
+    return by_hand + TABLES + "\n" + "\n\n".join(parts) + "\n"
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     head = list(head)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *rows])
-
-
-def _head(result: dict[str, Any]) -> str:
-    about = "\n".join(f"- {key}: {value}" for key, value in result["about"].items())
-    return f"# Does the linear theory order mask ratios as trained networks do?\n\n{about}"
 
 
 def _agreement(records: list[dict[str, Any]]) -> str:

@@ -13,7 +13,7 @@ from benchmarks.networks import gene_mae, linear, network
 from benchmarks.networks.data import Data, pbmc68k
 from benchmarks.networks.masks import SETTINGS, DrawnLaw, draw_hidden, hidden_error, rescaled, test_masks
 from benchmarks.networks.predict import VARIANTS, predictions
-from benchmarks.networks.report import READING
+from benchmarks.networks.report import TABLES, TITLE
 from benchmarks.networks.summary import NAMES, compare, direction
 from r2mae_bio.masking import Uniform
 
@@ -180,7 +180,7 @@ def test_toy_run_resumes_and_keeps_what_was_written_by_hand(tmp_path):
         path = theory_networks.main([*common, "--learners", "linear_one_mask"])
         first = json.loads(path.read_text())
         page = path.with_suffix(".md")
-        page.write_text(page.read_text() + READING + "\n\nBy hand.\n")
+        page.write_text(page.read_text().replace(TITLE, TITLE + "\nBy hand.\n"))
         theory_networks.main([*common, "--resume", "--learners", "linear_one_mask", "mlp_one_mask"])
     finally:
         torch.set_num_threads(threads)
@@ -190,5 +190,5 @@ def test_toy_run_resumes_and_keeps_what_was_written_by_hand(tmp_path):
     blocks = {(r["learner"], r["data"], r["width"], r["n"]) for r in second["runs"]}
     assert len(second["runs"]) == 8 * len(blocks)
     assert all(np.isfinite([r["full"], r["panel"]]).all() and r["full"] > 0 for r in second["runs"])
-    assert page.read_text().endswith("## Reading\n\nBy hand.\n")
+    assert page.read_text().startswith(TITLE + "\nBy hand.\n" + TABLES)
     assert "mlp_one_mask" in page.read_text()
