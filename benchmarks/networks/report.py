@@ -93,14 +93,17 @@ def _moves(records: list[dict[str, Any]]) -> str:
         for m in moves:
             where = [str(m[k]) for k in GROUP if k != along]
             theory = [f"{a} to {b}" if a != b else f"{a}" for a, b in (m["theory"][v] for v in SHOWN)]
-            rows.append([*where, m["measure"], f"{m['from']} to {m['to']}", direction(m["from"], m["to"]), *theory])
+            moved = f"{direction(m['from'], m['to'], m['staying'])} ({m['staying']:.1%})"
+            rows.append([*where, m["measure"], f"{m['from']} to {m['to']}", moved, *theory])
         counts = {
-            measure: Counter(direction(m["from"], m["to"]) for m in moves if m["measure"] == measure)
+            measure: Counter(direction(m["from"], m["to"], m["staying"]) for m in moves if m["measure"] == measure)
             for measure in ("full", "panel")
         }
         said = "; ".join(f"{name}: " + ", ".join(f"{n} {d}" for d, n in sorted(c.items())) for name, c in counts.items())
-        head = [*(k for k in GROUP if k != along), "measure", "measured", "moves", *SHOWN]
-        parts.append(f"From the smaller to the larger {along} ({said}).\n\n{_table(head, rows)}")
+        head = [*(k for k in GROUP if k != along), "measure", "measured", "moves (cost of staying)", *SHOWN]
+        parts.append(
+            f"From the smaller to the larger {along} ({said}); flat: changed, but staying costs less than 1%.\n\n{_table(head, rows)}"
+        )
     return "\n\n".join(parts)
 
 

@@ -99,14 +99,15 @@ def strength(setting: str) -> float:
 
 
 def movements(records: list[dict[str, Any]], along: str) -> list[dict[str, Any]]:
-    """How the best fixed ratio and the best setting change from the smaller to the larger width or n, all else equal."""
+    """How the best fixed ratio changes from the smaller to the larger width or n, all else equal, and what staying at the old one costs."""
     frame = pd.DataFrame([r for r in records if r["measure"] in ("full", "panel")])
     others = [c for c in [*GROUP, "measure"] if c != along]
     moves = []
     for key, group in frame.groupby(others, sort=False):
         ordered = group.sort_values(along).to_dict("records")
         for small, large in pairwise(ordered):
-            ends = {"from": _best_fixed(small["mean"]), "to": _best_fixed(large["mean"]), "best": [small["best"], large["best"]]}
+            start, end = _best_fixed(small["mean"]), _best_fixed(large["mean"])
+            ends = {"from": start, "to": end, "staying": large["mean"][start] / large["mean"][end] - 1}
             variants = {v: [_best_fixed(r["theory"][v]["mean"]) for r in (small, large)] for v in VARIANTS}
             moves.append({**dict(zip(others, key, strict=True)), along: [small[along], large[along]], **ends, "theory": variants})
     return moves
@@ -123,7 +124,9 @@ def random_cost(mean: dict[str, float | None], setting: str = "U(0,1)") -> float
     return None if random is None or fixed is None else random / fixed - 1
 
 
-def direction(start: str, end: str) -> str:
-    """``up``, ``down`` or ``same``."""
+def direction(start: str, end: str, staying: float = 1.0) -> str:
+    """``up``, ``down``, ``same``, or ``flat``: changed, but staying costs less than 1%."""
     change = strength(end) - strength(start)
-    return "same" if abs(change) < 1e-9 else "up" if change > 0 else "down"
+    if abs(change) < 1e-9:
+        return "same"
+    return "flat" if staying < CLOSE else "up" if change > 0 else "down"
