@@ -17,6 +17,7 @@ from r2mae_bio.io._loci import extract_loci
 from r2mae_bio.io._matrix import describe_matrix, gene_totals, get_matrix, in_memory
 from r2mae_bio.io._regions import read_regions
 from r2mae_bio.io._sequences import NamedSequences, is_fasta_path, read_sequences
+from r2mae_bio.io._uns import check_key, make_actual, write_record
 from r2mae_bio.io._variant_batch import VariantBatch, VariantReader
 from r2mae_bio.io._variants import read_variants
 from r2mae_bio.io._vcf_header import InfoField, VcfHeader
@@ -49,6 +50,7 @@ __all__ = [
     "check_allele",
     "check_counts",
     "check_finite",
+    "check_key",
     "classify_alleles",
     "decode_bases",
     "describe_matrix",
@@ -59,6 +61,7 @@ __all__ = [
     "get_matrix",
     "in_memory",
     "is_fasta_path",
+    "make_actual",
     "measured_genes",
     "minimal_change",
     "one_hot_encode",
@@ -70,4 +73,5 @@ __all__ = [
     "soft_mask",
     "strip_version",
     "trim_allele",
+    "write_record",
 ]

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import gzip
-import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from r2mae_bio._errors import FastaError, NotDNAError, TruncatedFileError
+from r2mae_bio.io._lines import DAMAGE, GZIP_START, lacks_bgzf_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-_GZIP: Final = b"\x1f\x8b"
-_BGZIP_FIELD: Final = b"BC\x02\x00"  # at byte 12 of every bgzip block
-_BGZIP_END: Final = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
 _OTHER_TEXT: Final = {
     b"@": "a FASTQ file; convert it to FASTA",
@@ -26,7 +22,7 @@ _OTHER_TEXT: Final = {
     b"##fileformat=VCF": "a VCF file, which holds variants",
 }
 _OTHER_BINARY: Final = {
-    _GZIP: "a file compressed twice; decompress it once",
+    GZIP_START: "a file compressed twice; decompress it once",
     b"BZh": "a bzip2 file; decompress it",
     b"\xfd7zXZ": "an xz file; decompress it",
     b"\x28\xb5\x2f\xfd": "a zstd file; decompress it",
@@ -42,14 +38,18 @@ def open_fasta(path: Path) -> Iterator[Any]:
     """A binary stream of the text of ``path``; errors of the file system and of decompression become :class:`FastaError`."""
     try:
         with path.open("rb") as raw:
-            if raw.read(2) != _GZIP:
-                raw.seek(0)
+            if not raw.peek(2).startswith(GZIP_START):
                 yield raw
                 return
-            _check_bgzip_end(raw, path)
+            if lacks_bgzf_end(raw):
+                message = (
+                    f"{path} is a bgzip file without the empty block that ends such files, so it was cut off or written by an unusual "
+                    "program. Copy or download it again; if you know it to be whole, compress it again (gzip -dc FILE | bgzip)."
+                )
+                raise TruncatedFileError(message)
             with gzip.open(raw) as stream:
                 yield stream
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+    except DAMAGE as error:
         message = f"{path} is damaged or truncated: {error}. Needed is a whole gzip file; copy or download it again."
         raise TruncatedFileError(message) from error
     except OSError as error:
@@ -57,22 +57,6 @@ def open_fasta(path: Path) -> Iterator[Any]:
             f"{path} cannot be read ({error.strerror or error}). Needed is a FASTA file; check the path and its permissions."
         )
         raise FastaError(message) from error
-
-
-def _check_bgzip_end(raw: Any, path: Path) -> None:
-    """A bgzip file cut between two blocks is valid gzip: only the empty block at its end is missing."""
-    raw.seek(12)
-    is_bgzip = raw.read(4) == _BGZIP_FIELD
-    size = raw.seek(0, 2)
-    raw.seek(max(size - len(_BGZIP_END), 0))
-    complete = raw.read() == _BGZIP_END
-    raw.seek(0)
-    if is_bgzip and not complete:
-        message = (
-            f"{path} is a bgzip file without the empty block that ends such files, so it was cut off or written by an unusual program. "
-            "Copy or download it again; if you know it to be whole, compress it again (gzip -dc FILE | bgzip)."
-        )
-        raise TruncatedFileError(message)
 
 
 def check_start(start: bytes, path: Path) -> None:

@@ -18,7 +18,7 @@ BGZF_END: Final = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000
 """The empty block that ends every bgzip file (SAM specification, section 4.1.2)."""
 DAMAGE: Final = (EOFError, zlib.error, gzip.BadGzipFile)
 """What the standard library raises where a compressed file is cut or damaged."""
-_GZIP_START: Final = b"\x1f\x8b"
+GZIP_START: Final = b"\x1f\x8b"
 _BUFFER_BYTES: Final = 1 << 18
 
 
@@ -34,12 +34,15 @@ def open_lines(path: Path | str, error: type[DataError]) -> Iterator[BinaryIO]:
         Class to raise for a bgzip file without its last block: it was cut, and that is known before hours of work.
     """
     with Path(path).open("rb") as raw:
-        head = raw.peek(18)[:18]
-        if not head.startswith(_GZIP_START):
+        if not raw.peek(2).startswith(GZIP_START):
             yield raw
             return
-        if _is_bgzf(head) and raw.seekable():
-            _check_bgzf_end(raw, path, error)
+        if raw.seekable() and lacks_bgzf_end(raw):
+            message = (
+                f"{path} is a bgzip file without the block that ends one, so it was cut; no record was read and no output made. "
+                "Copy it again; if it is meant to end here, compress it anew (zcat FILE | bgzip > NEW)."
+            )
+            raise error(message)
         with gzip.GzipFile(fileobj=raw) as unzipped:
             # the buffer iterates in C, three times faster than GzipFile alone
             yield io.BufferedReader(_Steps(unzipped), _BUFFER_BYTES)
@@ -60,21 +63,22 @@ class _Steps(io.RawIOBase):
         return len(data)
 
 
-def _is_bgzf(head: bytes) -> bool:
-    return len(head) == 18 and bool(head[3] & 4) and head[12:14] == b"BC"
+def lacks_bgzf_end(raw: BinaryIO) -> bool:
+    """Whether a bgzip file was cut: between two blocks it is valid gzip, and only the empty block at its end is missing.
 
-
-def _check_bgzf_end(raw: BinaryIO, path: Path | str, error: type[DataError]) -> None:
+    Parameters
+    ----------
+    raw
+        The compressed file, seekable; it is left at its beginning.
+    """
+    raw.seek(0)
+    head = raw.read(18)
+    is_bgzf = len(head) == 18 and bool(head[3] & 4) and head[12:14] == b"BC"
     size = raw.seek(0, io.SEEK_END)
     raw.seek(max(size - len(BGZF_END), 0))
     complete = raw.read() == BGZF_END
     raw.seek(0)
-    if not complete:
-        message = (
-            f"{path} is a bgzip file without the block that ends one, so it was cut; no record was read and no output made. "
-            "Copy it again; if it is meant to end here, compress it anew (zcat FILE | bgzip > NEW)."
-        )
-        raise error(message)
+    return is_bgzf and not complete
 
 
 def shown(line: bytes) -> str:

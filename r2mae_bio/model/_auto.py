@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from r2mae_bio._keys import KEYS
-from r2mae_bio.io import get_matrix, in_memory
+from r2mae_bio.io import get_matrix, in_memory, write_record
 from r2mae_bio.masking import Uniform, as_ratio_law
 from r2mae_bio.theory import recommend_mask_ratio
 
@@ -50,5 +50,5 @@ def resolve_mask_ratio(
         in_memory(get_matrix(adata, setup.layer)), normalization=normalization, n_bootstrap=0, seed=seed
     )
     logger.info("mask_ratio='auto': %s", advice.verdict)
-    adata.uns[KEYS.uns] = {**adata.uns.get(KEYS.uns, {}), KEYS.mask_ratio: advice.to_uns()}
+    write_record(adata, KEYS.mask_ratio, advice.to_uns())
     return Uniform(*advice.law)

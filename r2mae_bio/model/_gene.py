@@ -12,7 +12,7 @@ from r2mae_bio._errors import ConfigError, SetupError
 from r2mae_bio._keys import KEYS
 from r2mae_bio._rng import derive_generator, derive_seed
 from r2mae_bio.config import GeneConfig, TrainConfig
-from r2mae_bio.io import GeneVocabulary, align_anndata, gene_totals, get_matrix, open_cells
+from r2mae_bio.io import GeneVocabulary, align_anndata, gene_totals, get_matrix, open_cells, write_record
 from r2mae_bio.model._auto import resolve_mask_ratio
 from r2mae_bio.model._base import SavedModel
 from r2mae_bio.model._bundle import GeneRecord, build_network, unpack
@@ -388,7 +388,7 @@ class GeneMAE(SavedModel):
             del alignment["duplicates"]  # as the model was told
         source = self._open(query, indices, layer, **{k: v for k, v in alignment.items() if v is not None})
         if adata is not None and not adata.is_view and self.coverage is not None:
-            adata.uns[KEYS.uns] = {**adata.uns.get(KEYS.uns, {}), KEYS.coverage: self.coverage.to_uns()}
+            write_record(adata, KEYS.coverage, self.coverage.to_uns())
         return source
 
     def _open(self, adata: AnnData, indices: Any, layer: str | None, **alignment: Any) -> CellSource:

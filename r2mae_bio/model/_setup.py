@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from r2mae_bio._errors import ConfigError, EmptyCellsError, SetupError
 from r2mae_bio._keys import KEYS
-from r2mae_bio.io import check_counts, check_finite, describe_matrix, get_matrix
+from r2mae_bio.io import check_counts, check_finite, describe_matrix, get_matrix, write_record
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -37,7 +37,7 @@ class Setup:
     def write(self, adata: AnnData) -> None:
         """Record in ``.uns["r2mae"]["setup"]``; what is None or empty is left out, since h5ad has no None."""
         record = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items() if v not in (None, ())}
-        adata.uns[KEYS.uns] = {**adata.uns.get(KEYS.uns, {}), KEYS.setup: record}
+        write_record(adata, KEYS.setup, record)
 
     @classmethod
     def read(cls, adata: AnnData) -> Setup:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from r2mae_bio._keys import KEYS
+from r2mae_bio.io import make_actual, write_record
 from r2mae_bio.model import GeneMAE
 
 if TYPE_CHECKING:
@@ -60,15 +61,13 @@ def embed(
     model = model if isinstance(model, GeneMAE) else GeneMAE.load(model)
     if copy:
         adata = adata.copy()
-    elif adata.is_view:
-        adata._init_as_actual(adata.copy())  # what anndata does itself, with a warning, when a view is written to
+    make_actual(adata)
     latent = model.get_latent_representation(
         adata, batch_size=batch_size, layer=layer, duplicates=duplicates, min_coverage=min_coverage
     )
     adata.obsm[key_added] = latent
-    ours = dict(adata.uns.get(KEYS.uns, {}))
-    ours[KEYS.embed] = {**ours.get(KEYS.embed, {}), key_added: _provenance(model, layer)}
-    adata.uns[KEYS.uns] = ours
+    embeddings = adata.uns.get(KEYS.uns, {}).get(KEYS.embed, {})
+    write_record(adata, KEYS.embed, {**embeddings, key_added: _provenance(model, layer)})
     return adata if copy else None
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from r2mae_bio._errors import ConfigError
 from r2mae_bio._keys import KEYS
-from r2mae_bio.io import check_counts, describe_matrix, get_matrix, in_memory
+from r2mae_bio.io import check_counts, check_key, describe_matrix, get_matrix, in_memory, make_actual, write_record
 from r2mae_bio.theory import recommend_mask_ratio as recommend_from_counts
 
 if TYPE_CHECKING:
@@ -74,9 +73,7 @@ def recommend_mask_ratio(
     ConfigError, DataError
         A setting is out of range, or too few genes vary.
     """
-    if key_added in (KEYS.setup, KEYS.embed, KEYS.coverage, KEYS.spectrum):
-        message = f"key_added is {key_added!r}, which .uns['r2mae'] uses for something else; choose another name."
-        raise ConfigError(message)
+    check_key(key_added, default=KEYS.mask_ratio)
     matrix = get_matrix(adata, layer)
     check_counts(matrix, where=describe_matrix(layer), obs_names=adata.obs_names, var_names=adata.var_names)
     advice = recommend_from_counts(
@@ -89,7 +86,6 @@ def recommend_mask_ratio(
         n_bootstrap=n_bootstrap,
         seed=seed,
     )
-    if adata.is_view:
-        adata._init_as_actual(adata.copy())  # what anndata does itself, with a warning, when a view is written to
-    adata.uns[KEYS.uns] = {**adata.uns.get(KEYS.uns, {}), key_added: advice.to_uns()}
+    make_actual(adata)
+    write_record(adata, key_added, advice.to_uns())
     return advice

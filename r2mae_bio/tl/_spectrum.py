@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from r2mae_bio._errors import ConfigError
 from r2mae_bio._keys import KEYS
-from r2mae_bio.io import check_counts, describe_matrix, get_matrix, in_memory
+from r2mae_bio.io import check_counts, check_key, describe_matrix, get_matrix, in_memory, make_actual, write_record
 from r2mae_bio.theory import gene_spectrum
 
 if TYPE_CHECKING:
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from r2mae_bio.theory import Spectrum
     from r2mae_bio.theory._normalize import Normalization
     from r2mae_bio.theory._shrinkage import Shrinkage
-
-_TAKEN = (KEYS.setup, KEYS.embed, KEYS.coverage, KEYS.mask_ratio)
 
 
 def spectrum(
@@ -82,9 +79,7 @@ def spectrum(
     >>> adata.uns["r2mae"]["spectrum"]["n_cells"]
     700
     """
-    if key_added in _TAKEN:
-        message = f"key_added is {key_added!r}, which .uns['r2mae'] uses for something else; needed is a name other than {list(_TAKEN)}."
-        raise ConfigError(message)
+    check_key(key_added, default=KEYS.spectrum)
     matrix = get_matrix(adata, layer)
     check_counts(matrix, where=describe_matrix(layer), obs_names=adata.obs_names, var_names=adata.var_names)
     found = gene_spectrum(in_memory(matrix), n_top_genes=n_top_genes, normalization=normalization, shrinkage=shrinkage)
@@ -96,10 +91,9 @@ def spectrum(
     }
     if copy:
         adata = adata.copy()
-    elif adata.is_view:
-        adata._init_as_actual(adata.copy())  # what anndata does itself, with a warning, when a view is written to
+    make_actual(adata)
     adata.var[f"{KEYS.uns}_{key_added}"] = np.isin(np.arange(adata.n_vars), found.genes)
-    adata.uns[KEYS.uns] = {**adata.uns.get(KEYS.uns, {}), key_added: {**_record(found), **settings}}
+    write_record(adata, key_added, {**_record(found), **settings})
     return adata if copy else None
 
 

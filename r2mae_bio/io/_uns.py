@@ -1,0 +1,61 @@
+"""Records of this package in ``.uns["r2mae"]``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from r2mae_bio._errors import ConfigError
+from r2mae_bio._keys import KEYS
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+_OWN: Final = (KEYS.setup, KEYS.embed, KEYS.coverage, KEYS.spectrum, KEYS.mask_ratio)
+
+
+def check_key(key: str, *, default: str) -> None:
+    """Refuse a key under which another record of this package is kept.
+
+    Parameters
+    ----------
+    key
+        What the user asked for.
+    default
+        The one of ours that is meant for this record.
+
+    Raises
+    ------
+    ConfigError
+        It is another one of ours.
+    """
+    taken = [name for name in _OWN if name != default]
+    if key in taken:
+        message = f"key_added is {key!r}, which .uns['r2mae'] uses for something else; needed is a name other than {taken}."
+        raise ConfigError(message)
+
+
+def make_actual(adata: AnnData) -> None:
+    """Turn a view into data of its own, in place: what anndata does itself, with a warning, when a view is written to.
+
+    Parameters
+    ----------
+    adata
+        Any AnnData; nothing happens to one that is no view.
+    """
+    if adata.is_view:
+        adata._init_as_actual(adata.copy())
+
+
+def write_record(adata: AnnData, key: str, record: Any) -> None:
+    """Write ``.uns["r2mae"][key]``, other records kept.
+
+    Parameters
+    ----------
+    adata
+        The data.
+    key
+        Name of the record.
+    record
+        What h5ad can hold.
+    """
+    adata.uns[KEYS.uns] = {**adata.uns.get(KEYS.uns, {}), key: record}
