@@ -89,6 +89,11 @@ def _top(curve: dict[str, Any]) -> float:
     return float(min(2.0, 1.08 * max(np.max(curve["error"]), 1.0)))
 
 
+def _least(curve: dict[str, Any]) -> float:
+    """Error at the best ratio."""
+    return float(np.asarray(curve["error"])[np.asarray(curve["ratios"]) == curve["best"]][0])
+
+
 def _draw_parts(ax: Axes, curve: dict[str, Any]) -> None:
     ratios = curve["ratios"]
     ax.axhline(1, color="0.8", linewidth=0.8, zorder=0)
@@ -97,15 +102,16 @@ def _draw_parts(ax: Axes, curve: dict[str, Any]) -> None:
     for name, label in (("bias", "bias"), ("variance", "variance")):
         ax.plot(ratios, curve[name], color=_COLORS[name], label=label)
     ax.plot(ratios, curve["floor"], color=_COLORS["floor"], linestyle="--", label="floor: best linear\nprediction")
-    ax.plot(curve["best"], np.min(np.asarray(curve["error"])[ratios == curve["best"]]), "o", color=_COLORS["total"], markersize=6)
+    ax.plot(curve["best"], _least(curve), "o", color=_COLORS["total"], markersize=6)
 
 
 def _draw_law(ax: Axes, curve: dict[str, Any], law: Any, cost: float) -> None:
     low, high = map(float, law)
-    least = float(np.asarray(curve["error"])[np.asarray(curve["ratios"]) == curve["best"]][0])
     ax.axvspan(low, high, color=_COLORS["law"], alpha=0.1, linewidth=0)
     label = f"Uniform({low:g}, {high:g}),\n{cost:+.1%} on the best\nfixed ratio, {curve['best']:.2f}"
-    ax.plot([low, high], [least * (1 + cost)] * 2, color=_COLORS["law"], linewidth=2.5, solid_capstyle="butt", label=label)
+    ax.plot(
+        [low, high], [_least(curve) * (1 + cost)] * 2, color=_COLORS["law"], linewidth=2.5, solid_capstyle="butt", label=label
+    )
 
 
 def _draw_peak(ax: Axes, curve: dict[str, Any], peak: float) -> None:

@@ -10,7 +10,7 @@ from scipy import sparse
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio.theory._blocks import location_and_variance
 from r2mae_bio.theory._bootstrap import bootstrap_eigenvalues
-from r2mae_bio.theory._normalize import NormalizedCounts, normalize_counts
+from r2mae_bio.theory._normalize import NormalizedCounts, most_variable, normalize_counts
 from r2mae_bio.theory._recommend import recommend
 from r2mae_bio.theory._spectrum import spectrum_of
 
@@ -65,7 +65,7 @@ def recommend_mask_ratio(
         message = f"n_bootstrap is {n_bootstrap}; needed is a whole number of at least 0."
         raise ConfigError(message)
     if normalization is None:
-        normalized = _most_variable(counts, n_top_genes)
+        normalized = _as_they_are(counts, n_top_genes)
     else:
         normalized = normalize_counts(counts, n_top_genes=n_top_genes, normalization=normalization)
     spectrum = spectrum_of(normalized, shrinkage=shrinkage)
@@ -85,11 +85,11 @@ def recommend_mask_ratio(
     )
 
 
-def _most_variable(values: Any, n_top_genes: int) -> NormalizedCounts:
+def _as_they_are(values: Any, n_top_genes: int) -> NormalizedCounts:
     matrix = sparse.csr_array(values) if sparse.issparse(values) else np.asarray(values, np.float64)
     if n_top_genes < 2 or not np.isfinite(matrix.data if sparse.issparse(matrix) else matrix).all():
         message = f"Needed are finite values and at least 2 genes; n_top_genes is {n_top_genes}."
         raise DataError(message)
     variance = location_and_variance(matrix, np.arange(matrix.shape[0]), np.ones(matrix.shape[0]))[1]
-    genes = np.sort(np.argsort(-variance, kind="stable")[: min(n_top_genes, int((variance > 0).sum()))])
+    genes = most_variable(np.where(variance > 0, variance, -np.inf), n_top_genes)
     return NormalizedCounts(matrix[:, genes], genes)

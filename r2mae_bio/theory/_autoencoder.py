@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
@@ -12,15 +12,16 @@ from r2mae_bio.theory._assemble import Target, assemble
 from r2mae_bio.theory._decompose import Eigendecomposition, decompose
 from r2mae_bio.theory._finite_size import finite_size_factors, keep_sane
 from r2mae_bio.theory._fixed_point import solve_fixed_point, spectral_traces
-from r2mae_bio.theory._groups import mask_groups, ratio_nodes
+from r2mae_bio.theory._groups import hidden_share, mask_groups
 from r2mae_bio.theory._leave_one_out import LeaveOneOut
 from r2mae_bio.theory._risk import LARGEST_INFLATION, Risk, check_setting
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from r2mae_bio.theory._assemble import Factors, Forms, Parts
     from r2mae_bio.theory._fixed_point import FixedPoint
-    from r2mae_bio.theory._groups import Float, MaskRatio
+    from r2mae_bio.theory._groups import Float, Groups, MaskRatio
 
 Algebra: TypeAlias = Literal["auto", "exact", "eigenbasis"]
 _EXACT_UP_TO = 400
@@ -116,21 +117,24 @@ def autoencoder_risk(
     if eigen.vectors is None:
         message = "The autoencoder needs eigenvectors: every gene's own row of them. Pass the covariance itself."
         raise DataError(message)
-    ratios, weights = ratio_nodes(mask_ratio)
-    if weights @ ratios <= 0:
-        message = f"mask_ratio is {mask_ratio!r}: nothing is ever hidden, so there is nothing to predict. Give a ratio above 0."
-        raise ConfigError(message)
+    share = hidden_share(mask_ratio)
     problem = _Problem(
-        eigen, mask_ratio, rescale, test, check_setting("ridge", ridge, 0) / eigen.scale, row_scales, finite_size, calibrated
+        values=eigen.values,
+        groups=mask_groups(mask_ratio, rescale=rescale, only_hidden=True, row_scales=row_scales),
+        seen=mask_groups(0.0 if test is None else test, rescale=rescale),
+        masked_test=test is not None,
+        ridge=check_setting("ridge", ridge, 0) / eigen.scale,
+        finite_size=finite_size,
+        calibrated=calibrated,
     )
     vectors = eigen.vectors[_check_genes(genes, eigen.n_features)]
     if algebra not in ("auto", "exact", "eigenbasis"):
         message = f"algebra is {algebra!r}; needed is 'auto', 'exact' or 'eigenbasis'."
         raise ConfigError(message)
     exact = algebra == "exact" or (algebra == "auto" and len(vectors) <= _EXACT_UP_TO)
-    rows, distance = _row_numbers(check_setting("n", n, 1), float(weights @ ratios), eigen.n_features, finite_size=finite_size)
-    chunks = [vectors[i : i + _CHUNK] ** 2 for i in range(0, len(vectors), _CHUNK)]
-    results = [_mixture([(w, problem.solve(squares, number, exact=exact)) for number, w in rows]) for squares in chunks]
+    numbers, distance = _row_numbers(check_setting("n", n, 1), share, eigen.n_features, finite_size=finite_size)
+    chunks = (LeaveOneOut(eigen.values, vectors[i : i + _CHUNK] ** 2) for i in range(0, len(vectors), _CHUNK))
+    results = [problem.average(genes_left_out, numbers, exact=exact) for genes_left_out in chunks]
     return _report(results, "exact" if exact else "eigenbasis", distance)
 
 
@@ -177,56 +181,51 @@ class _Result:
     point: FixedPoint
 
 
-def _mixture(results: list[tuple[float, _Result]]) -> _Result:
-    """The mean over numbers of rows; inflation and spread are those of the middle one."""
-    middle = results[len(results) // 2][1]
-    return replace(middle, bias=_sum([w * r.bias for w, r in results]), variance=_sum([w * r.variance for w, r in results]))
-
-
-def _sum(arrays: list[Float]) -> Float:
-    return np.asarray(np.sum(arrays, axis=0))
-
-
 @dataclass(frozen=True, eq=False)
 class _Problem:
-    eigen: Eigendecomposition
-    mask_ratio: MaskRatio
-    rescale: bool
-    test: MaskRatio | None
+    values: Float
+    """Eigenvalues (d,)."""
+    groups: Groups
+    """Training rows in which a gene is hidden."""
+    seen: Groups
+    """Test rows."""
+    masked_test: bool
     ridge: float
-    row_scales: ArrayLike | None
     finite_size: bool
     calibrated: bool
 
-    def solve(self, squares: Float, number: float, *, exact: bool) -> _Result:
-        """Risk, from that number of rows, of predicting the genes whose squared rows of the eigenvectors are given (J, d)."""
-        values = self.eigen.values
-        groups = mask_groups(self.mask_ratio, rescale=self.rescale, only_hidden=True, row_scales=self.row_scales)
-        seen = mask_groups(0.0 if self.test is None else self.test, rescale=self.rescale)
-        one_out = LeaveOneOut(values, squares)
+    def average(self, one_out: LeaveOneOut, numbers: list[tuple[float, float]], *, exact: bool) -> _Result:
+        """Risk of predicting the genes left out (J,), averaged over numbers of rows; inflation and spread are those of the middle one."""
         noise = one_out.noise()
-        target = Target(1 - noise, noise)
-        rows, traces = np.array([number]), spectral_traces(values)
-        start = np.full((1, 2), float(values.size))
-        point = solve_fixed_point(groups, rows, traces, ridge=self.ridge, start=start)
+        solved = [(w, *self._solve(one_out, Target(1 - noise, noise), number, exact=exact)) for number, w in numbers]
+        _, middle, spread, point = solved[len(solved) // 2]
+        bias, variance = (np.sum([w * getattr(parts, x) for w, parts, *_ in solved], axis=0) for x in ("bias", "variance"))
+        return _Result(bias, variance, middle.inflation, self._unexplained(one_out, noise), noise, spread, point)
+
+    def _solve(self, one_out: LeaveOneOut, target: Target, number: float, *, exact: bool) -> tuple[Parts, Float, FixedPoint]:
+        rows, traces = np.array([number]), spectral_traces(self.values)
+        start = np.full((1, 2), float(self.values.size))
+        point = solve_fixed_point(self.groups, rows, traces, ridge=self.ridge, start=start)
         if exact:
-            rows, traces = np.full(len(squares), number), one_out.traces
-            point = solve_fixed_point(groups, rows, traces, ridge=self.ridge, start=point.first)
+            rows, traces = np.full(len(target.noise), number), one_out.traces
+            point = solve_fixed_point(self.groups, rows, traces, ridge=self.ridge, start=point.first)
         forms = one_out.forms(point.A, point.B)
-        parts = assemble(groups, rows, point, forms, target, seen, calibrated=self.calibrated)
-        spread = np.zeros(1)
-        if self.finite_size:
-            factors, spread = finite_size_factors(groups, rows, point, forms, parts, values)
-            point = solve_fixed_point(groups, rows, traces, ridge=self.ridge, start=point.first, factor=factors.resolvent)
-            forms = one_out.forms(point.A, point.B)
-            corrected = assemble(groups, rows, point, forms, target, seen, factors=factors, calibrated=self.calibrated)
-            parts = keep_sane(corrected, parts)
-        unexplained = (
-            noise
-            if self.test is None
-            else seen.weight @ np.stack([one_out.unexplained(*x) for x in zip(seen.a, seen.c, strict=True)])
-        )
-        return _Result(parts.bias, parts.variance, parts.inflation, unexplained, noise, spread, point)
+        parts = self._assemble(rows, point, forms, target)
+        if not self.finite_size:
+            return parts, np.zeros(1), point
+        factors, spread = finite_size_factors(self.groups, rows, point, forms, parts, self.values)
+        point = solve_fixed_point(self.groups, rows, traces, ridge=self.ridge, start=point.first, factor=factors.resolvent)
+        corrected = self._assemble(rows, point, one_out.forms(point.A, point.B), target, factors)
+        return keep_sane(corrected, parts), spread, point
+
+    def _assemble(self, rows: Float, point: FixedPoint, forms: Forms, target: Target, factors: Factors | None = None) -> Parts:
+        return assemble(self.groups, rows, point, forms, target, self.seen, factors=factors, calibrated=self.calibrated)
+
+    def _unexplained(self, one_out: LeaveOneOut, noise: Float) -> Float:
+        if not self.masked_test:
+            return noise
+        left = [one_out.unexplained(a, c) for a, c in zip(self.seen.a, self.seen.c, strict=True)]
+        return np.asarray(self.seen.weight @ np.stack(left))
 
 
 def _report(results: list[_Result], algebra: str, distance: float) -> AutoencoderRisk:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from r2mae_bio._rng import derive_generator
-from r2mae_bio.theory._blocks import dense_blocks, location_and_variance
+from r2mae_bio.theory._blocks import location_and_variance, standardized_blocks
 
 if TYPE_CHECKING:
     from r2mae_bio.theory._groups import Float
@@ -48,8 +48,7 @@ def bootstrap_eigenvalues(matrix: Any, vectors: Float, *, shrinkage: float = 0.0
     mean, variance = location_and_variance(matrix, rows, np.ones(n))
     scale = np.divide(1, np.sqrt(variance), out=np.zeros(d), where=variance > 0)
     sums, squares, means = (np.zeros((n_samples, d)) for _ in range(3))
-    for part, block in dense_blocks(matrix, rows):
-        standard = (block - mean) * scale
+    for part, standard in standardized_blocks(matrix, rows, mean, scale):
         along = standard @ vectors
         sums += counts[:, part] @ np.square(along, out=along)
         squares += counts[:, part] @ standard**2

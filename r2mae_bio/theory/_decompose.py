@@ -35,6 +35,11 @@ class Eigendecomposition:
         """Number of features."""
         return self.values.size
 
+    @property
+    def effective_rank(self) -> float:
+        """Participation ratio ``(sum v)^2 / sum v^2``, from 1 to d."""
+        return float(self.values.sum() ** 2 / (self.values @ self.values))
+
     def rotate(self, coefficients: Float) -> Float:
         """Coordinates in the eigenbasis (d,)."""
         return coefficients if self.vectors is None else self.vectors.T @ coefficients
@@ -71,10 +76,21 @@ def decompose(covariance: ArrayLike) -> Eigendecomposition:
         raise DataError(message)
     scale = float(np.diag(S).mean())
     values, vectors = linalg.eigh(S / scale)
+    return Eigendecomposition(check_eigenvalues(values, scale), vectors, scale)
+
+
+def check_eigenvalues(values: Float, scale: float = 1.0) -> Float:
+    """Eigenvalues of a covariance, in units of ``scale``, without the negative ones that rounding makes (d,).
+
+    Raises
+    ------
+    DataError
+        One is negative beyond rounding.
+    """
     if values[0] < _NEGATIVE * values[-1]:
         message = f"The smallest eigenvalue of the covariance is {scale * values[0]:.4g}; no data have a negative one. Estimate it from complete rows."
         raise DataError(message)
-    return Eigendecomposition(np.maximum(values, 0.0), vectors, scale)
+    return np.maximum(values, 0.0)
 
 
 def has_constant_diagonal(S: Float) -> bool:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 from scipy import linalg
 
-from r2mae_bio._errors import ConfigError, DataError
-from r2mae_bio.theory._decompose import check_covariance
-from r2mae_bio.theory._groups import N_NODES, HasQuadrature, ratio_nodes
+from r2mae_bio._errors import DataError
+from r2mae_bio.theory._decompose import check_covariance, check_eigenvalues
+from r2mae_bio.theory._groups import N_NODES, HasQuadrature, ratio_nodes, squared_scales
 from r2mae_bio.theory._risk import Panel
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _SMALLEST_PIVOT = 1e-5
 """Relative size of the smallest pivot of a Cholesky factor below which a Gram matrix is too ill-conditioned to be solved."""
-_NEGATIVE = -1e-8
 _TINY = 1e-12
 
 
@@ -100,15 +99,9 @@ class Population:
             message = f"The covariance has shape {S.shape}; a simulation draws rows, so it needs the matrix (d, d) itself."
             raise DataError(message)
         values, vectors = linalg.eigh(S)
-        if values[0] < _NEGATIVE * values[-1]:
-            message = f"The smallest eigenvalue of the covariance is {values[0]:.4g}; no data have a negative one. Estimate it from complete rows."
-            raise DataError(message)
-        t = np.ones(1) if row_scales is None else np.asarray(row_scales, np.float64).reshape(-1)
-        if not t.size or not np.isfinite(t).all() or not t.any():
-            message = f"row_scales is {row_scales!r}; needed are finite numbers, not all of them 0."
-            raise ConfigError(message)
-        values = np.maximum(values, 0)
-        return cls(S, vectors * np.sqrt(values), _check_rows(rows, len(S)), t / np.sqrt(np.mean(t**2)), values, vectors)
+        values = check_eigenvalues(values)
+        scales = np.ones(1) if row_scales is None else np.sqrt(squared_scales(row_scales))
+        return cls(S, vectors * np.sqrt(values), _check_rows(rows, len(S)), scales, values, vectors)
 
     def draw(self, n: int, generator: np.random.Generator) -> tuple[Float, Float]:
         """Rows (n, d), and their scales (n,) by which they are not yet multiplied."""

@@ -111,14 +111,37 @@ def mask_groups(
     """
     p, w = ratio_nodes(mask_ratio, n_nodes)
     if only_hidden:
-        w = w * p / (w @ p)
+        w = w * p / hidden_share(mask_ratio, n_nodes)
     gain = 1 / (1 - p) if rescale else np.ones_like(p)
-    t2 = np.ones(1) if row_scales is None else _squared_scales(row_scales)
+    t2 = np.ones(1) if row_scales is None else squared_scales(row_scales)
     one = np.ones_like(t2)
     return Groups(*(np.outer(x, y).ravel() for x, y in ((w, one / t2.size), (p, one), (gain, one), (np.ones_like(p), t2))))
 
 
-def _squared_scales(row_scales: ArrayLike) -> Float:
+def hidden_share(mask_ratio: MaskRatio, n_nodes: int = N_NODES) -> float:
+    """Mean ratio: the share of rows in which a given entry is hidden, and so a target.
+
+    Raises
+    ------
+    ConfigError
+        Nothing is ever hidden.
+    """
+    p, w = ratio_nodes(mask_ratio, n_nodes)
+    share = float(w @ p)
+    if share <= 0:
+        message = f"mask_ratio is {mask_ratio!r}: nothing is ever hidden, so there is nothing to predict. Give a ratio above 0."
+        raise ConfigError(message)
+    return share
+
+
+def squared_scales(row_scales: ArrayLike) -> Float:
+    """Squares of the scales, brought to mean 1 (M,).
+
+    Raises
+    ------
+    ConfigError
+        They are not finite, or all 0.
+    """
     squares = np.asarray(row_scales, np.float64).reshape(-1) ** 2
     if not squares.size or not np.isfinite(squares).all() or not squares.any():
         message = f"row_scales is {row_scales!r}; needed are finite numbers, not all of them 0."

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import linalg
 
-from r2mae_bio._errors import ConfigError, DataError
+from r2mae_bio._errors import DataError
 from r2mae_bio.theory._decompose import check_covariance
 from r2mae_bio.theory._draws import minimum_norm
-from r2mae_bio.theory._groups import mask_groups, ratio_nodes
+from r2mae_bio.theory._groups import mask_groups
 from r2mae_bio.theory._risk import check_setting
 
 if TYPE_CHECKING:
@@ -50,12 +50,6 @@ class MaskNoise:
         ConfigError
             Nothing is ever hidden, or the ridge is negative.
         """
-        ratios, weights = ratio_nodes(mask_ratio)
-        if weights @ ratios <= 0:
-            message = (
-                f"mask_ratio is {mask_ratio!r}: nothing is ever hidden, so there is nothing to predict. Give a ratio above 0."
-            )
-            raise ConfigError(message)
         groups = mask_groups(mask_ratio, rescale=rescale, only_hidden=True)
         a, c, h = (float(groups.weight @ x) for x in (groups.a, groups.c, groups.h))
         return cls(h / a, c / a, check_setting("ridge", ridge, 0) / a)

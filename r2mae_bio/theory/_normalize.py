@@ -142,7 +142,7 @@ def _expressed(counts: sparse.csr_array) -> NDArray[np.int64]:
 def _log1p(counts: sparse.csr_array, depth: Float, eligible: NDArray[np.int64], n_top_genes: int) -> NormalizedCounts:
     scaled = sparse.csr_array(counts[:, eligible], dtype=np.float64)
     scaled.data *= np.repeat(TARGET_SUM / depth, np.diff(scaled.indptr))
-    chosen = _most_variable(_standardized_dispersion(scaled), n_top_genes)
+    chosen = most_variable(_standardized_dispersion(scaled), n_top_genes)
     kept = sparse.csr_array(scaled[:, chosen])
     np.log1p(kept.data, out=kept.data)
     return NormalizedCounts(kept, eligible[chosen])
@@ -152,11 +152,11 @@ def _residuals(counts: sparse.csr_array, depth: Float, eligible: NDArray[np.int6
     share = np.asarray(counts.sum(axis=0, dtype=np.float64)) / depth.sum()
     candidates = PearsonResiduals(sparse.csr_array(counts[:, eligible]), depth, share[eligible])
     variance = location_and_variance(candidates, np.arange(depth.size), np.ones(depth.size))[1]
-    genes = eligible[_most_variable(np.where(variance > 0, variance, -np.inf), n_top_genes)]
+    genes = eligible[most_variable(np.where(variance > 0, variance, -np.inf), n_top_genes)]
     return NormalizedCounts(PearsonResiduals(sparse.csr_array(counts[:, genes]), depth, share[genes]), genes)
 
 
-def _most_variable(score: Float, n_top_genes: int) -> NDArray[np.int64]:
+def most_variable(score: Float, n_top_genes: int) -> NDArray[np.int64]:
     """Positions of the highest scores, ascending; -inf marks what must not be chosen, and of equals the first is taken."""
     order = np.argsort(-score, kind="stable")[:n_top_genes]
     chosen = np.sort(order[np.isfinite(score[order])])

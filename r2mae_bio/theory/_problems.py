@@ -6,7 +6,7 @@ Both bring every matrix expression as a function of ``A`` and ``B``, the coeffic
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import linalg
@@ -18,36 +18,13 @@ from r2mae_bio.theory._fixed_point import hankel, resolvent, spectral_traces
 if TYPE_CHECKING:
     from r2mae_bio.theory._assemble import Parts
     from r2mae_bio.theory._decompose import Eigendecomposition
-    from r2mae_bio.theory._fixed_point import FixedPoint
+    from r2mae_bio.theory._fixed_point import FixedPoint, Traces
     from r2mae_bio.theory._groups import Float, Groups
-
-
-class Problem(Protocol):
-    """One regression: covariance with mean diagonal 1, and covariance r of inputs and target."""
-
-    n_features: int
-    signal: float
-
-    def traces(self, A: Float, B: Float) -> tuple[Float, Float]:
-        """``tr X K`` and ``tr X K Y K`` for X, Y in (D, S)."""
-        ...
-
-    def forms(self, A: Float, B: Float) -> Forms:
-        """Quadratic forms of r."""
-        ...
-
-    def explained(self, test: Groups) -> float:
-        """Variance that the best linear predictor explains on masked test rows."""
-        ...
-
-    def on_panel(self, mask: Float, scale: float, point: FixedPoint, parts: Parts) -> tuple[float, float, float]:
-        """Bias, variance and explained variance when only the features of ``mask`` are measured."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
 class SpectralProblem:
-    """Constant diagonal: everything is diagonal in the eigenbasis of S."""
+    """Constant diagonal: everything is diagonal in the eigenbasis of S, whose mean diagonal is 1."""
 
     eigen: Eigendecomposition
     coefficients: Float
@@ -65,27 +42,31 @@ class SpectralProblem:
     def signal(self) -> float:
         return float(self.r @ self.coefficients)
 
-    def traces(self, A: Float, B: Float) -> tuple[Float, Float]:
-        return spectral_traces(self.eigen.values)(A, B)
+    @property
+    def traces(self) -> Traces:
+        """``tr X K`` and ``tr X K Y K`` for X, Y in (D, S)."""
+        return spectral_traces(self.eigen.values)
 
     def forms(self, A: Float, B: Float) -> Forms:
+        """Quadratic forms of r."""
         v, r2 = self.eigen.values, self.r**2
         k = resolvent(v, A, B)
         return Forms(k @ r2, (k * k) @ r2, (k * k) @ (v * r2), np.array([r2.sum()]), k**3 @ r2)
 
     def explained(self, test: Groups) -> float:
+        """Variance that the best linear predictor explains on masked test rows."""
         moment = np.multiply.outer(test.a, self.eigen.values) + test.c[:, None]  # (K, d)
         inverse = np.divide(1, moment, out=np.zeros_like(moment), where=moment > 0)
         return float((test.weight * test.h**2) @ inverse @ self.r**2)
 
     def on_panel(self, mask: Float, scale: float, point: FixedPoint, parts: Parts) -> tuple[float, float, float]:
+        """Bias, variance and explained variance when only the features of ``mask`` are measured."""
         vectors = self.eigen.vectors
         if vectors is None:
             message = "A panel is a set of features, which eigenvalues alone do not know; pass the covariance itself."
             raise DataError(message)
         v = self.eigen.values
-        on = mask > 0
-        U = vectors[on]  # (G, d)
+        U = vectors[mask > 0]  # (G, d)
         k = resolvent(v, point.A, point.B)[0]
         noise = k * k * (parts.noise_moment[0, 1] * v + parts.noise_moment[0, 0])
         S, spread = (U * v) @ U.T, (U * noise) @ U.T
@@ -94,7 +75,7 @@ class SpectralProblem:
 
 @dataclass(frozen=True, eq=False)
 class DenseProblem:
-    """Any diagonal; each step inverts a matrix (d, d)."""
+    """Any diagonal, of mean 1: the same expressions, each step inverting a matrix (d, d)."""
 
     S: Float
     coefficients: Float

@@ -197,7 +197,7 @@ def _advise(
         full=full,
         on_panel=on_panel,
         bootstrap={},
-        effective_rank=float(eigen.values.sum() ** 2 / (eigen.values**2).sum()),
+        effective_rank=eigen.effective_rank,
     )
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Method: TypeAlias = Literal["auto", "spectral", "dense"]
 LARGEST_INFLATION = 7.0
 """Above this inflation of the variance a ratio counts as spoilt by the interpolation peak: n within a seventh of the rank."""
+LARGEST_SPREAD = 0.15
+"""Above this excess variance of the leverage a ratio counts as heavy-tailed; see docs/decisions.md for the simulations."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,10 +90,6 @@ class Risk:
     def prediction_error(self) -> float:
         """Mean squared error of the prediction of the noisy target, ``total + noise``."""
         return self.total + self.noise
-
-
-LARGEST_SPREAD = 0.15
-"""Above this excess variance of the leverage a ratio counts as heavy-tailed; see docs/decisions.md for the simulations."""
 
 
 def regression_risk(
@@ -174,11 +172,12 @@ def regression_risk(
     seen = mask_groups(0.0 if test is None or isinstance(test, Panel) else test, rescale=rescale)
     start = np.full((1, 2), float(problem.n_features))
     point = solve_fixed_point(groups, rows, problem.traces, ridge=ridge, start=start)
-    parts = assemble(groups, rows, point, problem.forms(point.A, point.B), target, seen)
+    forms = problem.forms(point.A, point.B)
+    parts = assemble(groups, rows, point, forms, target, seen)
     spread = 0.0
     if finite_size:
         values = _eigenvalues(problem)
-        factors, excess = finite_size_factors(groups, rows, point, problem.forms(point.A, point.B), parts, values)
+        factors, excess = finite_size_factors(groups, rows, point, forms, parts, values)
         point = solve_fixed_point(groups, rows, problem.traces, ridge=ridge, start=point.first, factor=factors.resolvent)
         corrected = assemble(groups, rows, point, problem.forms(point.A, point.B), target, seen, factors=factors)
         parts, spread = keep_sane(corrected, parts), float(excess[0])

@@ -10,7 +10,7 @@ import numpy as np
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio._rng import derive_generator
 from r2mae_bio.theory._draws import Population, draw_ratios, error_on_test, mask, minimum_norm
-from r2mae_bio.theory._groups import mask_groups, ratio_nodes
+from r2mae_bio.theory._groups import hidden_share, mask_groups, ratio_nodes
 from r2mae_bio.theory._parallel import run_draws
 from r2mae_bio.theory._risk import Panel, check_setting
 
@@ -201,10 +201,7 @@ def simulate_autoencoder_risk(
         Population.of(covariance, rows, row_scales), n, mask_ratio, test, ridge, batch_size, seed, rescale=rescale,
         calibrated=calibrated,
     )  # fmt: skip
-    ratios, weights = ratio_nodes(mask_ratio)
-    if weights @ ratios <= 0:
-        message = f"mask_ratio is {mask_ratio!r}: nothing is ever hidden, so there is nothing to predict. Give a ratio above 0."
-        raise ConfigError(message)
+    hidden_share(mask_ratio)  # refuses a ratio of 0
     chosen = _positions(genes, len(design.population.S))
     targets = [(j, design.population.conditional_mean(j)) for j in chosen.tolist()]
 

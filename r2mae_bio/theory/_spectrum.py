@@ -60,7 +60,7 @@ class Spectrum:
     @property
     def effective_rank(self) -> float:
         """Participation ratio ``(sum v)^2 / sum v^2``, from 1 to d."""
-        return float(self.values.sum() ** 2 / (self.values @ self.values))
+        return self.eigen.effective_rank
 
     @property
     def entropy_rank(self) -> float:
