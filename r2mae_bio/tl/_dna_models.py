@@ -1,0 +1,125 @@
+"""What the verbs on DNA ask of a model, and the forms in which they take models and genomes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+
+from r2mae_bio._errors import ConfigError, SetupError
+from r2mae_bio.io import Genome
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_Model = TypeVar("_Model")
+
+
+class StateModel(Protocol):
+    """Turns bases into states."""
+
+    @property
+    def window(self) -> int:
+        """Longest sequence read at once, in bases."""
+        ...
+
+    @property
+    def n_dim(self) -> int:
+        """Width of a state, D."""
+        ...
+
+    def checksum(self) -> str:
+        """SHA-256 of configuration and weights."""
+        ...
+
+    def states(self, codes: Any, *, layer: int, strand: str, batch_size: int | None) -> NDArray[np.float32]:
+        """States (B, L, D) of codes (B, L), nothing hidden; L is at most ``window``."""
+        ...
+
+
+class BaseModel(Protocol):
+    """Predicts bases from the others."""
+
+    @property
+    def window(self) -> int:
+        """Longest sequence read at once, in bases."""
+        ...
+
+    def checksum(self) -> str:
+        """SHA-256 of configuration and weights."""
+        ...
+
+    def log_probs(self, codes: Any, hidden: Any, *, strand: str, batch_size: int | None) -> NDArray[np.float32]:
+        """Log-probabilities (B, L, 4) of A, C, G and T in nats, given the codes (B, L) that are not hidden."""
+        ...
+
+
+def open_model(model: _Model | str | Path, method: str) -> _Model:
+    """A model of DNA, read from its folder if need be.
+
+    Parameters
+    ----------
+    model
+        A model, or the folder of a saved one.
+    method
+        The method that will be called.
+
+    Returns
+    -------
+    The model.
+
+    Raises
+    ------
+    SetupError
+        It has no such method.
+    CheckpointError
+        The folder holds no model of DNA, or a damaged one.
+    """
+    if isinstance(model, str | Path):
+        from r2mae_bio.model import DNAMAE
+
+        model = cast("_Model", DNAMAE.load(model))
+    if not callable(getattr(model, method, None)):
+        message = (
+            f"The model is a {type(model).__name__}, which has no method {method}(); needed is a model of DNA, such as DNAMAE."
+        )
+        raise SetupError(message)
+    return model
+
+
+def open_genome(genome: Genome | str | Path) -> Genome:
+    """A genome, opened from its FASTA file if need be.
+
+    Parameters
+    ----------
+    genome
+        A genome, or the path of its file.
+
+    Returns
+    -------
+    The genome.
+
+    Raises
+    ------
+    FastaError, CacheError
+        The file cannot be read, or its cache not be written.
+    """
+    return genome if isinstance(genome, Genome) else Genome(genome)
+
+
+def check_strand(strand: str) -> None:
+    """Refuse an unknown way to read strands.
+
+    Parameters
+    ----------
+    strand
+        What the user asked for.
+
+    Raises
+    ------
+    ConfigError
+        It is neither ``"both"`` nor ``"+"``.
+    """
+    if strand not in ("both", "+"):
+        message = f"strand={strand!r} is not known; needed is 'both' (mean over both strands) or '+' (as given)."
+        raise ConfigError(message)

@@ -1,0 +1,105 @@
+"""``tl.embed_sequences``: one embedding per DNA sequence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from r2mae_bio._keys import KEYS
+from r2mae_bio.io import encode_bases, read_sequences, write_record
+from r2mae_bio.tl._dna_models import open_model
+from r2mae_bio.tl._mean_states import describe_embedding, mean_states, warn_unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from r2mae_bio.tl._dna_models import StateModel
+    from r2mae_bio.tl._tiles import Tiles
+
+
+def embed_sequences(
+    sequences: str | Path | Sequence[str] | pd.Series,
+    model: StateModel | str | Path,
+    *,
+    layer: int = -1,
+    strand: str = "both",
+    key_added: str = KEYS.obsm,
+    overlap: int | None = None,
+    batch_size: int | None = None,
+) -> AnnData:
+    """Embed DNA sequences of any length: the mean of the states of their bases.
+
+    A sequence of up to ``model.window`` bases is read whole. A longer one is read in tiles of exactly that length, evenly spread from
+    its first base to its last, and the state of a base is taken from the tile in which it lies most central (from two, half each,
+    where they tie). Bases other than A, C, G and T are read as not known and left out of the mean. Only sequences and tiles of
+    equal length are read together, so an embedding does not depend on what else is embedded.
+
+    Parameters
+    ----------
+    sequences
+        A FASTA file, plain or gzip; a series, whose index gives the names; or a list. See :func:`r2mae_bio.io.read_sequences`.
+    model
+        A model of DNA, such as ``DNAMAE``, or the folder of a saved one.
+    layer
+        Layer of the network whose states are averaged; -1 is the last one.
+    strand
+        ``"both"`` for the mean over the sequence and its reverse complement, which then have the same embedding; ``"+"`` for the sequence
+        as it is.
+    key_added
+        Key of ``.obsm``.
+    overlap
+        Bases that neighbouring tiles share at least, smaller than ``model.window``; a quarter of it if None.
+    batch_size
+        Sequences or tiles that the network reads at a time; as the model chooses if None.
+
+    Returns
+    -------
+    AnnData of n sequences without variables, with
+
+    - ``.obsm[key_added]`` (float32, (n, D)): the embedding, NaN for a sequence without A, C, G and T;
+    - ``.obs["length"]``, ``.obs["n_valid"]`` (int64): bases, and those among them that are A, C, G or T;
+    - ``.uns["r2mae"]["embed"][key_added]`` (dict of str and int): model, checksum, settings, version.
+
+    Raises
+    ------
+    FastaError, NotDNAError
+        There is no sequence, one is empty, or letters are not those of DNA.
+    ConfigError
+        ``strand`` or ``overlap`` cannot be used.
+    SetupError, CheckpointError
+        The model does not read DNA, or cannot be read.
+
+    Warns
+    -----
+    UserWarning
+        Sequences hold no A, C, G or T, or names were repeated.
+
+    Examples
+    --------
+    >>> embedded = rb.tl.embed_sequences("promoters.fa", model)  # doctest: +SKIP
+    >>> embedded.obsm["X_r2mae"].shape  # doctest: +SKIP
+    (106, 128)
+    """
+    import anndata as ad
+
+    model = open_model(model, "states")
+    names, texts = read_sequences(sequences)
+    codes = [encode_bases(text) for text in texts]
+
+    def read(tiles: Tiles) -> NDArray[np.uint8]:
+        length = int(tiles.length[0])
+        return np.stack([codes[i][s : s + length] for i, s in zip(tiles.sequence, tiles.start, strict=True)])
+
+    lengths = np.array([row.size for row in codes])
+    embedding, n_valid = mean_states(lengths, read, model, layer=layer, strand=strand, overlap=overlap, batch_size=batch_size)
+    warn_unknown(names, n_valid, "sequences")
+    adata = ad.AnnData(obs=pd.DataFrame({"length": lengths, "n_valid": n_valid}, index=pd.Index(names, dtype=object)))
+    adata.obsm[key_added] = embedding
+    write_record(adata, KEYS.embed, {key_added: describe_embedding(model, layer=layer, strand=strand, overlap=overlap)})
+    return adata
