@@ -13,15 +13,19 @@ from r2mae_bio.io._coverage import CoverageReport
 from r2mae_bio.io._genes import GeneVocabulary, gene_aliases, measured_genes, strip_version
 from r2mae_bio.io._genome import Genome
 from r2mae_bio.io._genome_reference import GenomeReference
+from r2mae_bio.io._genome_split import GenomeSplit, split_genome
+from r2mae_bio.io._intervals import Intervals
 from r2mae_bio.io._loci import extract_loci
 from r2mae_bio.io._matrix import describe_matrix, gene_totals, get_matrix, in_memory
 from r2mae_bio.io._regions import read_regions
 from r2mae_bio.io._sequences import NamedSequences, is_fasta_path, read_sequences
+from r2mae_bio.io._shared_kmers import SharedKmers, shared_kmers
 from r2mae_bio.io._uns import check_key, make_actual, write_record
 from r2mae_bio.io._variant_batch import VariantBatch, VariantReader
 from r2mae_bio.io._variants import read_variants
 from r2mae_bio.io._vcf_header import InfoField, VcfHeader
 from r2mae_bio.io._vcf_write import VariantWriter
+from r2mae_bio.io._window_sampler import WindowSampler
 
 __all__ = [
     "AlleleKind",
@@ -35,15 +39,19 @@ __all__ = [
     "GeneVocabulary",
     "Genome",
     "GenomeReference",
+    "GenomeSplit",
     "InfoField",
+    "Intervals",
     "MIN_COVERAGE",
     "MinimalChange",
     "NamedSequences",
+    "SharedKmers",
     "TrimmedAllele",
     "VariantBatch",
     "VariantReader",
     "VariantWriter",
     "VcfHeader",
+    "WindowSampler",
     "align_anndata",
     "align_genes",
     "allele_kind",
@@ -70,7 +78,9 @@ __all__ = [
     "read_sequences",
     "read_variants",
     "reverse_complement",
+    "shared_kmers",
     "soft_mask",
+    "split_genome",
     "strip_version",
     "trim_allele",
     "write_record",

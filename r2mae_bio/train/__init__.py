@@ -6,12 +6,14 @@ from r2mae_bio.train._batch import CellBatch, collate, epoch_batches
 from r2mae_bio.train._checkpoint import Bundle, check_intact, read_bundle, write_folder
 from r2mae_bio.train._factors import Factors, factor_analysis, log_expression
 from r2mae_bio.train._loader import CellLoader, CellTable, EpochLoader, Loaders, cell_loaders
+from r2mae_bio.train._markov import MarkovModel, markov_floors
 from r2mae_bio.train._metrics import RatioMeter
 from r2mae_bio.train._objective import GeneObjective, Objective, Score
 from r2mae_bio.train._plan import MaskedTrainingPlan
 from r2mae_bio.train._resume import TrainingState, check_unused, latest_checkpoint
 from r2mae_bio.train._runner import TrainOptions, TrainResult, fit, initial_state, split_cells
 from r2mae_bio.train._statistics import CellStatistics, scan_cells
+from r2mae_bio.train._windows import DrawnWindows, FixedWindows, WindowBatch, WindowLoader, WindowReader, window_loaders
 
 __all__ = [
     "Bundle",
@@ -19,10 +21,13 @@ __all__ = [
     "CellLoader",
     "CellStatistics",
     "CellTable",
+    "DrawnWindows",
     "EpochLoader",
     "Factors",
+    "FixedWindows",
     "GeneObjective",
     "Loaders",
+    "MarkovModel",
     "MaskedTrainingPlan",
     "Objective",
     "RatioMeter",
@@ -30,6 +35,9 @@ __all__ = [
     "TrainOptions",
     "TrainResult",
     "TrainingState",
+    "WindowBatch",
+    "WindowLoader",
+    "WindowReader",
     "cell_loaders",
     "check_intact",
     "check_unused",
@@ -40,8 +48,10 @@ __all__ = [
     "initial_state",
     "latest_checkpoint",
     "log_expression",
+    "markov_floors",
     "read_bundle",
     "scan_cells",
     "split_cells",
+    "window_loaders",
     "write_folder",
 ]
