@@ -8,6 +8,9 @@ from ._models import FittedGeneMAE, MaskedAutoencoder
 from ._normalize import log_normalize
 from ._panel import panel_transfer, summarize, to_markdown
 from ._probe import FittedProbe, ProbeResult, fit_probe, probe
+from ._sequence_probe import sequence_probe
+from ._sequence_states import SequenceModel, pool_states
+from ._small_cnn import SmallCNN
 from ._split import Split, panel_mask, stratified_split
 
 __all__ = [
@@ -21,12 +24,16 @@ __all__ = [
     "PCAZeroFill",
     "ProbabilisticPCA",
     "ProbeResult",
+    "SequenceModel",
+    "SmallCNN",
     "Split",
     "fit_probe",
     "log_normalize",
     "panel_mask",
     "panel_transfer",
+    "pool_states",
     "probe",
+    "sequence_probe",
     "stratified_split",
     "summarize",
     "to_markdown",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from r2mae_bio.io._align import MIN_COVERAGE, GeneAlignment, align_anndata, align_genes
 from r2mae_bio.io._allele_status import AlleleStatus, check_allele, classify_alleles
 from r2mae_bio.io._alleles import AlleleKind, MinimalChange, TrimmedAllele, allele_kind, minimal_change, trim_allele
+from r2mae_bio.io._base_features import kmer_counts, positional_one_hot
 from r2mae_bio.io._bases import decode_bases, encode_bases, one_hot_encode, reverse_complement, soft_mask
 from r2mae_bio.io._cells import CellSource, CSRRows, open_cells
 from r2mae_bio.io._check import CountReport, check_counts, check_finite
@@ -18,6 +19,7 @@ from r2mae_bio.io._intervals import Intervals
 from r2mae_bio.io._loci import extract_loci
 from r2mae_bio.io._matrix import describe_matrix, gene_totals, get_matrix, in_memory
 from r2mae_bio.io._regions import read_regions
+from r2mae_bio.io._sequence_table import LabelledSequences, SequenceTable, encode_sequences, read_sequence_table
 from r2mae_bio.io._sequences import NamedSequences, is_fasta_path, read_sequences
 from r2mae_bio.io._shared_kmers import SharedKmers, shared_kmers
 from r2mae_bio.io._uns import check_key, make_actual, write_record
@@ -42,9 +44,11 @@ __all__ = [
     "GenomeSplit",
     "InfoField",
     "Intervals",
+    "LabelledSequences",
     "MIN_COVERAGE",
     "MinimalChange",
     "NamedSequences",
+    "SequenceTable",
     "SharedKmers",
     "TrimmedAllele",
     "VariantBatch",
@@ -63,18 +67,22 @@ __all__ = [
     "decode_bases",
     "describe_matrix",
     "encode_bases",
+    "encode_sequences",
     "extract_loci",
     "gene_aliases",
     "gene_totals",
     "get_matrix",
     "in_memory",
     "is_fasta_path",
+    "kmer_counts",
     "make_actual",
     "measured_genes",
     "minimal_change",
     "one_hot_encode",
     "open_cells",
+    "positional_one_hot",
     "read_regions",
+    "read_sequence_table",
     "read_sequences",
     "read_variants",
     "reverse_complement",

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from r2mae_bio.model._gene import GeneMAE
+from r2mae_bio.model._sequence_classifier import SequenceClassifier, finetune_sequences
 
-__all__ = ["GeneMAE"]
+__all__ = ["GeneMAE", "SequenceClassifier", "finetune_sequences"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from r2mae_bio.nn._block import TransformerBlock
+from r2mae_bio.nn._classifier import SequenceClassifierHead, SequenceClassifierNetwork, SequenceEncoder
 from r2mae_bio.nn._content import Exposure, GeneContent, GeneStatistics
 from r2mae_bio.nn._decoder import GeneDecoder
 from r2mae_bio.nn._encoder import GeneTransformer, MLPEncoder
@@ -19,6 +20,9 @@ __all__ = [
     "GeneTransformer",
     "LeastSquaresRead",
     "MLPEncoder",
+    "SequenceClassifierHead",
+    "SequenceClassifierNetwork",
+    "SequenceEncoder",
     "TransformerBlock",
     "start_from_factors",
 ]

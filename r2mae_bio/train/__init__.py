@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from r2mae_bio.train._batch import CellBatch, collate, epoch_batches
 from r2mae_bio.train._checkpoint import Bundle, check_intact, read_bundle, write_folder
+from r2mae_bio.train._class_metrics import class_metrics, matthews_correlation
+from r2mae_bio.train._classifier import FinetuneResult, encoder_depths, finetune_classifier
+from r2mae_bio.train._classifier_config import FinetuneConfig
 from r2mae_bio.train._factors import Factors, factor_analysis, log_expression
+from r2mae_bio.train._linear import FittedLinear, fit_linear, strands_agree
 from r2mae_bio.train._loader import CellLoader, CellTable, EpochLoader, Loaders, cell_loaders
 from r2mae_bio.train._markov import MarkovModel, markov_floors
 from r2mae_bio.train._metrics import RatioMeter
@@ -12,6 +16,7 @@ from r2mae_bio.train._objective import GeneObjective, Objective, Score
 from r2mae_bio.train._plan import MaskedTrainingPlan
 from r2mae_bio.train._resume import TrainingState, check_unused, latest_checkpoint
 from r2mae_bio.train._runner import TrainOptions, TrainResult, fit, initial_state, split_cells
+from r2mae_bio.train._sequence_batches import SequenceGroups, predict_classes
 from r2mae_bio.train._statistics import CellStatistics, scan_cells
 from r2mae_bio.train._windows import DrawnWindows, FixedWindows, WindowBatch, WindowLoader, WindowReader, window_loaders
 
@@ -24,6 +29,9 @@ __all__ = [
     "DrawnWindows",
     "EpochLoader",
     "Factors",
+    "FinetuneConfig",
+    "FinetuneResult",
+    "FittedLinear",
     "FixedWindows",
     "GeneObjective",
     "Loaders",
@@ -32,6 +40,7 @@ __all__ = [
     "Objective",
     "RatioMeter",
     "Score",
+    "SequenceGroups",
     "TrainOptions",
     "TrainResult",
     "TrainingState",
@@ -41,17 +50,24 @@ __all__ = [
     "cell_loaders",
     "check_intact",
     "check_unused",
+    "class_metrics",
     "collate",
+    "encoder_depths",
     "epoch_batches",
     "factor_analysis",
+    "finetune_classifier",
     "fit",
+    "fit_linear",
     "initial_state",
     "latest_checkpoint",
     "log_expression",
     "markov_floors",
+    "matthews_correlation",
+    "predict_classes",
     "read_bundle",
     "scan_cells",
     "split_cells",
+    "strands_agree",
     "window_loaders",
     "write_folder",
 ]

@@ -1,0 +1,126 @@
+"""Floors of sequence classification: what is reached without any pretraining."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from scipy import sparse
+
+from r2mae_bio.evaluate._small_cnn import SmallCNN
+from r2mae_bio.io import kmer_counts, positional_one_hot
+from r2mae_bio.train import FinetuneConfig, FittedLinear, SequenceGroups, finetune_classifier, fit_linear, predict_classes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from r2mae_bio.io import LabelledSequences, SequenceTable
+
+__all__ = ["FLOORS", "fit_features", "sequence_floor"]
+
+Features: TypeAlias = "Callable[[LabelledSequences], Any]"
+Floor: TypeAlias = "Callable[[SequenceTable, int], NDArray[np.floating] | None]"
+
+
+def sequence_floor(table: SequenceTable, method: str, *, seed: int = 0) -> NDArray[np.floating] | None:
+    """Probabilities of the test rows by one floor.
+
+    Parameters
+    ----------
+    table
+        The task.
+    method
+        A key of :data:`FLOORS`.
+    seed
+        Of the small CNN; the others draw nothing.
+
+    Returns
+    -------
+    Probabilities (test rows, K), or None where the floor needs sequences of one length and they have several.
+    """
+    return FLOORS[method](table, seed)
+
+
+def fit_features(table: SequenceTable, candidates: list[Features]) -> tuple[FittedLinear, Features]:
+    """Logistic regressions on several kinds of features, and the kind and strength that are best on the dev rows.
+
+    Parameters
+    ----------
+    table
+        The task; the test part is not looked at.
+    candidates
+        Functions from sequences to features (rows, F).
+
+    Returns
+    -------
+    The regression and its features; of equally good ones the first.
+    """
+    best: tuple[FittedLinear, Features] | None = None
+    for features in candidates:
+        fitted = fit_linear(features(table.train), table.train.labels, dev=features(table.dev), dev_labels=table.dev.labels)
+        if best is None or fitted.dev_mcc > best[0].dev_mcc:
+            best = fitted, features
+    assert best is not None
+    return best
+
+
+def _linear(candidates: list[Features], *, one_length: bool = False) -> Floor:
+    def floor(table: SequenceTable, seed: int) -> NDArray[np.floating] | None:
+        if one_length and table.length is None:
+            return None
+        fitted, features = fit_features(table, candidates)
+        return fitted.predict_proba(features(table.test))
+
+    return floor
+
+
+def _majority(table: SequenceTable, seed: int) -> NDArray[np.float64]:
+    shares = np.bincount(table.train.labels, minlength=len(table.classes)) / len(table.train)
+    return np.tile(shares, (len(table.test), 1))
+
+
+def _gc_and_length(part: LabelledSequences) -> NDArray[np.float64]:
+    """Share of G and C among the known bases, its square, and the logarithm of the length."""
+    rows = []
+    for codes in part.codes:
+        counts = np.bincount(codes, minlength=5)
+        gc = counts[1:3].sum() / max(counts[:4].sum(), 1)
+        rows.append((10 * gc, 10 * gc**2, np.log(len(codes))))
+    return np.array(rows)
+
+
+def _kmers(k: int) -> list[Features]:
+    """Counts of one strand and of both: motifs may or may not have a direction."""
+    return [lambda part: kmer_counts(part.codes, k), lambda part: kmer_counts(part.codes, k, both_strands=True)]
+
+
+def _positions(part: LabelledSequences) -> sparse.csr_array:
+    return positional_one_hot(np.stack(part.codes))
+
+
+def _pairs_and_kmers(part: LabelledSequences) -> sparse.csr_array:
+    """Dinucleotides by position beside 4-mer counts."""
+    return sparse.hstack([positional_one_hot(np.stack(part.codes), k=2), kmer_counts(part.codes, 4)], format="csr")
+
+
+def _small_cnn(table: SequenceTable, seed: int) -> NDArray[np.float32]:
+    config = FinetuneConfig(encoder_rate=1.0, layer_decay=1.0)
+    result = finetune_classifier(SmallCNN(seed=seed), table, config=config, seed=seed)
+    return predict_classes(result.network, SequenceGroups(table.test.codes), both_strands=result.both_strands)
+
+
+FLOORS: dict[str, Floor] = {
+    "majority": _majority,
+    "GC + length": _linear([_gc_and_length]),
+    "5-mer": _linear(_kmers(5)),
+    "6-mer": _linear(_kmers(6)),
+    "positional": _linear([_positions], one_length=True),
+    "positional pairs + 4-mer": _linear([_pairs_and_kmers], one_length=True),
+    "small CNN": _small_cnn,
+}
+"""Floors by name: the share of classes; logistic regressions, L2 strength (and, for k-mers, one strand or both) picked on dev rows; a
+small convolutional network trained with early stopping on dev rows."""
+SEEDED = frozenset({"small CNN"})
+"""Floors that differ between seeds."""

@@ -1,0 +1,73 @@
+"""What a frozen model says about whole sequences: its states, pooled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from r2mae_bio.train import SequenceGroups
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["POOLINGS", "SequenceModel", "pool_states"]
+
+N_BINS = 8
+"""Stretches of equal length whose means keep the order of a sequence."""
+POOLINGS = ("mean", "max", "mean+max", "bins")
+"""Ways to pool: over all positions, or over stretches one by one; the last needs sequences of one length."""
+
+
+class SequenceModel(Protocol):
+    """A pretrained model of bases, such as ``DNAMAE``."""
+
+    window: int
+    """Longest sequence read at once, bp."""
+    n_dim: int
+    """Width D of a state."""
+    network: Any
+    """The network, with ``states(codes) -> (B, L, D)`` and ``config.d_model``."""
+
+    def states(self, codes: NDArray[np.uint8], *, strand: str = "both") -> NDArray[np.float32]:
+        """States (B, L, D) of codes uint8 (B, L), L at most ``window``."""
+        ...
+
+
+def pool_states(model: SequenceModel, codes: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[np.float32]]:
+    """Mean, maximum and means of stretches of a model's states.
+
+    A sequence longer than the model's window is read in pieces of nearly equal length.
+
+    Parameters
+    ----------
+    model
+        The model.
+    codes
+        Codes of each sequence, uint8 (L,).
+
+    Returns
+    -------
+    Features by the names in :data:`POOLINGS`: ``"mean"`` and ``"max"`` (rows, D), ``"mean+max"`` (rows, 2 D) and, where all
+    sequences have one length of at least 8 bp, ``"bins"`` (rows, 8 D).
+    """
+    groups = SequenceGroups(codes)
+    n_bins = N_BINS if len(groups.lengths) == 1 and groups.lengths[0] >= N_BINS else 0
+    mean = np.empty((groups.n_sequences, model.n_dim), np.float32)
+    top = np.empty_like(mean)
+    bins = np.empty((groups.n_sequences, n_bins * model.n_dim), np.float32)
+    for rows, batch in groups.in_order():
+        states = _states(model, batch)
+        mean[rows], top[rows] = states.mean(axis=1), states.max(axis=1)
+        if n_bins:
+            stretches = [piece.mean(axis=1) for piece in np.array_split(states, n_bins, axis=1)]
+            bins[rows] = np.concatenate(stretches, axis=1)
+    pooled = {"mean": mean, "max": top, "mean+max": np.concatenate([mean, top], axis=1)}
+    return {**pooled, "bins": bins} if n_bins else pooled
+
+
+def _states(model: SequenceModel, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
+    pieces = np.array_split(codes, -(-codes.shape[1] // model.window), axis=1)
+    return np.concatenate([model.states(np.ascontiguousarray(piece), strand="both") for piece in pieces], axis=1)

@@ -1,0 +1,278 @@
+"""Fine-tuning: an encoder and a fresh head, trained end to end to classify sequences."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from r2mae_bio._errors import DataError, TrainingError
+from r2mae_bio._rng import derive_generator, derive_seed
+from r2mae_bio.io import reverse_complement
+from r2mae_bio.nn import SequenceClassifierHead, SequenceClassifierNetwork
+from r2mae_bio.train._class_metrics import class_metrics
+from r2mae_bio.train._classifier_config import FinetuneConfig
+from r2mae_bio.train._linear import strands_agree
+from r2mae_bio.train._sequence_batches import SequenceGroups, as_tensor, predict_classes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from r2mae_bio.io import LabelledSequences, SequenceTable
+
+__all__ = ["FinetuneResult", "encoder_depths", "finetune_classifier"]
+
+logger = logging.getLogger("r2mae_bio")
+
+_CLIP = 1.0
+"""Largest norm of a gradient."""
+
+
+@dataclass(frozen=True, eq=False)
+class FinetuneResult:
+    """A fine-tuned classifier."""
+
+    network: SequenceClassifierNetwork
+    """With the weights that were best on the dev rows, in evaluation mode."""
+    both_strands: bool
+    """Whether it was trained on both strands, and predicts by their mean."""
+    history: list[dict[str, float]] = field(repr=False)
+    """One row per look at the dev rows: step, train_loss (nats), dev_loss (nats), dev_mcc."""
+    interrupted: bool
+    """Whether Ctrl-C ended the run."""
+
+
+def finetune_classifier(
+    network: nn.Module,
+    table: SequenceTable,
+    *,
+    config: FinetuneConfig | None = None,
+    seed: int = 0,
+    on_evaluation: Callable[[dict[str, float]], None] | None = None,
+) -> FinetuneResult:
+    """Train a copy of an encoder, and a head, to classify sequences.
+
+    AdamW with a warm-up and a cosine; layers further down learn more slowly. What is scored on the dev rows and kept is a running
+    mean of the weights; training stops early when the dev MCC no longer grows. The head reads by position if all sequences have one
+    length. The test part is not looked at.
+
+    Parameters
+    ----------
+    network
+        The encoder, with ``states(codes) -> (B, L, D)`` and ``config.d_model``. It is copied; the original stays as it is.
+    table
+        The task.
+    config
+        Settings.
+    seed
+        Of the head, the order of rows, strands and dropout.
+    on_evaluation
+        Called with each row of the history.
+
+    Returns
+    -------
+    The classifier and how it came about. After Ctrl-C it is the best one so far.
+
+    Raises
+    ------
+    DataError
+        There are no dev rows.
+    TrainingError
+        The loss is not finite.
+    KeyboardInterrupt
+        Ctrl-C came before the first look at the dev rows, so that there is nothing to keep.
+    """
+    config = config or FinetuneConfig()
+    if not len(table.train) or not len(table.dev):
+        message = f"There are {len(table.train)} train and {len(table.dev)} dev rows; needed are some of both."
+        raise DataError(message)
+    both_strands = strands_agree(table) if config.reverse_complement == "auto" else config.reverse_complement
+    devices = [p.device for p in network.parameters() if p.device.type == "cuda"][:1]
+    with torch.random.fork_rng(devices=devices):
+        # Layers and dropout take no generator; torch.manual_seed would seed accelerators that are not in use, too.
+        torch.default_generator.manual_seed(derive_seed(seed, "finetune"))
+        classifier = _build(network, table, config)
+        run = _Run(classifier, table, config, both_strands=both_strands, seed=seed, on_evaluation=on_evaluation)
+        interrupted = run.to_the_end()
+    best = run.best
+    assert best is not None
+    classifier.load_state_dict(best)
+    return FinetuneResult(classifier.eval().requires_grad_(False), both_strands, run.history, interrupted)
+
+
+def _build(network: nn.Module, table: SequenceTable, config: FinetuneConfig) -> SequenceClassifierNetwork:
+    parameter = next(network.parameters())
+    head = SequenceClassifierHead(
+        int(network.config.d_model),  # type: ignore[union-attr, arg-type]
+        len(table.classes),
+        length=table.length,
+        n_hidden=config.n_hidden,
+        n_projected=config.n_projected,
+        dropout=config.dropout,
+    )
+    encoder = copy.deepcopy(network).requires_grad_(True)
+    return SequenceClassifierNetwork(encoder, head.to(parameter.device))
+
+
+def encoder_depths(encoder: nn.Module) -> dict[str, int]:
+    """How far below the top each parameter of an encoder lies.
+
+    Blocks are recognised by the first number in a parameter's name, as in ``blocks.3.norm.weight``; the highest number is 0 below the
+    top. Parameters without a number lie at the top if the first numbered one comes before them, else below all blocks.
+
+    Parameters
+    ----------
+    encoder
+        The encoder.
+
+    Returns
+    -------
+    Depth of each parameter by name.
+    """
+    names = [name for name, _ in encoder.named_parameters()]
+    numbers = [re.search(r"(?<=\.)\d+(?=\.)", name) for name in names]
+    blocks = [int(found.group()) for found in numbers if found]
+    top = max(blocks, default=0)
+    first = next((i for i, found in enumerate(numbers) if found), 0)
+    depths = {}
+    for i, (name, found) in enumerate(zip(names, numbers, strict=True)):
+        without = top + 1 if i < first else 0
+        depths[name] = top - int(found.group()) if found else without
+    return depths
+
+
+class _Run:
+    """One run in progress."""
+
+    def __init__(
+        self,
+        classifier: SequenceClassifierNetwork,
+        table: SequenceTable,
+        config: FinetuneConfig,
+        *,
+        both_strands: bool,
+        seed: int,
+        on_evaluation: Callable[[dict[str, float]], None] | None,
+    ) -> None:
+        self.classifier, self.config, self.both_strands, self.seed = classifier, config, both_strands, seed
+        self.train, self.labels = SequenceGroups(table.train.codes), torch.from_numpy(table.train.labels)
+        self.dev, self.dev_rows = SequenceGroups(table.dev.codes), table.dev
+        self.on_evaluation = on_evaluation
+        n_batches = self.train.n_batches(config.batch_size)
+        self.n_steps, self.interval = config.steps(n_batches), config.evaluation_interval(n_batches)
+        self.optimizer = torch.optim.AdamW(_parameter_groups(classifier, config), betas=(0.9, 0.98))
+        self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
+        self.averaged = copy.deepcopy(classifier)
+        self.history: list[dict[str, float]] = []
+        self.best: dict[str, Tensor] | None = None
+        self.best_score = (-math.inf, -math.inf)
+        self.best_step = 0
+        self.waited = 0
+
+    def to_the_end(self) -> bool:
+        """Train; returns whether Ctrl-C ended it."""
+        try:
+            self._steps()
+        except KeyboardInterrupt:
+            if self.best is None:
+                raise
+            logger.warning("Fine-tuning was interrupted; the weights of step %d are kept.", self.best_step)
+            return True
+        return False
+
+    def _steps(self) -> None:
+        losses: list[float] = []
+        for step, (rows, codes) in enumerate(self._batches(), start=1):
+            losses.append(self._step(step, rows, codes))
+            if step % self.interval == 0 or step == self.n_steps:
+                self._evaluate(step, float(np.mean(losses)))
+                losses = []
+            if step == self.n_steps or self.waited >= self.config.patience:
+                return
+
+    def _batches(self) -> Iterator[tuple[NDArray[np.intp], NDArray[np.uint8]]]:
+        epoch = 0
+        while True:
+            rng = derive_generator(self.seed, "finetune-order", epoch)
+            for rows, codes in self.train.shuffled(self.config.batch_size, rng):
+                if self.both_strands:
+                    turn = rng.random(len(codes)) < 0.5
+                    codes = np.where(turn[:, None], reverse_complement(codes), codes)
+                yield rows, codes
+            epoch += 1
+
+    def _step(self, step: int, rows: NDArray[np.intp], codes: NDArray[np.uint8]) -> float:
+        self.classifier.train()
+        logits = self.classifier(as_tensor(codes, self.classifier))
+        loss = F.cross_entropy(logits, self.labels[rows].to(logits.device))
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            message = (
+                f"The loss is {value} at step {step}; needed is a finite one. Lower learning_rate (now {self.config.learning_rate:g}) "
+                "or encoder_rate; if this is the first step, check the encoder's weights."
+            )
+            raise TrainingError(message)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.classifier.parameters(), _CLIP)
+        self.optimizer.step()
+        self.scheduler.step()
+        self._update_average(step)
+        return value
+
+    def _update_average(self, step: int) -> None:
+        """Early on the mean is over few steps, so that the first weights do not linger."""
+        decay = min(self.config.average, step / (step + 10)) if self.config.average else 0.0
+        with torch.no_grad():
+            for mean, now in zip(self.averaged.parameters(), self.classifier.parameters(), strict=True):
+                mean.lerp_(now, 1 - decay)
+            for held, new in zip(self.averaged.buffers(), self.classifier.buffers(), strict=True):
+                held.copy_(new)
+
+    def _evaluate(self, step: int, train_loss: float) -> None:
+        dev_loss, dev_mcc = self._score(self.dev_rows)
+        self.history.append({"step": step, "train_loss": train_loss, "dev_loss": dev_loss, "dev_mcc": dev_mcc})
+        if self.on_evaluation is not None:
+            self.on_evaluation(self.history[-1])
+        self.waited += 1
+        if dev_mcc > self.best_score[0]:
+            self.waited = 0
+        if (dev_mcc, -dev_loss) > self.best_score:
+            self.best_score, self.best_step = (dev_mcc, -dev_loss), step
+            self.best = copy.deepcopy(self.averaged.state_dict())
+
+    def _score(self, rows: LabelledSequences) -> tuple[float, float]:
+        """Loss in nats, and MCC."""
+        probabilities = predict_classes(self.averaged, self.dev, both_strands=self.both_strands)
+        chosen = probabilities[np.arange(len(rows)), rows.labels]
+        return float(-np.log(np.maximum(chosen, 1e-12)).mean()), class_metrics(rows.labels, probabilities)["mcc"]
+
+    def _rate(self, step: int) -> float:
+        """Step size as a share of the largest."""
+        warmup = max(1, round(self.config.warmup * self.n_steps))
+        if step < warmup:
+            return (step + 1) / warmup
+        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self.n_steps - warmup)))
+
+
+def _parameter_groups(classifier: SequenceClassifierNetwork, config: FinetuneConfig) -> list[dict[str, Any]]:
+    """Parameters by step size and decay."""
+    depths = encoder_depths(classifier.encoder)
+    groups: dict[tuple[float, float], list[Tensor]] = {}
+    for name, parameter in classifier.named_parameters():
+        rate = config.learning_rate
+        if name.startswith("encoder."):
+            rate *= config.encoder_rate * config.layer_decay ** depths[name.removeprefix("encoder.")]
+        decay = config.weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((rate, decay), []).append(parameter)
+    return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items()]

@@ -1,0 +1,88 @@
+"""Settings of fine-tuning."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from r2mae_bio._errors import ConfigError
+
+__all__ = ["FinetuneConfig"]
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """How a classifier of sequences is trained end to end.
+
+    Raises
+    ------
+    ConfigError
+        A setting is out of range.
+    """
+
+    learning_rate: float = 1e-3
+    """Largest step size of the head."""
+    encoder_rate: float = 0.5
+    """Step size of the encoder's last layer, as a share of the head's."""
+    layer_decay: float = 0.9
+    """Step size of a layer as a share of that of the layer above it."""
+    weight_decay: float = 0.01
+    """Decay of weights with two or more axes, per unit of step size."""
+    batch_size: int = 64
+    """Sequences per step; a batch has sequences of one length."""
+    n_steps: int | None = None
+    """Steps of the schedule; None takes about ten passes over the training rows, at least 600 and at most 4,000 steps."""
+    warmup: float = 0.1
+    """Share of the steps in which the step size grows; after them it falls along a cosine."""
+    evaluate_every: int | None = None
+    """Steps between two looks at the dev rows; None takes a pass over the training rows, at most 250 and at least 25 steps."""
+    patience: int = 6
+    """Looks at the dev rows without a better MCC after which training stops."""
+    dropout: float = 0.2
+    """Probability of dropping a feature in the head."""
+    n_hidden: int = 64
+    """Features of each reading of the head."""
+    n_projected: int = 8
+    """Width of the states that the head reads by position."""
+    average: float = 0.99
+    """Decay per step of the running mean of the weights, which is what is scored and kept; 0 keeps the last weights instead."""
+    reverse_complement: bool | Literal["auto"] = "auto"
+    """Train on either strand at random and predict by the mean of both; ``"auto"`` asks the dev rows, see
+    :func:`r2mae_bio.train.strands_agree`."""
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "encoder_rate", "layer_decay"):
+            _check(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; needed is a number above 0.")
+        for name in ("warmup", "dropout", "average"):
+            _check(0 <= getattr(self, name) < 1, f"{name} is {getattr(self, name)}; needed is a number from 0 to below 1.")
+        for name in ("batch_size", "patience", "n_hidden", "n_projected", "n_steps", "evaluate_every"):
+            value = getattr(self, name)
+            _check(value is None or value >= 1, f"{name} is {value}; needed is at least 1.")
+        _check(self.weight_decay >= 0, f"weight_decay is {self.weight_decay}; needed is 0 or more.")
+        known = (True, False, "auto")
+        _check(self.reverse_complement in known, f"reverse_complement is {self.reverse_complement!r}; needed is one of {known}.")
+
+    def steps(self, n_batches: int) -> int:
+        """Steps of the schedule for an epoch of ``n_batches`` batches."""
+        return self.n_steps or min(max(10 * n_batches, 600), 4000)
+
+    def evaluation_interval(self, n_batches: int) -> int:
+        """Steps between two looks at the dev rows."""
+        return self.evaluate_every or min(max(n_batches, 25), 250)
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as a plain dictionary."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Settings from :meth:`to_json`; an unknown one is a ConfigError."""
+        unknown = sorted(set(data) - {f.name for f in dataclasses.fields(cls)})
+        _check(not unknown, f"Unknown settings {unknown} for {cls.__name__}; was the file written by a newer version?")
+        return cls(**data)
+
+
+def _check(condition: bool, message: str) -> None:  # noqa: FBT001
+    if not condition:
+        raise ConfigError(message)
