@@ -10,6 +10,7 @@ from r2mae_bio.tl._export import export_embedding
 from r2mae_bio.tl._pretrain import pretrain
 from r2mae_bio.tl._recommend_mask_ratio import recommend_mask_ratio
 from r2mae_bio.tl._saturation import saturation_mutagenesis
+from r2mae_bio.tl._score_variants import score_variants
 from r2mae_bio.tl._spectrum import spectrum
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "pretrain",
     "recommend_mask_ratio",
     "saturation_mutagenesis",
+    "score_variants",
     "spectrum",
     "to_bedgraph",
 ]
