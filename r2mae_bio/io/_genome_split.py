@@ -107,7 +107,7 @@ def split_genome(
         How a share is chosen. ``"block"``: the last share of every contig, or of the regions to train on that lie on it.
         ``"contig"``: whole contigs drawn by ``seed``, in each species, so that they come as near to the share as they can.
     train
-        Regions to train on, in the same forms as regions above; the whole genome if None. What is held out is never trained on, also
+        What to train on, contigs or regions in the same forms; the whole genome if None. What is held out is never trained on, also
         where both name the same bases.
     gap
         Bases on either side of what is held out that are not trained on.
@@ -139,12 +139,12 @@ def split_genome(
     GenomeSplit(43,652 bases to train on, 4,850 held out: the last 10% of each contig)
     """
     _check(by, gap, min_block)
-    available = Intervals.whole(genome) if train is None else Intervals.from_regions(genome, train)
+    available = Intervals.whole(genome) if train is None else _named(genome, train)[0]
     if validation is None or isinstance(validation, Real):
         share = _checked_share(validation)
         held_out, rule = _hold_out_share(genome, available, share, by=by, min_block=min_block, seed=seed)
     else:
-        held_out, rule = _hold_out_named(genome, validation)
+        held_out, rule = _named(genome, validation)
     kept = available.subtract(held_out.widen(genome, gap))
     if not len(kept):
         message = (
@@ -172,13 +172,13 @@ def _checked_share(validation: Real | None) -> float:
     return share
 
 
-def _hold_out_named(genome: Genome, validation: Any) -> tuple[Intervals, str]:
+def _named(genome: Genome, part: Any) -> tuple[Intervals, str]:
     """Contigs by name, or regions; a text is a name if the genome knows it, or else the path of a BED file."""
-    if isinstance(validation, str) and (validation in genome or not _is_bed(validation)):
-        validation = [validation]
-    if isinstance(validation, str | PathLike | pd.DataFrame):
-        return Intervals.from_regions(genome, validation), "regions"
-    items = list(validation)
+    if isinstance(part, str) and (part in genome or not _is_bed(part)):
+        part = [part]
+    if isinstance(part, str | PathLike | pd.DataFrame):
+        return Intervals.from_regions(genome, part), "regions"
+    items = list(part)
     if items and all(isinstance(item, str) for item in items):
         chosen = _contig_mask(genome, [genome.contig_index(name) for name in items])
         names = ", ".join(genome.contigs[i] for i in np.flatnonzero(chosen)[:8])

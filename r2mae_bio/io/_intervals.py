@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from r2mae_bio._errors import RegionError
-from r2mae_bio.io._bases import UNKNOWN, encode_bases
 from r2mae_bio.io._regions import read_regions
+from r2mae_bio.io._runs import Runs, complement, intersect, merge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from r2mae_bio.io._genome import Genome
 
 __all__ = ["Intervals"]
 
-Runs: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.int64]]"
-"""Starts and ends, excluded, of stretches along one line."""
-
 _STRIDE: Final = 1 << 40  # contigs one after the other on one line, far enough apart that no two touch
-_FAR: Final = np.iinfo(np.int64).max // 2
-_PIECE: Final = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,63 +199,6 @@ def _on_line(contig: NDArray[np.int64], start: NDArray[np.int64], end: NDArray[n
     return contig * _STRIDE + start, contig * _STRIDE + end
 
 
-def merge(start: NDArray[np.int64], end: NDArray[np.int64]) -> Runs:
-    """Sort stretches and join those that overlap or touch.
-
-    Parameters
-    ----------
-    start, end
-        Stretches that are not empty, in any order, (n,).
-
-    Returns
-    -------
-    Starts and ends, sorted.
-    """
-    order = np.argsort(start, kind="stable")
-    start, reach = start[order], np.maximum.accumulate(end[order])
-    opens = np.ones(start.size, bool)
-    opens[1:] = start[1:] > reach[:-1]
-    return start[opens], reach[np.append(opens[1:], True)] if start.size else reach
-
-
-def complement(runs: Runs) -> Runs:
-    """All that lies between sorted stretches, before and after them.
-
-    Parameters
-    ----------
-    runs
-        Sorted and disjoint.
-
-    Returns
-    -------
-    One stretch more; the first begins and the last ends beyond any position.
-    """
-    return np.append(-_FAR, runs[1]), np.append(runs[0], _FAR)
-
-
-def intersect(a: Runs, b: Runs) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """The common parts of each stretch of ``a`` with those of ``b``.
-
-    Parameters
-    ----------
-    a
-        Stretches.
-    b
-        Stretches, sorted and disjoint.
-
-    Returns
-    -------
-    Number of the stretch of ``a``, start and end of each part.
-    """
-    first = np.searchsorted(b[1], a[0], side="right")
-    n_parts = np.maximum(np.searchsorted(b[0], a[1], side="left") - first, 0)
-    of_a = np.repeat(np.arange(a[0].size), n_parts)
-    of_b = np.arange(of_a.size) - np.repeat(np.cumsum(n_parts) - n_parts - first, n_parts)
-    start, end = np.maximum(a[0][of_a], b[0][of_b]), np.minimum(a[1][of_a], b[1][of_b])
-    kept = start < end  # an empty gap between touching stretches has no part
-    return of_a[kept], start[kept], end[kept]
-
-
 def _check_on_contig(genome: Genome, contig: NDArray[np.int64], start: NDArray[np.int64], end: NDArray[np.int64]) -> None:
     length = genome.lengths[contig]
     wraps = genome.is_circular[contig] & (start < length) & (end - start <= length)
@@ -274,33 +210,3 @@ def _check_on_contig(genome: Genome, contig: NDArray[np.int64], start: NDArray[n
             "Are the regions those of this assembly? If the contig is a circle, open the genome with circular=."
         )
         raise RegionError(message)
-
-
-def iter_codes(
-    genome: Genome, intervals: Intervals, *, before: int = 0, piece: int = _PIECE
-) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
-    """The bases of intervals in pieces, so that memory stays bounded; every base is new in exactly one piece.
-
-    Parameters
-    ----------
-    genome
-        The genome.
-    intervals
-        What to read.
-    before
-        Bases of context in front of the new ones of every piece; those before the beginning of an interval read as not known.
-    piece
-        Most new bases of a piece.
-
-    Yields
-    ------
-    Number of the interval, position on the contig of the first new base, and codes, uint8 (before + new bases,).
-    """
-    for i, (contig, start, end) in enumerate(zip(intervals.contig, intervals.start, intervals.end, strict=True)):
-        for at in range(int(start), int(end), piece):
-            first = max(int(start), at - before)
-            last = min(int(end), at + piece)
-            letters = genome.windows(np.array([first]), last - first, contigs=int(contig))[0]
-            unseen = np.full(before - (at - first), UNKNOWN, np.uint8)
-            codes = encode_bases(letters)
-            yield i, at, np.concatenate([unseen, codes]) if unseen.size else codes

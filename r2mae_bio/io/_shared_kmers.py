@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from r2mae_bio._errors import ConfigError, DataError
-from r2mae_bio.io._intervals import Intervals, iter_codes
 from r2mae_bio.io._kmers import canonical_words, check_k, known_words
+from r2mae_bio.io._pieces import iter_codes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from r2mae_bio.io._genome import Genome
     from r2mae_bio.io._genome_split import GenomeSplit
+    from r2mae_bio.io._intervals import Intervals
 
 __all__ = ["SharedKmers", "shared_kmers"]
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio.io._bases import UNKNOWN
-from r2mae_bio.io._intervals import _FAR, Intervals, Runs, intersect, iter_codes, merge
+from r2mae_bio.io._pieces import iter_codes
+from r2mae_bio.io._runs import FAR, Runs, intersect, merge
 from r2mae_bio.io._windows import check_window
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from r2mae_bio.io._genome import Genome
+    from r2mae_bio.io._intervals import Intervals
 
 __all__ = ["WindowSampler"]
 
@@ -183,7 +185,7 @@ def _mostly_known(unknown: Runs, length: int) -> Runs:
     known = np.zeros(ends.size, np.int64)
     known[1::2] = np.cumsum(unknown[1] - unknown[0])
     known[2::2] = known[1:-1:2]  # unknown bases before each end of a stretch
-    bends = np.unique(np.concatenate([[-_FAR, _FAR], ends, ends - length]))
+    bends = np.unique(np.concatenate([[-FAR, FAR], ends, ends - length]))
     if not ends.size:
         return bends[:1], bends[1:]
     count = (np.interp(bends + length, ends, known) - np.interp(bends, ends, known)).astype(np.int64)

@@ -18,7 +18,8 @@ from r2mae_bio.train._resume import TrainingState, check_unused, latest_checkpoi
 from r2mae_bio.train._runner import TrainOptions, TrainResult, fit, initial_state, split_cells
 from r2mae_bio.train._sequence_batches import SequenceGroups, predict_classes
 from r2mae_bio.train._statistics import CellStatistics, scan_cells
-from r2mae_bio.train._windows import DrawnWindows, FixedWindows, WindowBatch, WindowLoader, WindowReader, window_loaders
+from r2mae_bio.train._window_loader import DrawnWindows, FixedWindows, WindowLoader, window_loaders
+from r2mae_bio.train._windows import WindowBatch, WindowReader
 
 __all__ = [
     "Bundle",

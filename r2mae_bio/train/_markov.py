@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from r2mae_bio._errors import ConfigError, DataError
-from r2mae_bio.io._genome_split import GenomeSplit
-from r2mae_bio.io._intervals import iter_codes
+from r2mae_bio.io import GenomeSplit
 from r2mae_bio.io._kmers import word_numbers
+from r2mae_bio.io._pieces import iter_codes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ class MarkovModel:
         return len(self.log_probs) - 1
 
     @classmethod
-    def count(cls, genome: Genome, intervals: Intervals, order: int, *, strength: float = 4.0) -> MarkovModel:
+    def count(cls, genome: Genome, intervals: Intervals, order: int, *, strength: float = 64.0) -> MarkovModel:
         """Count contexts of a genome.
 
         Parameters
@@ -53,7 +53,7 @@ class MarkovModel:
         order
             Bases of the longest context, from 0 to 8.
         strength
-            The a above, in counts.
+            The a above, in counts. With 64 a longer context hardly ever predicts worse than a shorter one, also on a million bases.
 
         Returns
         -------

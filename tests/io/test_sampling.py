@@ -23,8 +23,8 @@ from r2mae_bio.io import (
     shared_kmers,
     split_genome,
 )
-from r2mae_bio.io._intervals import iter_codes
 from r2mae_bio.io._kmers import canonical_words, known_words, word_numbers
+from r2mae_bio.io._pieces import iter_codes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -213,6 +213,12 @@ def test_a_gap_keeps_training_away_also_over_the_origin(genome) -> None:
 def test_held_out_wins_over_regions_to_train_on(genome) -> None:
     split = split_genome(genome, validation=["chr2"], train=[("chr2", 0, 300), ("chr1", 0, 9)])
     np.testing.assert_array_equal(mask_of(genome, split.train), naive_mask(genome, [(0, 0, 9)]))
+
+
+def test_contigs_to_train_on_may_be_named(genome) -> None:
+    split = split_genome(genome, train=["ring", "chr1"], validation=0.2, min_block=100)
+    np.testing.assert_array_equal(mask_of(genome, split.train), naive_mask(genome, [(0, 0, 3200), (2, 0, 560)]))
+    np.testing.assert_array_equal(mask_of(genome, split.validation), naive_mask(genome, [(0, 3200, 4000), (2, 560, 700)]))
 
 
 @pytest.mark.parametrize("nothing", [0, 0.0, None])

@@ -214,6 +214,19 @@ def test_windows_longer_than_what_is_held_out_are_refused(genome) -> None:
         window_loaders(genome, split, window=L, batch_size=8)
 
 
+def test_what_gives_no_tile_is_refused(tmp_path) -> None:
+    genome = write(tmp_path, {"train": "ACGT" * 50, "held": "N" * 22 + "A" * 20 + "N" * 22})
+    with pytest.raises(DataError, match="side by side"):
+        window_loaders(genome, split_genome(genome, validation=["held"]), window=L, batch_size=8)
+
+
+def test_intervals_left_out_are_told(genome, caplog) -> None:
+    split = split_genome(genome, train=[("chr1", 0, 500), ("chr1", 600, 610), ("chr2", 0, 31)], validation=0)
+    with caplog.at_level("INFO", logger="r2mae_bio"):
+        window_loaders(genome, split, window=L, batch_size=8)
+    assert "2 of 3 intervals are shorter than a window of 32" in caplog.text
+
+
 # ---------------------------------------------------------------- a whole run
 
 
