@@ -108,6 +108,7 @@ def open_writer(
     -------
     The writer.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     checksum = model.checksum()
     opened = genome.__getstate__()
     identity = {
