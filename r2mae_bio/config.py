@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from r2mae_bio._errors import ConfigError
 
-__all__ = ["GeneConfig", "TrainConfig"]
+__all__ = ["DNAConfig", "GeneConfig", "GeneTrainConfig", "TrainConfig"]
 
 
 def _check(condition: bool, message: str) -> None:  # noqa: FBT001
@@ -86,23 +86,91 @@ class GeneConfig(_Config):
 
 
 @dataclass(frozen=True)
+class DNAConfig(_Config):
+    """Sizes of a DNA model; ``DNAConfig.preset("tiny")`` and its like are the ones that were tried."""
+
+    d_model: int = 128
+    """Width of the state of a base."""
+    n_layers: int = 6
+    """Blocks."""
+    n_heads: int = 4
+    """Attention heads."""
+    attention_every: int = 3
+    """One block in so many attends to the whole window; the others see their surroundings by convolution alone."""
+    kernel: int = 9
+    """Taps of the convolution in each block."""
+    dilations: tuple[int, ...] = (1, 2, 4)
+    """Distances between its taps, bp, in turn from block to block."""
+    stem_kernel: int = 9
+    """Taps of the convolution that reads the bases."""
+    expansion: int = 4
+    """Width of a feed-forward layer in units of ``d_model``."""
+    dropout: float = 0.0
+    """Probability of dropping a feature of a branch."""
+    hiding: Literal["replace", "drop"] = "replace"
+    """Keep the slots of hidden bases, without content, or let the encoder see the visible bases alone (no convolutions then)."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dilations", tuple(self.dilations))  # a list when it comes from JSON
+        for name in ("d_model", "n_layers", "n_heads", "attention_every", "kernel", "stem_kernel", "expansion"):
+            value = getattr(self, name)
+            _check(isinstance(value, int) and value > 0, f"{name} is {value!r}; needed is a positive integer.")
+        for name in ("kernel", "stem_kernel"):
+            _check(getattr(self, name) % 2 == 1, f"{name} is {getattr(self, name)}; needed is an odd number of taps.")
+        width = self.d_model / self.n_heads
+        _check(width % 2 == 0, f"d_model={self.d_model} gives heads of {width:g} features; needed is an even whole number.")
+        _check(
+            bool(self.dilations) and all(isinstance(d, int) and d > 0 for d in self.dilations),
+            f"dilations is {self.dilations}; needed are positive integers.",
+        )
+        _check(0 <= self.dropout < 1, f"dropout is {self.dropout}; needed is a probability below 1.")
+        _check(self.hiding in ("replace", "drop"), f"hiding is {self.hiding!r}; needed is 'replace' or 'drop'.")
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> Self:
+        """Sizes by name.
+
+        Parameters
+        ----------
+        name
+            ``"tiny"`` (about a million weights; minutes on a CPU), ``"small"`` (about 20 million) or ``"base"`` (about 110 million).
+        changes
+            Settings that differ from the preset.
+
+        Returns
+        -------
+        The settings.
+
+        Raises
+        ------
+        ConfigError
+            There is no such preset, or a setting is unknown or cannot work.
+        """
+        _check(name in _DNA_PRESETS, f"preset is {name!r}; needed is one of {sorted(_DNA_PRESETS)}.")
+        return cls.from_json({**_DNA_PRESETS[name], **changes})
+
+
+_DNA_PRESETS: dict[str, dict[str, Any]] = {
+    "tiny": {},
+    "small": {"d_model": 384, "n_layers": 12, "n_heads": 6, "attention_every": 2},
+    "base": {"d_model": 768, "n_layers": 16, "n_heads": 12, "attention_every": 1},
+}
+
+
+@dataclass(frozen=True)
 class TrainConfig(_Config):
-    """Settings of one training run."""
+    """Settings of one training run, of whatever model; a row is a cell or a window of a genome."""
 
     max_epochs: int
-    """Passes over the training cells."""
+    """Passes over the training rows."""
     batch_size: int = 128
-    """Cells per optimiser step."""
+    """Rows per optimiser step."""
     train_size: float = 0.9
-    """Share of the cells that are trained on; the rest is validation."""
+    """Share of the rows that are trained on; the rest is validation."""
     learning_rate: float = 1e-3
     """Peak learning rate of AdamW."""
-    read_rate: float = 0.1
-    """Learning rate of the least-squares read, in units of ``learning_rate``: its start is good, and what reads must hold still."""
     weight_decay: float = 0.01
     """Decoupled weight decay."""
-    decoder_decay: float = 10.0
-    """Decoupled weight decay of the decoder's per-gene weights, most of all parameters and the first to overfit."""
     warmup: float = 0.05
     """Share of the steps over which the learning rate rises; it then falls along a cosine to 1% of its peak."""
     gradient_clip: float = 1.0
@@ -117,11 +185,27 @@ class TrainConfig(_Config):
             value = getattr(self, name)
             _check(isinstance(value, int) and value > 0, f"{name} is {value!r}; needed is a positive integer.")
         _check(0 < self.train_size <= 1, f"train_size is {self.train_size}; needed is a share in (0, 1].")
-        _check(self.learning_rate > 0 and self.read_rate >= 0, "learning_rate must be positive and read_rate at least 0.")
-        _check(self.weight_decay >= 0 and self.decoder_decay >= 0, "weight_decay and decoder_decay must be at least 0.")
+        _check(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; needed is a positive rate.")
+        _check(self.weight_decay >= 0, f"weight_decay is {self.weight_decay}; needed is at least 0.")
         _check(0 <= self.warmup < 1, f"warmup is {self.warmup}; needed is a share of the steps in [0, 1).")
         _check(self.gradient_clip > 0, f"gradient_clip is {self.gradient_clip}; needed is a positive norm.")
         _check(
             not (self.early_stopping and self.train_size == 1),
-            "early_stopping needs validation cells; give train_size below 1.",
+            "early_stopping needs validation rows; give train_size below 1.",
         )
+
+
+@dataclass(frozen=True)
+class GeneTrainConfig(TrainConfig):
+    """Settings of one training run of a gene model; a row is a cell."""
+
+    read_rate: float = 0.1
+    """Learning rate of the least-squares read, in units of ``learning_rate``: its start is good, and what reads must hold still."""
+    decoder_decay: float = 10.0
+    """Decoupled weight decay of the decoder's per-gene weights, most of all parameters and the first to overfit."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("read_rate", "decoder_decay"):
+            value = getattr(self, name)
+            _check(value >= 0, f"{name} is {value}; needed is at least 0.")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from r2mae_bio._errors import ConfigError
-from r2mae_bio.config import GeneConfig, TrainConfig
+from r2mae_bio.config import GeneConfig, GeneTrainConfig, TrainConfig
 
 size = st.integers(1, 4096)
 gene_configs = st.builds(
@@ -28,21 +28,22 @@ gene_configs = st.builds(
     dropout=st.floats(0, 1, exclude_max=True),
     use_observed_lib_size=st.booleans(),
 )
-train_configs = st.builds(
-    TrainConfig,
-    max_epochs=size,
-    batch_size=size,
-    train_size=st.floats(0, 1, exclude_min=True, exclude_max=True),
-    learning_rate=st.floats(1e-8, 1),
-    weight_decay=st.floats(0, 1),
-    warmup=st.floats(0, 1, exclude_max=True),
-    gradient_clip=st.floats(1e-3, 1e3),
-    early_stopping=st.booleans(),
-    patience=size,
-)
+train_settings: dict[str, st.SearchStrategy[Any]] = {
+    "max_epochs": size,
+    "batch_size": size,
+    "train_size": st.floats(0, 1, exclude_min=True, exclude_max=True),
+    "learning_rate": st.floats(1e-8, 1),
+    "weight_decay": st.floats(0, 1),
+    "warmup": st.floats(0, 1, exclude_max=True),
+    "gradient_clip": st.floats(1e-3, 1e3),
+    "early_stopping": st.booleans(),
+    "patience": size,
+}
+train_configs = st.builds(TrainConfig, **train_settings)
+gene_train_configs = st.builds(GeneTrainConfig, **train_settings, read_rate=st.floats(0, 1), decoder_decay=st.floats(0, 20))
 
 
-@given(st.one_of(gene_configs, train_configs))
+@given(st.one_of(gene_configs, train_configs, gene_train_configs))
 def test_json_round_trip(config: GeneConfig | TrainConfig) -> None:
     assert type(config).from_json(json.loads(json.dumps(config.to_json()))) == config
 
@@ -54,10 +55,10 @@ def test_settings_do_not_change(config: GeneConfig | TrainConfig) -> None:
         setattr(config, name, getattr(config, name))
 
 
-@pytest.mark.parametrize("cls", [GeneConfig, TrainConfig])
+@pytest.mark.parametrize("cls", [GeneConfig, TrainConfig, GeneTrainConfig])
 def test_unknown_settings_are_refused(cls: type[GeneConfig | TrainConfig]) -> None:
     with pytest.raises(ConfigError, match=rf"Unknown settings \['a_width', 'z_width'\] for {cls.__name__}"):
-        cls.from_json({"max_epochs": 1, "z_width": 1, "a_width": 2} if cls is TrainConfig else {"z_width": 1, "a_width": 2})
+        cls.from_json({"z_width": 1, "a_width": 2} if cls is GeneConfig else {"max_epochs": 1, "z_width": 1, "a_width": 2})
 
 
 @pytest.mark.parametrize(
@@ -90,17 +91,27 @@ def test_gene_settings_that_cannot_work(setting: dict[str, Any], message: str) -
         ),
         pytest.param({"train_size": 0}, r"train_size is 0; needed is a share in \(0, 1\]", id="train_size-0"),
         pytest.param({"train_size": 1.1}, "train_size is 1.1", id="train_size-above"),
-        pytest.param({"learning_rate": 0}, "learning_rate must be positive", id="learning_rate-0"),
-        pytest.param({"learning_rate": float("nan")}, "learning_rate must be positive", id="learning_rate-nan"),
-        pytest.param({"weight_decay": -1e-3}, "weight_decay and decoder_decay must be at least 0", id="weight_decay"),
+        pytest.param({"learning_rate": 0}, "learning_rate is 0; needed is a positive rate", id="learning_rate-0"),
+        pytest.param({"learning_rate": float("nan")}, "learning_rate is nan; needed is a positive rate", id="learning_rate-nan"),
+        pytest.param({"weight_decay": -1e-3}, "weight_decay is -0.001; needed is at least 0", id="weight_decay"),
         pytest.param({"warmup": 1}, "warmup is 1; needed is a share of the steps", id="warmup"),
         pytest.param({"gradient_clip": 0}, "gradient_clip is 0; needed is a positive norm", id="gradient_clip"),
-        pytest.param({"early_stopping": True, "train_size": 1}, "early_stopping needs validation cells", id="early-stopping"),
+        pytest.param({"early_stopping": True, "train_size": 1}, "early_stopping needs validation rows", id="early-stopping"),
     ],
 )
-def test_training_settings_that_cannot_work(setting: dict[str, Any], message: str) -> None:
+@pytest.mark.parametrize("cls", [TrainConfig, GeneTrainConfig])
+def test_training_settings_that_cannot_work(cls: type[TrainConfig], setting: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        TrainConfig(**{"max_epochs": 1, **setting})
+        cls(**{"max_epochs": 1, **setting})
+
+
+@pytest.mark.parametrize("name", ["read_rate", "decoder_decay"])
+def test_settings_of_genes_stay_with_genes(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is -1; needed is at least 0"):
+        GeneTrainConfig(max_epochs=1, **{name: -1})
+    with pytest.raises(ConfigError, match=rf"Unknown settings \['{name}'\] for TrainConfig"):
+        TrainConfig.from_json({"max_epochs": 1, name: 1.0})
+    assert name not in TrainConfig(max_epochs=1).to_json()
 
 
 def test_what_from_json_reads_is_checked_too() -> None:

@@ -1,48 +1,78 @@
-"""What every saved model has: weights, a record, a folder."""
+"""What every saved model has: weights, a record, a folder, and a way to be trained."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 import pandas as pd
+from torch import nn
 
 from r2mae_bio._errors import NotTrainedError
-from r2mae_bio.model._bundle import pack, unpack, versions
-from r2mae_bio.model._setup import Setup, choose_likelihood
-from r2mae_bio.train import latest_checkpoint, write_folder
+from r2mae_bio.model._bundle import checksum, load_weights, read_kind, refused_if_misstated, versions
+from r2mae_bio.model._record import ModelRecord
+from r2mae_bio.model._run import run_identity
+from r2mae_bio.train import Bundle, check_intact, fit, initial_state, latest_checkpoint, write_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
-    from anndata import AnnData
 
-    from r2mae_bio.config import GeneConfig
-    from r2mae_bio.io import CoverageReport, GeneVocabulary
     from r2mae_bio.masking import RatioLaw
-    from r2mae_bio.model._bundle import GeneRecord
-    from r2mae_bio.nn import GeneMaskedAutoencoder
-    from r2mae_bio.train import Bundle
+    from r2mae_bio.model._run import Run
+
+RecordT = TypeVar("RecordT", bound=ModelRecord)
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
-class SavedModel:
-    """State of a model and its way to disk; made by its subclasses."""
+class SavedModel(ABC, Generic[RecordT, NetworkT]):
+    """State of a model, its way to disk and its training run; made by its subclasses.
 
-    record: GeneRecord
-    network: GeneMaskedAutoencoder | None
-    coverage: CoverageReport | None
-    _adata: AnnData | None
-    _duplicates: str
+    A subclass says how its files are named (:attr:`_kind`), read (:meth:`_read_record`, :meth:`_blank_network`), recognised
+    (:meth:`_marks`, :meth:`_check_marks`), and what else a model read from disk needs to have (:meth:`_after_load`).
+    """
+
+    _kind: ClassVar[str]
+    """Name of the class, kept in every file, so that one class does not read the files of another."""
+    record: RecordT
+    network: NetworkT | None
+
+    # ------------------------------------------------------------------ what a subclass fills
 
     @classmethod
-    def load(cls, path: Path | str, adata: AnnData | None = None) -> Self:
+    @abstractmethod
+    def _read_record(cls, data: dict[str, Any]) -> RecordT:
+        """The record from plain data; errors are those of :meth:`ModelRecord.from_json`."""
+
+    @classmethod
+    @abstractmethod
+    def _blank_network(cls, record: RecordT) -> NetworkT:
+        """A network of the record's sizes, whose weights are about to be replaced."""
+
+    def _marks(self) -> dict[str, str]:
+        """Strings kept inside the weights' file to recognise one put beside the JSON of another model."""
+        return {}
+
+    @classmethod
+    def _check_marks(cls, record: RecordT, bundle: Bundle, path: Path | str) -> None:
+        """Refuse weights that belong to another record, by their marks or their shapes, before the checksum is compared."""
+
+    def _after_load(self) -> None:
+        """Set what ``__init__`` would have set beside ``record`` and ``network``."""
+
+    # ------------------------------------------------------------------ disk
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
         """Read a model that :meth:`save` wrote, or the newest checkpoint of a training run.
 
         Parameters
         ----------
         path
             The folder.
-        adata
-            Data to train on further, after :meth:`setup_anndata`; embedding needs none.
 
         Returns
         -------
@@ -51,23 +81,18 @@ class SavedModel:
         Raises
         ------
         CheckpointError
-            The folder is none of a model; its subclasses tell damage, a pickle, and weights of another vocabulary apart.
-        SetupError, ConfigError
-            ``adata`` was not set up, or for another kind of values than the model was trained on.
+            The folder is none of a model of this kind; its subclasses tell damage, a pickle, and weights of another model apart.
         """
         folder = Path(path)
         if folder.is_dir() and any(folder.glob("step_*/model.json")):
             folder = latest_checkpoint(folder)
         model = cls.__new__(cls)
-        model.record, model.network = unpack(folder)
-        model.coverage, model._adata, model._duplicates = None, adata, "error"
-        if adata is not None:
-            model.record.setup = Setup.read(adata)
-            choose_likelihood(model.config.gene_likelihood, model.record.setup)
+        model.record, model.network = cls._unpack(folder)
+        model._after_load()
         return model
 
     def save(self, path: Path | str, *, overwrite: bool = False) -> Path:
-        """Write weights, vocabulary and configuration as safetensors and JSON into a folder.
+        """Write weights and everything that explains them as safetensors and JSON into a folder.
 
         Parameters
         ----------
@@ -87,13 +112,50 @@ class SavedModel:
         CheckpointError
             The folder exists, or holds something else.
         """
-        self._network()
-        return write_folder(path, {"model": self._bundle(trained=self.is_trained)}, overwrite=overwrite)
+        return write_folder(path, {"model": self._pack(self.record)}, overwrite=overwrite)
 
-    def _bundle(self, *, trained: bool) -> Bundle:
-        bundle = pack(self.record, self._network())
-        bundle.data["trained"] = trained
-        return bundle
+    def _pack(self, record: RecordT) -> Bundle:
+        """A bundle of the weights and a record; nothing is shared with the model but the tensors' memory."""
+        data = {"kind": self._kind, "versions": versions(), **record.to_json()}
+        return Bundle(dict(self._network().state_dict()), data, {**self._marks(), "kind": self._kind})
+
+    @classmethod
+    def _unpack(cls, folder: Path | str) -> tuple[RecordT, NetworkT]:
+        bundle = read_kind(folder, cls._kind)
+        with refused_if_misstated(folder, cls._kind):
+            record = cls._read_record(bundle.data)
+        cls._check_marks(record, bundle, folder)
+        check_intact(bundle, folder)
+        with refused_if_misstated(folder, cls._kind):
+            network = cls._blank_network(record)
+        load_weights(network, bundle.tensors, folder)
+        return record, network.eval()
+
+    # ------------------------------------------------------------------ training
+
+    def _fit(self, run: Run, build: Callable[[], NetworkT]) -> None:
+        """Train, or continue a run; ``build`` makes the network if there is none yet."""
+        record = self.record
+        state = initial_state(run.options, run.config, run_identity(record, run), steps_per_epoch=len(run.loaders.train))
+        if run.options.resume_from is not None:  # nothing of the model has changed up to here
+            self.network = self._unpack(latest_checkpoint(run.options.resume_from))[1]
+        network = self.network = build() if self.network is None else self.network
+        record.data_fingerprint, record.train = run.data_fingerprint, run.config.to_json()
+
+        def checkpoint() -> Bundle:
+            so_far: dict[str, Any] = {"history": state.history, "mask_ratios": state.mask_ratios, "blind_loss": state.blind_loss}
+            return self._pack(replace(record, trained=True, **so_far))
+
+        network.train()
+        result = fit(
+            network, run.objective, record.law, run.loaders, run.config, seed=record.seed, options=run.options, state=state,
+            bundle=checkpoint,
+        )  # fmt: skip
+        network.eval()
+        record.history, record.mask_ratios, record.blind_loss = result.history, result.mask_ratios, result.blind_loss
+        record.trained = True
+
+    # ------------------------------------------------------------------ state
 
     def to_device(self, device: str | torch.device) -> Self:
         """Move the network.
@@ -109,6 +171,21 @@ class SavedModel:
         """
         self._network().to(device)
         return self
+
+    def checksum(self) -> str:
+        """sha256 of kind, configuration and weights: equal for models that compute the same, whatever their history or device.
+
+        Returns
+        -------
+        64 hexadecimal digits.
+
+        Raises
+        ------
+        NotTrainedError
+            There are no weights yet.
+        """
+        explanation = {"kind": self._kind, "config": self.record.config.to_json(), **self._marks()}
+        return checksum(self._network(), explanation)
 
     @staticmethod
     def versions() -> dict[str, str]:
@@ -132,38 +209,20 @@ class SavedModel:
 
     @property
     def history(self) -> pd.DataFrame:
-        """One row per epoch: losses in nats per hidden gene, overall and by mask ratio, learning rate, cells per second."""
+        """One row per epoch: losses in nats per hidden gene or base, overall and by mask ratio, learning rate, throughput per second."""
         return pd.DataFrame(self.record.history)
 
     @property
     def blind_loss(self) -> float:
-        """Loss of predicting each gene's training mean under the validation masks, nats per hidden gene; to be beaten."""
+        """Loss of a prediction that sees nothing, under the validation masks, nats per hidden gene or base; to be beaten."""
         return self.record.blind_loss
-
-    @property
-    def vocabulary(self) -> GeneVocabulary:
-        """The genes of the model."""
-        return self.record.vocabulary
-
-    @property
-    def config(self) -> GeneConfig:
-        """Sizes and likelihood."""
-        return self.record.config
 
     @property
     def mask_ratio(self) -> RatioLaw:
         """Law of the mask ratio."""
         return self.record.law
 
-    def __repr__(self) -> str:
-        config, record = self.config, self.record
-        state = f"trained for {len(record.history)} epochs" if self.is_trained else "not trained"
-        return (
-            f"GeneMAE({len(record.vocabulary)} genes, encoder={config.encoder!r}, mask_ratio={record.law}, "
-            f"gene_likelihood={config.gene_likelihood!r}, n_latent={config.n_latent}, seed={record.seed}; {state})"
-        )
-
-    def _network(self) -> GeneMaskedAutoencoder:
+    def _network(self) -> NetworkT:
         if self.network is None:
             message = "The model has no weights yet; call train(), or initialize() for an untrained control."
             raise NotTrainedError(message)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,31 +11,20 @@ import torch
 from r2mae_bio._errors import ConfigError, SetupError
 from r2mae_bio._keys import KEYS
 from r2mae_bio._rng import derive_generator, derive_seed
-from r2mae_bio.config import GeneConfig, TrainConfig
+from r2mae_bio.config import GeneConfig, GeneTrainConfig
 from r2mae_bio.io import GeneVocabulary, align_anndata, gene_totals, get_matrix, open_cells, write_record
 from r2mae_bio.model._auto import resolve_mask_ratio
-from r2mae_bio.model._base import SavedModel
-from r2mae_bio.model._bundle import GeneRecord, build_network, unpack
 from r2mae_bio.model._covariates import Covariates
-from r2mae_bio.model._run import default_epochs, run_identity
+from r2mae_bio.model._gene_record import GeneRecord, build_network
+from r2mae_bio.model._gene_saved import SavedGeneModel
+from r2mae_bio.model._run import Run, default_epochs, train_options
 from r2mae_bio.model._setup import Setup, choose_likelihood, query_layer
 from r2mae_bio.nn import start_from_factors
-from r2mae_bio.train import (
-    CellTable,
-    GeneObjective,
-    TrainOptions,
-    cell_loaders,
-    factor_analysis,
-    fit,
-    initial_state,
-    latest_checkpoint,
-    log_expression,
-    scan_cells,
-    split_cells,
-)
+from r2mae_bio.train import CellTable, GeneObjective, cell_loaders, factor_analysis, log_expression, scan_cells, split_cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from anndata import AnnData
     from numpy.typing import NDArray
@@ -43,12 +32,12 @@ if TYPE_CHECKING:
     from r2mae_bio.io import CellSource, CoverageReport
     from r2mae_bio.masking import RatioLaw
     from r2mae_bio.nn import GeneMaskedAutoencoder
-    from r2mae_bio.train import CellStatistics
+    from r2mae_bio.train import CellStatistics, TrainOptions
 
 _EMBED_BATCH = 256
 
 
-class GeneMAE(SavedModel):
+class GeneMAE(SavedGeneModel):
     """Masked autoencoder of gene expression, pretrained at a mask ratio that is itself drawn at random (R2MAE).
 
     A share of the measured genes of every cell is hidden; the encoder sees the others, and the decoder predicts the hidden ones. A
@@ -183,7 +172,10 @@ class GeneMAE(SavedModel):
             Share of the cells from which gene means and spreads are taken.
         """
         table, _ = self._training_table()
-        self._build(table, self._scan(table, train_size), train_size)
+        statistics = self._scan(table, train_size)
+        self.record.data_fingerprint = statistics.fingerprint
+        if self.network is None:
+            self.network = self._build(table, statistics, train_size)
 
     def train(
         self,
@@ -228,7 +220,7 @@ class GeneMAE(SavedModel):
         progress_bar
             Show loss and cells per second.
         train_kwargs
-            Further settings of :class:`r2mae_bio.config.TrainConfig`, such as ``learning_rate`` and ``patience``.
+            Further settings of :class:`r2mae_bio.config.GeneTrainConfig`, such as ``learning_rate`` and ``patience``.
         trainer_kwargs
             Passed to :class:`pytorch_lightning.Trainer`, such as ``precision="bf16-mixed"``.
 
@@ -245,63 +237,47 @@ class GeneMAE(SavedModel):
         """
         table, adata = self._training_table()
         epochs = default_epochs(adata.n_obs, batch_size) if max_epochs is None else max_epochs
-        config = TrainConfig(
+        config = GeneTrainConfig(
             max_epochs=epochs, batch_size=batch_size, train_size=train_size, early_stopping=early_stopping, **(train_kwargs or {})
         )
-        resume = None if resume_from is None else Path(resume_from)
-        folder = latest_checkpoint(resume).parent if checkpoint_dir is None and resume is not None else checkpoint_dir
-        options = TrainOptions(
-            accelerator,
-            devices,
-            progress_bar,
-            None if folder is None else Path(folder),
-            checkpoint_every_n_steps,
-            resume,
-            trainer_kwargs,
+        options = train_options(
+            accelerator=accelerator,
+            devices=devices,
+            progress_bar=progress_bar,
+            checkpoint_dir=checkpoint_dir,
+            checkpoint_every_n_steps=checkpoint_every_n_steps,
+            resume_from=resume_from,
+            trainer_kwargs=trainer_kwargs,
         )
-        self._fit(table, config, options)
+        self._train(table, config, options)
 
-    def _fit(self, table: CellTable, config: TrainConfig, options: TrainOptions) -> None:
+    def _train(self, table: CellTable, config: GeneTrainConfig, options: TrainOptions) -> None:
         record = self.record
         statistics = self._scan(table, config.train_size)
-        identity = run_identity(record, config, table, statistics)
         loaders = cell_loaders(table, *split_cells(table.source.n_cells, config.train_size, record.seed), config.batch_size)
-        state = initial_state(options, config, identity, steps_per_epoch=len(loaders.train))
-        if options.resume_from is not None:  # nothing of the model has changed up to here
-            self.network = unpack(latest_checkpoint(options.resume_from))[1]
-        network = self._build(table, statistics, config.train_size)
-        record.train = config.to_json()
-        network.train()
         likelihood, observed = record.config.gene_likelihood, record.config.use_observed_lib_size
         objective = GeneObjective(likelihood, statistics, use_observed_lib_size=observed)
-        result = fit(
-            network, objective, record.law, loaders, config, seed=record.seed, options=options, state=state,
-            bundle=lambda: self._bundle(trained=True),
-        )  # fmt: skip
-        network.eval()
-        record.history, record.mask_ratios, record.blind_loss = result.history, result.mask_ratios, result.blind_loss
-        record.trained = True
+        identity = {
+            "genes": record.vocabulary.fingerprint(),
+            "covariates": [record.covariates.to_json(), hashlib.sha256(table.context.tobytes()).hexdigest()],
+        }
+        run = Run(config, options, loaders, objective, statistics.fingerprint, identity)
+        self._fit(run, lambda: self._build(table, statistics, config.train_size))
 
     def _scan(self, table: CellTable, train_size: float) -> CellStatistics:
         cells, _ = split_cells(table.source.n_cells, train_size, self.record.seed)
         return scan_cells(table, cells, counts=self.record.config.gene_likelihood != "normal")
 
     def _build(self, table: CellTable, statistics: CellStatistics, train_size: float) -> GeneMaskedAutoencoder:
-        """The network, made from the training cells if there is none yet."""
+        """A network made from the training cells."""
         record = self.record
-        record.data_fingerprint = statistics.fingerprint
-        if self.network is None:
-            cells, _ = split_cells(table.source.n_cells, train_size, record.seed)
-            self.network = build_network(statistics.network, record, seed=derive_seed(record.seed, "weights")).eval()
-            if record.config.start == "factors" and record.config.encoder == "transformer":
-                self._start_from_factors(table, cells)
-        return self.network
-
-    def _start_from_factors(self, table: CellTable, cells: NDArray[np.int64]) -> None:
-        network, record = self._network(), self.record
-        expression = log_expression(table, cells, network.content)
-        factors = factor_analysis(expression, record.config.n_factors, derive_generator(record.seed, "factors"))
-        start_from_factors(network, torch.from_numpy(factors.loadings).float(), torch.from_numpy(factors.noise).float())
+        cells, _ = split_cells(table.source.n_cells, train_size, record.seed)
+        network = build_network(statistics.network, record, seed=derive_seed(record.seed, "weights")).eval()
+        if record.config.start == "factors" and record.config.encoder == "transformer":
+            expression = log_expression(table, cells, network.content)
+            factors = factor_analysis(expression, record.config.n_factors, derive_generator(record.seed, "factors"))
+            start_from_factors(network, torch.from_numpy(factors.loadings).float(), torch.from_numpy(factors.noise).float())
+        return network
 
     def _training_data(self) -> AnnData:
         if self._adata is None:

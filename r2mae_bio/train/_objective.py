@@ -10,7 +10,7 @@ from r2mae_bio.likelihoods import GENE_LIKELIHOODS, masked_nll
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from r2mae_bio.config import TrainConfig
+    from r2mae_bio.config import GeneTrainConfig
     from r2mae_bio.likelihoods import GeneParams
     from r2mae_bio.masking import MaskPlan
     from r2mae_bio.nn import GeneMaskedAutoencoder
@@ -53,8 +53,11 @@ class Objective(Protocol):
     def blind(self, batch: Any, plan: MaskPlan) -> Score:
         """Score a prediction that sees nothing."""
 
-    def parameter_groups(self, network: Any, config: TrainConfig) -> list[dict[str, Any]]:
-        """Groups of parameters for AdamW, each with ``scale``, its learning rate in units of the run's."""
+    def parameter_groups(self, network: Any, config: Any) -> list[dict[str, Any]]:
+        """Groups of parameters for AdamW, each with ``scale``, its learning rate in units of the run's.
+
+        ``config`` is the :class:`r2mae_bio.config.TrainConfig` of the run, or the subclass that the objective needs.
+        """
 
 
 class GeneObjective:
@@ -104,7 +107,7 @@ class GeneObjective:
         nats = masked_nll(self.likelihood, params, batch.rows, batch.genes, batch.values, plan.hidden)
         return Score(nats, plan.hidden.sum(1))
 
-    def parameter_groups(self, network: GeneMaskedAutoencoder, config: TrainConfig) -> list[dict[str, Any]]:
+    def parameter_groups(self, network: GeneMaskedAutoencoder, config: GeneTrainConfig) -> list[dict[str, Any]]:
         """The read, the decoder's per-gene weights, and the rest."""
         decoder = network.decoder
         per_gene = {id(layer.weight) for layer in (decoder.location, decoder.location_linear)}

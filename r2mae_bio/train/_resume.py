@@ -32,6 +32,8 @@ class TrainingState:
     """One row per finished epoch."""
     mask_ratios: list[int] = field(default_factory=list)
     """Rows trained on so far, by bin of their realised ratio."""
+    blind_loss: float = float("nan")
+    """Loss of a prediction that sees nothing; measured anew when a run is resumed, so it is not kept on disk."""
     early_stopping: dict[str, Any] = field(default_factory=dict)
     """State of the early-stopping callback."""
     identity: dict[str, Any] = field(default_factory=dict)

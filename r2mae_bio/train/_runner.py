@@ -134,7 +134,7 @@ def fit(
     steps = len(loaders.train)
     plan = MaskedTrainingPlan(network, objective, law, config, seed=seed, start_step=state.step, steps_per_epoch=steps)
     loaders.train.shuffle_by(plan.position)
-    blind_loss = _blind_loss(plan, loaders.reference)
+    state.blind_loss = _blind_loss(plan, loaders.reference)
     interrupt = GracefulInterrupt()
     callbacks = [
         History(state, options.checkpoint_dir),
@@ -150,7 +150,7 @@ def fit(
         logger.warning(
             "training was interrupted after step %d of %d; the model keeps the weights %s", plan.step, plan.total_steps, kept
         )
-    return TrainResult(state.history, state.mask_ratios, blind_loss, interrupt.interrupted)
+    return TrainResult(state.history, state.mask_ratios, state.blind_loss, interrupt.interrupted)
 
 
 def initial_state(options: TrainOptions, config: TrainConfig, identity: dict[str, Any], *, steps_per_epoch: int) -> TrainingState:

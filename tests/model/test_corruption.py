@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import shutil
 from pathlib import Path
@@ -33,6 +34,14 @@ def refuses(folder, error, words=None):
     assert contents(folder) == before
 
 
+def says_the_same(damaged, intact):
+    """The last digit of a float may change without changing the float."""
+    try:
+        return json.dumps(json.loads(damaged)) == json.dumps(json.loads(intact))
+    except ValueError:
+        return False
+
+
 def sampled(size, n, seed=0):
     return np.unique(np.random.default_rng(seed).integers(0, size, n)).tolist()
 
@@ -55,7 +64,8 @@ def test_a_flipped_bit_in_the_json(saved):
         damaged = bytearray(intact)
         damaged[place] ^= 1 << place % 5  # bit 5 would only change the case of a letter
         file.write_bytes(damaged)
-        refuses(saved, CheckpointError)
+        if not says_the_same(damaged, intact):
+            refuses(saved, CheckpointError)
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -1,0 +1,68 @@
+"""What a saved model knows about itself, and its way to JSON and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from r2mae_bio.masking import ratio_law_from_json
+
+if TYPE_CHECKING:
+    from r2mae_bio.masking import RatioLaw
+
+_PLAIN = ("seed", "data_fingerprint", "history", "mask_ratios", "blind_loss", "train", "trained")
+
+
+@dataclass(eq=False, kw_only=True)
+class ModelRecord:
+    """Everything of a model but its weights, as far as all models have it; a subclass adds what its data need."""
+
+    config: Any
+    """Sizes of the network, a frozen dataclass of :mod:`r2mae_bio.config`."""
+    law: RatioLaw
+    """Law of the mask ratio."""
+    seed: int
+    """Seed of every random stream."""
+    data_fingerprint: str = ""
+    """sha256 of the training data."""
+    history: list[dict[str, float]] = field(default_factory=list)
+    """One row per epoch."""
+    mask_ratios: list[int] = field(default_factory=list)
+    """Rows trained on, by bin of their realised ratio."""
+    blind_loss: float = float("nan")
+    """Loss of a prediction that sees nothing."""
+    train: dict[str, Any] = field(default_factory=dict)
+    """Settings of the last training run."""
+    trained: bool = False
+    """Whether the weights were trained at all."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data from which :meth:`from_json` makes an equal record; a subclass adds its own fields."""
+        shared = {"config": self.config.to_json(), "law": self.law.to_json()}
+        return shared | {name: getattr(self, name) for name in _PLAIN}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """The record that :meth:`to_json` described.
+
+        Parameters
+        ----------
+        data
+            The plain data; keys that are no fields are ignored.
+
+        Returns
+        -------
+        The record.
+
+        Raises
+        ------
+        KeyError, TypeError, ConfigError, DataError
+            Something is missing or misstated.
+        """
+        shared = {name: data[name] for name in _PLAIN}
+        return cls(law=ratio_law_from_json(data["law"]), **shared, **cls._own_fields(data))
+
+    @classmethod
+    def _own_fields(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """``config`` and the fields that a subclass adds, from plain data."""
+        raise NotImplementedError
