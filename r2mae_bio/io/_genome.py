@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import operator
 import os
 import zlib
@@ -148,6 +150,16 @@ class Genome:
                 raise CacheError(message) from error
             self._pid = os.getpid()
         return self._map
+
+    def fingerprint(self) -> str:
+        """sha256 of names, lengths and bases; the same wherever the files lie and however they are compressed.
+
+        Returns
+        -------
+        64 hexadecimal digits.
+        """
+        described = [list(self.contigs), self.lengths.tolist(), np.flatnonzero(self.is_circular).tolist(), self._crc32]
+        return hashlib.sha256(json.dumps(described).encode()).hexdigest()
 
     def contig_index(self, contig: str) -> int:
         """Position of a contig in ``contigs``.

@@ -1,7 +1,8 @@
-"""Likelihoods of counts and of log-normalised expression, in nats."""
+"""Likelihoods of counts, of log-normalised expression and of bases, in nats."""
 
 from __future__ import annotations
 
+from r2mae_bio.likelihoods._bases import base_nll
 from r2mae_bio.likelihoods._gene import (
     GENE_LIKELIHOODS,
     GeneLikelihood,
@@ -21,5 +22,6 @@ __all__ = [
     "Normal",
     "Poisson",
     "ZeroInflatedNegativeBinomial",
+    "base_nll",
     "masked_nll",
 ]

@@ -6,12 +6,14 @@ from r2mae_bio.nn._block import TransformerBlock
 from r2mae_bio.nn._classifier import SequenceClassifierHead, SequenceClassifierNetwork, SequenceEncoder
 from r2mae_bio.nn._content import Exposure, GeneContent, GeneStatistics
 from r2mae_bio.nn._decoder import GeneDecoder
+from r2mae_bio.nn._dna import DNAMaskedAutoencoder, base_tokens
 from r2mae_bio.nn._encoder import GeneTransformer, MLPEncoder
 from r2mae_bio.nn._mae import GeneMaskedAutoencoder
 from r2mae_bio.nn._read import LeastSquaresRead
 from r2mae_bio.nn._start import start_from_factors
 
 __all__ = [
+    "DNAMaskedAutoencoder",
     "Exposure",
     "GeneContent",
     "GeneDecoder",
@@ -24,5 +26,6 @@ __all__ = [
     "SequenceClassifierNetwork",
     "SequenceEncoder",
     "TransformerBlock",
+    "base_tokens",
     "start_from_factors",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from r2mae_bio._errors import ConfigError, SetupError
+from r2mae_bio._errors import SetupError
 from r2mae_bio.io import Genome
 
 if TYPE_CHECKING:
@@ -13,28 +13,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _Model = TypeVar("_Model")
-
-
-class StateModel(Protocol):
-    """Turns bases into states."""
-
-    @property
-    def window(self) -> int:
-        """Longest sequence read at once, in bases."""
-        ...
-
-    @property
-    def n_dim(self) -> int:
-        """Width of a state, D."""
-        ...
-
-    def checksum(self) -> str:
-        """SHA-256 of configuration and weights."""
-        ...
-
-    def states(self, codes: Any, *, layer: int, strand: str, batch_size: int | None) -> NDArray[np.float32]:
-        """States (B, L, D) of codes (B, L), nothing hidden; L is at most ``window``."""
-        ...
 
 
 class BaseModel(Protocol):
@@ -105,21 +83,3 @@ def open_genome(genome: Genome | str | Path) -> Genome:
         The file cannot be read, or its cache not be written.
     """
     return genome if isinstance(genome, Genome) else Genome(genome)
-
-
-def check_strand(strand: str) -> None:
-    """Refuse an unknown way to read strands.
-
-    Parameters
-    ----------
-    strand
-        What the user asked for.
-
-    Raises
-    ------
-    ConfigError
-        It is neither ``"both"`` nor ``"+"``.
-    """
-    if strand not in ("both", "+"):
-        message = f"strand={strand!r} is not known; needed is 'both' (mean over both strands) or '+' (as given)."
-        raise ConfigError(message)

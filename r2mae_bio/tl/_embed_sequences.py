@@ -9,8 +9,9 @@ import pandas as pd
 
 from r2mae_bio._keys import KEYS
 from r2mae_bio.io import encode_bases, read_sequences, write_record
+from r2mae_bio.model._mean_states import mean_states
 from r2mae_bio.tl._dna_models import open_model
-from r2mae_bio.tl._mean_states import describe_embedding, mean_states, warn_unknown
+from r2mae_bio.tl._sequence_embedding import describe_embedding, warn_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from r2mae_bio.tl._dna_models import StateModel
-    from r2mae_bio.tl._tiles import Tiles
+    from r2mae_bio.model._mean_states import StateModel
+    from r2mae_bio.model._tiles import Tiles
 
 
 def embed_sequences(

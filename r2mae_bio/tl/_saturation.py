@@ -10,7 +10,8 @@ import pandas as pd
 
 from r2mae_bio._errors import ConfigError, RegionError
 from r2mae_bio.io import encode_bases
-from r2mae_bio.tl._dna_models import check_strand, open_genome, open_model
+from r2mae_bio.model._mean_states import check_strand
+from r2mae_bio.tl._dna_models import open_genome, open_model
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,6 +7,7 @@ from r2mae_bio.train._checkpoint import Bundle, check_intact, read_bundle, write
 from r2mae_bio.train._class_metrics import class_metrics, matthews_correlation
 from r2mae_bio.train._classifier import FinetuneResult, encoder_depths, finetune_classifier
 from r2mae_bio.train._classifier_config import FinetuneConfig
+from r2mae_bio.train._dna_objective import DNAObjective
 from r2mae_bio.train._factors import Factors, factor_analysis, log_expression
 from r2mae_bio.train._linear import FittedLinear, fit_linear, strands_agree
 from r2mae_bio.train._loader import CellLoader, CellTable, EpochLoader, Loaders, cell_loaders
@@ -27,6 +28,7 @@ __all__ = [
     "CellLoader",
     "CellStatistics",
     "CellTable",
+    "DNAObjective",
     "DrawnWindows",
     "EpochLoader",
     "Factors",

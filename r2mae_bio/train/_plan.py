@@ -78,7 +78,21 @@ class MaskedTrainingPlan(pl.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW; the rate is set at every step from the global step, so there is no schedule to save."""
         groups = self.objective.parameter_groups(self.network, self.config)
-        return torch.optim.AdamW(groups, lr=self.config.learning_rate, betas=(0.9, 0.98), fused=True)
+        return torch.optim.AdamW(groups, lr=self.config.learning_rate, betas=(0.9, 0.98), fused=not self._scales_gradients)
+
+    @property
+    def _scales_gradients(self) -> bool:
+        """Whether Lightning multiplies the loss, as it does for float16 alone."""
+        return self.trainer.precision == "16-mixed"
+
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clip by norm; Lightning refuses to with a fused optimiser, as though every mixed precision scaled gradients."""
+        if self._scales_gradients or gradient_clip_val is None:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        else:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), gradient_clip_val)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Set the learning rate, and the generator that dropout reads, from the global step."""

@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
-from r2mae_bio.tl._dna_models import check_strand
-from r2mae_bio.tl._tiles import choose_overlap, plan_tiles
+from r2mae_bio._errors import ConfigError
+from r2mae_bio.model._tiles import choose_overlap, plan_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from r2mae_bio.tl._dna_models import StateModel
-    from r2mae_bio.tl._tiles import Tiles
+    from r2mae_bio.model._tiles import Tiles
 
 _STATES_AT_ONCE: Final = 1 << 23
 """Numbers held at once, 32 MiB; never all states of all bases."""
 _UNKNOWN: Final = 4
-_N_SHOWN: Final = 5
+
+
+class StateModel(Protocol):
+    """Turns bases into states."""
+
+    @property
+    def window(self) -> int:
+        """Longest sequence read at once, in bases."""
+        ...
+
+    @property
+    def n_dim(self) -> int:
+        """Width of a state, D."""
+        ...
+
+    def checksum(self) -> str:
+        """SHA-256 of configuration and weights."""
+        ...
+
+    def states(self, codes: Any, *, layer: int, strand: str, batch_size: int | None) -> NDArray[np.float32]:
+        """States (B, L, D) of codes (B, L), nothing hidden; L is at most ``window``."""
+        ...
 
 
 def mean_states(
@@ -74,53 +93,19 @@ def mean_states(
         return (sums / n_known[:, None]).astype(np.float32), np.rint(n_known).astype(np.int64)
 
 
-def warn_unknown(names: Sequence[str], n_known: NDArray[np.int64], what: str) -> None:
-    """Say which embeddings are NaN.
+def check_strand(strand: str) -> None:
+    """Refuse an unknown way to read strands.
 
     Parameters
     ----------
-    names
-        Names, (n,).
-    n_known
-        Known bases, (n,).
-    what
-        What is named, such as "sequences".
+    strand
+        What the user asked for.
 
-    Warns
-    -----
-    UserWarning
-        Some have no known base.
+    Raises
+    ------
+    ConfigError
+        It is neither ``"both"`` nor ``"+"``.
     """
-    empty = [name for name, n in zip(names, n_known.tolist(), strict=True) if n == 0]
-    if empty:
-        shown = ", ".join(empty[:_N_SHOWN]) + (", ..." if len(empty) > _N_SHOWN else "")
-        message = f"{len(empty)} of {len(names)} {what} hold no A, C, G or T, and their embedding is NaN: {shown}."
-        warnings.warn(message, UserWarning, stacklevel=3)
-
-
-def describe_embedding(model: StateModel, *, layer: int, strand: str, overlap: int | None) -> dict[str, Any]:
-    """Where an embedding comes from, as h5ad can hold it.
-
-    Parameters
-    ----------
-    model
-        The model.
-    layer, strand, overlap
-        The settings.
-
-    Returns
-    -------
-    Texts and whole numbers.
-    """
-    from r2mae_bio import __version__
-
-    return {
-        "model": type(model).__name__,
-        "model_checksum": model.checksum(),
-        "layer": int(layer),
-        "strand": strand,
-        "pooling": "mean over A, C, G and T",
-        "window": int(model.window),
-        "overlap": choose_overlap(overlap, model.window),
-        "version_r2mae_bio": __version__,
-    }
+    if strand not in ("both", "+"):
+        message = f"strand={strand!r} is not known; needed is 'both' (mean over both strands) or '+' (as given)."
+        raise ConfigError(message)

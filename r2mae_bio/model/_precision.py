@@ -1,0 +1,34 @@
+"""Which arithmetic a training run uses."""
+
+from __future__ import annotations
+
+import torch
+
+
+def choose_precision(precision: str, accelerator: str) -> str:
+    """A precision as Lightning names it.
+
+    Parameters
+    ----------
+    precision
+        Such a name, or ``"auto"``: bfloat16 for matrix products where the processor has instructions for it, and float32 elsewhere.
+    accelerator
+        Lightning's accelerator, ``"auto"`` included.
+
+    Returns
+    -------
+    The name.
+    """
+    if precision != "auto":
+        return precision
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    if accelerator in ("auto", "cpu"):
+        return "bf16-mixed" if _cpu_has_bfloat16() else "32-true"
+    return "32-true"
+
+
+def _cpu_has_bfloat16() -> bool:
+    """Emulated bfloat16 is slower than float32, so only processors with AVX512-BF16 or AMX count."""
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, lambda: False)() for name in names)
