@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -88,6 +88,8 @@ def made(genome: Genome, rows: list[tuple[int, int, int]]) -> tuple[Intervals, n
 
 
 @many
+@example([(0, 5, 5), (0, 0, 5), (2, 690, 20), (2, 10, 5)])
+@example([(2, -1, 700)])
 @given(stretches)
 def test_intervals_cover_their_bases_sorted_and_apart(genome, rows) -> None:
     intervals, mask = made(genome, rows)
@@ -167,7 +169,7 @@ def test_a_block_is_a_share_of_the_regions_to_train_on(genome) -> None:
     np.testing.assert_array_equal(mask_of(genome, split.train), naive_mask(genome, [(0, 0, 100), (0, 500, 550), (1, 10, 20)]))
 
 
-@pytest.mark.parametrize("share", [0.1, 0.3, 0.7])
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.7, 0.95])
 def test_drawn_contigs_come_near_the_share_in_each_species(two_species, share) -> None:
     seen = set()
     for seed in range(20):
