@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from r2mae_bio._rng import derive_generator
-from r2mae_bio.errors import ConfigError, JournalError, VcfError
+from r2mae_bio.errors import ConfigError, JournalError, SetupError, VcfError
 from r2mae_bio.io import Genome, decode_bases, encode_bases, reverse_complement
+from r2mae_bio.model import DNAMAE
 from r2mae_bio.tl import _variant_output, score_variants
 
 if TYPE_CHECKING:
@@ -573,6 +574,30 @@ def test_scored_twice_is_refused(genome: Genome, tmp_path: Path) -> None:
     score(write_vcf(tmp_path / "in.vcf"), genome, out=tmp_path / "out.vcf")
     with pytest.raises(ConfigError, match="R2MAE_LLR.*exist already"):
         score(tmp_path / "out.vcf", genome, out=tmp_path / "again.vcf")
+
+
+# ---------------------------------------------------------------- the model of this package
+
+
+def test_a_saved_network_scores_as_the_open_one(genome: Genome, tmp_path: Path) -> None:
+    """Whatever the batch; and its SNV scores are its log-probabilities where the base is hidden."""
+    model = DNAMAE(genome, window=WINDOW, n_layers=1, d_model=16)
+    model.initialize()
+    single = snvs(range(5, 300, 30))
+    others = table(*(("chr1", s + 1, ref, alt) for s, ref, alt in random_alleles(CHROM, 20, "network")))
+    variants = pd.concat([single, others], ignore_index=True)
+    found = score(variants, genome, model)
+    saved = score(variants, genome, model.save(tmp_path / "model"), batch_size=5)
+    pd.testing.assert_frame_equal(saved, found, rtol=0, atol=1e-5)
+    for pos, ref, alt, llr in found.loc[: len(single) - 1, ["pos", "ref", "alt", "llr"]].itertuples(index=False):
+        codes = encode_bases(window_around(CHROM, pos - 1, pos, WINDOW))[None]
+        log_probs = model.log_probs(codes, np.arange(WINDOW)[None] == WINDOW // 2)[0, WINDOW // 2]
+        assert llr == pytest.approx(log_probs[encode_bases(alt)[0]] - log_probs[encode_bases(ref)[0]], abs=1e-5)
+
+
+def test_another_kind_of_model_is_refused(genome: Genome) -> None:
+    with pytest.raises(SetupError, match="has no method log_probs"):
+        score(snvs(range(100, 101)), genome, object())
 
 
 # ---------------------------------------------------------------- settings
