@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FLOORS", "fit_features", "sequence_floor"]
 
+_CNN_BATCH = 64
+"""Sequences per step of the small network."""
+
 Features: TypeAlias = "Callable[[LabelledSequences], Any]"
 Floor: TypeAlias = "Callable[[SequenceTable, int], NDArray[np.floating] | None]"
 
@@ -106,7 +109,9 @@ def _pairs_and_kmers(part: LabelledSequences) -> sparse.csr_array:
 
 
 def _small_cnn(table: SequenceTable, seed: int) -> NDArray[np.float32]:
-    config = FinetuneConfig(encoder_rate=1.0, layer_decay=1.0)
+    n_batches = -(-len(table.train) // _CNN_BATCH)
+    n_steps = min(max(10 * n_batches, 600), 4000)
+    config = FinetuneConfig(n_steps=n_steps, batch_size=_CNN_BATCH, encoder_rate=1.0, layer_decay=1.0, precision="float32")
     result = finetune_classifier(SmallCNN(seed=seed), table, config=config, seed=seed)
     return predict_classes(result.network, SequenceGroups(table.test.codes), both_strands=result.both_strands)
 

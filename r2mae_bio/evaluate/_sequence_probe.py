@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from r2mae_bio._errors import ConfigError, DataError
+from r2mae_bio._errors import CheckpointError, ConfigError, DataError
 from r2mae_bio.evaluate._sequence_floors import FLOORS, SEEDED, fit_features
-from r2mae_bio.evaluate._sequence_states import POOLINGS, SequenceModel, pool_states
+from r2mae_bio.evaluate._sequence_states import POOLINGS, SequenceModel, pool_states, untrained_form
 from r2mae_bio.io import read_sequence_table
 from r2mae_bio.train import SequenceGroups, class_metrics, finetune_classifier, predict_classes
 
@@ -76,8 +76,8 @@ def sequence_probe(
         A frame, or a table with tabs between its columns, see :func:`r2mae_bio.io.read_sequence_table`. Without dev rows some train
         rows become dev rows, others for each seed.
     models
-        Pretrained models by name. If the first has a method ``untrained(seed=...)`` and none is named ``"random init"``, its network
-        with random weights is added under that name.
+        Pretrained models by name. If none is named ``"random init"``, the network of the first with random weights is added under that
+        name; where it cannot be built anew, because it is not of this package, a warning is logged.
     sequence_key, label_key, split_key
         Columns of bases, classes and parts.
     floors
@@ -163,9 +163,10 @@ def model_methods(
     sources: dict[str, Callable[[int], SequenceModel]] = {name: _always(model) for name, model in models.items()}
     first = next(iter(models.values()), None)
     if first is not None and RANDOM_INIT not in models:
-        if hasattr(first, "untrained"):
-            sources[RANDOM_INIT] = lambda seed: first.untrained(seed=seed)
-        else:
+        try:
+            untrained_form(first, 0)
+            sources[RANDOM_INIT] = lambda seed: untrained_form(first, seed)
+        except CheckpointError:
             logger.warning("There is no model named %r and none can be made; what pretraining adds stays open.", RANDOM_INIT)
     drawn = sources.keys() - models.keys()
     methods = [SequenceMethod(name, "frozen", name in drawn, _frozen(source)) for name, source in sources.items()]

@@ -5,8 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import torch
 
+from r2mae_bio._rng import derive_seed
+from r2mae_bio.io import reverse_complement
+from r2mae_bio.model._encoders import build_encoder, describe_encoder
 from r2mae_bio.train import SequenceGroups
+from r2mae_bio.train._sequence_batches import as_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +39,58 @@ class SequenceModel(Protocol):
     def states(self, codes: NDArray[np.uint8], *, strand: str = "both") -> NDArray[np.float32]:
         """States (B, L, D) of codes uint8 (B, L), L at most ``window``."""
         ...
+
+
+class NetworkModel:
+    """A bare network as a :class:`SequenceModel`.
+
+    Parameters
+    ----------
+    network
+        The network, with ``states`` and ``config.d_model``.
+    window
+        Longest sequence read at once, bp.
+    """
+
+    def __init__(self, network: Any, window: int) -> None:
+        self.network, self.window, self.n_dim = network.eval(), window, int(network.config.d_model)
+
+    def states(self, codes: NDArray[np.uint8], *, strand: str = "both") -> NDArray[np.float32]:
+        """See :meth:`SequenceModel.states`."""
+        forward = self._forward(codes)
+        if strand == "+":
+            return forward
+        return (forward + self._forward(reverse_complement(codes))[:, ::-1]) / 2
+
+    def _forward(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            return self.network.states(as_tensor(codes, self.network)).float().cpu().numpy()
+
+
+def untrained_form(model: SequenceModel, seed: int) -> SequenceModel:
+    """A network of the same kind and sizes, with random weights.
+
+    Parameters
+    ----------
+    model
+        The model. Its own method ``untrained(seed=...)`` is used if it has one.
+    seed
+        Of the weights.
+
+    Returns
+    -------
+    The control.
+
+    Raises
+    ------
+    CheckpointError
+        The network is not one of this package, so that it cannot be built anew.
+    """
+    if hasattr(model, "untrained"):
+        return model.untrained(seed=seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(derive_seed(seed, "weights"))
+        return NetworkModel(build_encoder(describe_encoder(model.network)), model.window)
 
 
 def pool_states(model: SequenceModel, codes: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[np.float32]]:

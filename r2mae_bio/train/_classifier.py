@@ -127,8 +127,8 @@ def _build(network: nn.Module, table: SequenceTable, config: FinetuneConfig) -> 
 def encoder_depths(encoder: nn.Module) -> dict[str, int]:
     """How far below the top each parameter of an encoder lies.
 
-    Blocks are recognised by the first number in a parameter's name, as in ``blocks.3.norm.weight``; the highest number is 0 below the
-    top. Parameters without a number lie at the top if the first numbered one comes before them, else below all blocks.
+    Blocks are recognised by a number after the first dot of a parameter's name, as in ``blocks.3.norm.weight``; the highest number is
+    0 below the top. Parameters without one lie at the top if the first numbered one comes before them, else below all blocks.
 
     Parameters
     ----------
@@ -140,14 +140,14 @@ def encoder_depths(encoder: nn.Module) -> dict[str, int]:
     Depth of each parameter by name.
     """
     names = [name for name, _ in encoder.named_parameters()]
-    numbers = [re.search(r"(?<=\.)\d+(?=\.)", name) for name in names]
-    blocks = [int(found.group()) for found in numbers if found]
+    numbers = [re.match(r"\w+\.(\d+)\.", name) for name in names]
+    blocks = [int(found.group(1)) for found in numbers if found]
     top = max(blocks, default=0)
     first = next((i for i, found in enumerate(numbers) if found), 0)
     depths = {}
     for i, (name, found) in enumerate(zip(names, numbers, strict=True)):
         without = top + 1 if i < first else 0
-        depths[name] = top - int(found.group()) if found else without
+        depths[name] = top - int(found.group(1)) if found else without
     return depths
 
 
@@ -172,6 +172,8 @@ class _Run:
         self.n_steps, self.interval = config.steps(n_batches), config.evaluation_interval(n_batches)
         self.optimizer = torch.optim.AdamW(_parameter_groups(classifier, config), betas=(0.9, 0.98))
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
+        self.device = next(classifier.parameters()).device
+        self.half = _use_bfloat16(config.precision, self.device)
         self.averaged = copy.deepcopy(classifier)
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Tensor] | None = None
@@ -213,7 +215,8 @@ class _Run:
 
     def _step(self, step: int, rows: NDArray[np.intp], codes: NDArray[np.uint8]) -> float:
         self.classifier.train()
-        logits = self.classifier(as_tensor(codes, self.classifier))
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            logits = self.classifier(as_tensor(codes, self.classifier)).float()
         loss = F.cross_entropy(logits, self.labels[rows].to(logits.device))
         value = float(loss.detach())
         if not math.isfinite(value):
@@ -263,6 +266,16 @@ class _Run:
         if step < warmup:
             return (step + 1) / warmup
         return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self.n_steps - warmup)))
+
+
+def _use_bfloat16(precision: str, device: torch.device) -> bool:
+    """Emulated bfloat16 is slower than float32, so ``"auto"`` asks for instructions."""
+    if precision != "auto":
+        return precision == "bfloat16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return device.type == "cpu" and any(getattr(torch.cpu, name, lambda: False)() for name in names)
 
 
 def _parameter_groups(classifier: SequenceClassifierNetwork, config: FinetuneConfig) -> list[dict[str, Any]]:

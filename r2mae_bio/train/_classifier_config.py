@@ -32,7 +32,7 @@ class FinetuneConfig:
     batch_size: int = 64
     """Sequences per step; a batch has sequences of one length."""
     n_steps: int | None = None
-    """Steps of the schedule; None takes about ten passes over the training rows, at least 600 and at most 4,000 steps."""
+    """Steps of the schedule; None takes about six passes over the training rows, at least 500 and at most 2,000 steps."""
     warmup: float = 0.1
     """Share of the steps in which the step size grows; after them it falls along a cosine."""
     evaluate_every: int | None = None
@@ -47,6 +47,9 @@ class FinetuneConfig:
     """Width of the states that the head reads by position."""
     average: float = 0.99
     """Decay per step of the running mean of the weights, which is what is scored and kept; 0 keeps the last weights instead."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of matrix products in training; ``"auto"`` takes bfloat16 where the device has instructions for it. Dev rows are
+    scored in float32."""
     reverse_complement: bool | Literal["auto"] = "auto"
     """Train on either strand at random and predict by the mean of both; ``"auto"`` asks the dev rows, see
     :func:`r2mae_bio.train.strands_agree`."""
@@ -59,13 +62,15 @@ class FinetuneConfig:
         for name in ("batch_size", "patience", "n_hidden", "n_projected", "n_steps", "evaluate_every"):
             value = getattr(self, name)
             _check(value is None or value >= 1, f"{name} is {value}; needed is at least 1.")
+        precisions = ("auto", "float32", "bfloat16")
+        _check(self.precision in precisions, f"precision is {self.precision!r}; needed is one of {precisions}.")
         _check(self.weight_decay >= 0, f"weight_decay is {self.weight_decay}; needed is 0 or more.")
         known = (True, False, "auto")
         _check(self.reverse_complement in known, f"reverse_complement is {self.reverse_complement!r}; needed is one of {known}.")
 
     def steps(self, n_batches: int) -> int:
         """Steps of the schedule for an epoch of ``n_batches`` batches."""
-        return self.n_steps or min(max(10 * n_batches, 600), 4000)
+        return self.n_steps or min(max(6 * n_batches, 500), 2000)
 
     def evaluation_interval(self, n_batches: int) -> int:
         """Steps between two looks at the dev rows."""

@@ -11,10 +11,13 @@ import torch
 from torch import nn
 
 from r2mae_bio._rng import derive_generator
+from r2mae_bio.config import DNAConfig
 from r2mae_bio.errors import ConfigError, DataError
 from r2mae_bio.evaluate import SmallCNN, pool_states, sequence_probe
 from r2mae_bio.evaluate._sequence_floors import FLOORS, sequence_floor
+from r2mae_bio.evaluate._sequence_states import NetworkModel, untrained_form
 from r2mae_bio.io import decode_bases, encode_bases, read_sequence_table, reverse_complement
+from r2mae_bio.nn import DNAMaskedAutoencoder
 from r2mae_bio.train import FinetuneConfig, class_metrics
 
 MOTIF = encode_bases("TGACTCA")
@@ -154,6 +157,24 @@ def test_what_cannot_be_compared_is_said(composition, caplog):
     caplog.clear()
     sequence_probe(composition, {"bases": BaseStates(), "random init": BaseStates(0.0)}, floors=False, seeds=(0,))
     assert not caplog.text
+
+
+def test_a_network_of_the_package_is_built_anew_with_other_weights():
+    config = DNAConfig(d_model=8, n_layers=1, n_heads=2)
+    model = NetworkModel(DNAMaskedAutoencoder(config), window=16)
+    ones, same, others = (untrained_form(model, seed).network.state_dict() for seed in (0, 0, 1))
+    assert ones.keys() == model.network.state_dict().keys()
+    assert all(torch.equal(ones[name], same[name]) for name in ones)
+    assert not torch.equal(ones["stem.weight"], others["stem.weight"])
+    assert not torch.equal(ones["stem.weight"], model.network.state_dict()["stem.weight"])
+
+
+def test_states_of_both_strands_turn_with_the_sequence():
+    network = DNAMaskedAutoencoder(DNAConfig(d_model=8, n_layers=1, n_heads=2))
+    model, codes = NetworkModel(network, window=16), draw(n=2, length=12)
+    both = model.states(codes)
+    np.testing.assert_allclose(both, model.states(reverse_complement(codes))[:, ::-1], atol=1e-5)
+    assert not np.allclose(both, model.states(codes, strand="+"), atol=1e-3)
 
 
 def test_models_are_also_trained_end_to_end(place):

@@ -13,6 +13,7 @@ from sklearn import metrics
 from torch import nn
 
 from r2mae_bio._rng import derive_generator
+from r2mae_bio.config import DNAConfig
 from r2mae_bio.errors import CheckpointError, ConfigError, CorruptCheckpointError, DataError, SetupError, TrainingError
 from r2mae_bio.io import (
     decode_bases,
@@ -24,7 +25,7 @@ from r2mae_bio.io import (
     reverse_complement,
 )
 from r2mae_bio.model import SequenceClassifier, finetune_sequences
-from r2mae_bio.nn import SequenceClassifierHead
+from r2mae_bio.nn import DNAMaskedAutoencoder, SequenceClassifierHead
 from r2mae_bio.train import (
     FinetuneConfig,
     SequenceGroups,
@@ -271,9 +272,14 @@ def test_depth_grows_downwards():
     assert depths["embed.weight"] == 2
     assert depths["blocks.0.weight"] == 1
     assert depths["blocks.1.weight"] == depths["norm.weight"] == 0
+    dropping = encoder_depths(DNAMaskedAutoencoder(DNAConfig(d_model=8, n_layers=2, n_heads=2, hiding="drop")))
+    assert dropping["embedding.weight"] == 2
+    assert dropping["blocks.1.feed_forward.0.weight"] == dropping["refill.feed_forward.0.weight"] == 0
 
 
-@pytest.mark.parametrize("setting", [{"dropout": 1.0}, {"batch_size": 0}, {"learning_rate": 0}, {"reverse_complement": "no"}])
+@pytest.mark.parametrize(
+    "setting", [{"dropout": 1.0}, {"batch_size": 0}, {"learning_rate": 0}, {"reverse_complement": "no"}, {"precision": "half"}]
+)
 def test_settings_out_of_range_are_refused(setting):
     with pytest.raises(ConfigError, match=next(iter(setting))):
         FinetuneConfig(**setting)
@@ -308,6 +314,15 @@ def test_a_classifier_returns_from_disk(classifier, tmp_path):
     (folder / "model.json").write_text("{}", encoding="utf-8")
     with pytest.raises(CorruptCheckpointError):
         SequenceClassifier.load(folder, encoder=ToyEncoder())
+
+
+def test_a_network_of_the_package_needs_no_help_to_return(tmp_path):
+    config = FinetuneConfig(**{**QUICK.to_json(), "n_steps": 2})
+    encoder = DNAMaskedAutoencoder(DNAConfig(d_model=8, n_layers=1, n_heads=2, dilations=(2,)))
+    classifier = finetune_sequences(encoder, motif_frame(), config=config)
+    again = SequenceClassifier.load(classifier.save(tmp_path / "saved"))
+    sequences = motif_frame()["sequence"][:20]
+    pd.testing.assert_frame_equal(again.predict_proba(sequences), classifier.predict_proba(sequences))
 
 
 def test_evaluation_is_over_the_whole_part(classifier):

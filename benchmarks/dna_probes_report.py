@@ -1,0 +1,65 @@
+"""The table of dna_probes: test MCC x 100, mean and standard deviation over seeds, beside published figures."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+
+PUBLISHED = {
+    "tf_0": (66.84, 61.59, 66.64, 71.99),
+    "tf_1": (70.14, 66.75, 70.28, 76.06),
+    "tf_2": (61.03, 53.58, 58.72, 66.52),
+    "mouse_0": (44.42, 31.04, 63.31, 56.76),
+    "mouse_2": (71.44, 61.67, 71.52, 79.32),
+    "mouse_4": (42.48, 29.27, 47.07, 52.66),
+    "prom_core_notata": (70.47, 64.82, 71.58, 68.04),
+    "prom_300_tata": (61.56, 78.07, 79.43, 71.59),
+}
+"""MCC x 100 on the same test rows, from the figure `Performance` of the DNABERT-2 repository."""
+PUBLISHED_NAMES = ("DNABERT-6", "NT-500M-human", "NT-2.5B-multi", "DNABERT-2")
+KIND_NAMES = {"frozen": "frozen", "finetuned": "fine-tuned"}
+
+Rows = list[dict[str, Any]]
+
+
+def markdown(rows: Rows) -> str:
+    """Two tables, floors and models."""
+    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    floors = list(dict.fromkeys(row["method"] for row in rows if row["kind"] == "floor"))
+    models = list(dict.fromkeys((row["method"], row["kind"], row["model"]) for row in rows if row["kind"] != "floor"))
+    scores: dict[tuple[str, ...], list[float]] = defaultdict(list)
+    for row in rows:
+        scores[row["task"], row["method"], row["kind"], row["model"]].append(100 * row["mcc"])
+    lines = ["Test MCC x 100; mean ± standard deviation over seeds where there are several.", ""]
+    lines += ["Floors, without pretraining:", ""]
+    lines += table(["task", *floors], [[task, *(cell(scores[task, name, "floor", ""]) for name in floors)] for task in tasks])
+    lines += ["", "Models beside the best floor and published figures (DNABERT-2's):", ""]
+    titles = [f"{name}, {KIND_NAMES[kind]}" for name, kind, _ in models]
+    body = []
+    for task in tasks:
+        means = [(np.mean(scores[task, name, "floor", ""]), name) for name in floors if scores[task, name, "floor", ""]]
+        best = "{:.2f} ({})".format(*max(means)) if means else ""
+        published = [f"{value:.2f}" for value in PUBLISHED.get(task, ())] or [""] * len(PUBLISHED_NAMES)
+        body.append([task, best, *(cell(scores[task, *model]) for model in models), *published])
+    lines += table(["task", "best floor", *titles, *PUBLISHED_NAMES], body)
+    shared = {row["task"]: (row["n_shared"], row["n_test"]) for row in rows}
+    lines += [
+        "",
+        "Test rows that are also train or dev rows, on either strand: "
+        + ", ".join(f"{t} {n} of {m}" for t, (n, m) in shared.items())
+        + ".",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def cell(values: list[float]) -> str:
+    if not values:
+        return ""
+    spread = f" ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.2f}{spread}"
+
+
+def table(head: list[str], body: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(cells)} |" for cells in [head, ["---", *["---:"] * (len(head) - 1)], *body]]
