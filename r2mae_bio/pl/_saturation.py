@@ -134,7 +134,7 @@ def _color_bar(ax: Axes, image: Any, *, clipped: bool) -> None:
 def _reference_letters(ax: Axes, reference: list[str]) -> None:
     """The reference below the heat map, if the columns are wide enough to read it."""
     points = _column_points(ax, len(reference))
-    if points < 4:
+    if points < 3.5:
         ax.set_xticks([])
         return
     ax.set_xticks(range(len(reference)), reference, fontsize=min(9, 1.15 * points), fontfamily="monospace")

@@ -98,6 +98,8 @@ def test_positions_are_those_of_the_table(n):
     labels = {round(x): t.get_text() for x, t in zip(axes[1].get_xticks(), axes[1].get_xticklabels(), strict=True)}
     assert labels == {i: f"{table['pos'].iloc[i]:,}" for i in labels}
     assert n == 1 or 2 <= len(labels) <= 25
+    step = np.gcd.reduce(np.diff(list(labels)))
+    assert all(table["pos"].iloc[i] % max(step, 1) == 0 for i in labels)
     assert axes[1].get_xlabel() == "position on chr1"
     assert axes[0].get_xlim() == axes[1].get_xlim() == (-0.5, n - 0.5)
     left, right = (ax.get_position() for ax in axes)

@@ -343,3 +343,21 @@ def test_regions_that_cannot_be_used_are_refused_and_nothing_is_written(genome):
             rb.tl.embed_regions(regions, genome, model, adata=adata)
         assert not adata.varm
         assert not adata.uns
+
+
+# ---------------------------------------------------------------- the real model
+
+
+def test_the_laws_hold_for_a_transformer(genome):
+    """Weights are random: order, company, strand and the way in do not matter to any of them."""
+    model = rb.model.DNAMAE(genome, window=32, preset="tiny", seed=0)
+    model.initialize()
+    texts = [text for text in TEXTS if len(text) > 2]
+    together = rb.tl.embed_sequences(texts, model).obsm["X_r2mae"]
+    assert np.abs(np.diff(together, axis=0)).max(axis=1).min() > 1e-3
+    alone = np.concatenate([rb.tl.embed_sequences([text], model).obsm["X_r2mae"] for text in texts])
+    np.testing.assert_allclose(alone, together, atol=1e-5)
+    others = rb.tl.embed_sequences([reverse_complement(text) for text in texts], model, batch_size=2).obsm["X_r2mae"]
+    np.testing.assert_allclose(others, together, atol=1e-5)
+    region = rb.tl.embed_regions([("chr1", 5, 105, "b", "-")], genome, model).obsm["X_r2mae"]
+    np.testing.assert_allclose(region, rb.tl.embed_sequences([CHR1[5:105]], model).obsm["X_r2mae"], atol=1e-5)

@@ -11,6 +11,7 @@ import pytest
 import r2mae_bio as rb
 from r2mae_bio._errors import ConfigError, DataError, RegionError, SetupError, UnknownContigError
 from r2mae_bio.io import Genome, reverse_complement
+from r2mae_bio.io._lines import open_lines
 from r2mae_bio.tl import _bedgraph, _saturation
 
 TEXT = "ACGTTGCAACGGTnACCATGRGTTTTACGA"
@@ -79,6 +80,12 @@ def test_each_base_is_predicted_from_its_surroundings_alone(genome, context, bef
     table = rb.tl.saturation_mutagenesis(("chr1", 0, len(TEXT)), genome, Counter(), context=context, strand="+")
     expected = [by_hand(TEXT, place, before, after) for place in range(len(TEXT))]
     np.testing.assert_allclose(np.exp(columns(table, "logp")), expected, rtol=1e-5)
+
+
+def test_both_strands_are_read_unless_one_is_asked_for(genome):
+    both, forward = (rb.tl.saturation_mutagenesis("chr1:1-30", genome, Counter(), **s) for s in ({}, {"strand": "+"}))
+    expected = np.exp(columns(forward, "logp") / 2) * np.sqrt([0.1, 0.2, 0.3, 0.4])
+    np.testing.assert_allclose(np.exp(columns(both, "logp")), expected / expected.sum(axis=1, keepdims=True), rtol=1e-5)
 
 
 def test_a_window_goes_round_a_circle(genome):
@@ -208,6 +215,8 @@ def test_gz_is_bgzip_of_the_same_text(genome, tmp_path):
     assert gzip.decompress(packed.read_bytes()).decode() == plain.read_text()
     assert plain.read_text().startswith('track type=bedGraph name="my track"\nchr1\t1\t2\t')
     assert packed.read_bytes()[12:14] == b"BC"
+    with open_lines(packed, DataError) as stream:  # refuses a bgzip file without its last block
+        assert len(list(stream)) == 20
 
 
 def test_a_bedgraph_is_written_whole_or_not_at_all(genome, tmp_path, monkeypatch):
