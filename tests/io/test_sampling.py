@@ -335,6 +335,13 @@ def test_copies_are_found_on_either_strand_and_n_breaks_words(tmp_path) -> None:
     assert sampled.share == pytest.approx(2 / 3, abs=0.05)
 
 
+def test_a_sample_is_every_so_many_places(genome) -> None:
+    regions = [("chr1", at, at + n) for at, n in ((0, 31), (100, 57), (200, 8), (300, 123), (600, 200))]
+    report = shared_kmers(genome, split_genome(genome, validation=regions), k=9, sample=60)  # 419 bases: every seventh
+    ends = np.concatenate([np.arange(n) for n in (31, 57, 8, 123, 200)])[::7]
+    assert report.n_kmers == (ends >= 8).sum()
+
+
 def test_words_that_cannot_be_looked_up(genome) -> None:
     split = split_genome(genome, validation=["chr2"])
     for k in (0, 33, 2.0, True):
