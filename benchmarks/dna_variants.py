@@ -30,7 +30,7 @@ from r2mae_bio.tl import score_variants
 
 SET = "human_chr20_1mb_1kgp"
 N_RECORDS, N_DAMAGED = 28_998, 2_000
-MAX_LENGTH = 50
+MAX_LENGTH, FLANK = 50, 8
 TOLERANCE = 1e-5
 NEXT = {"A": "C", "C": "G", "G": "T", "T": "A"}
 Record = list[str]
@@ -73,34 +73,34 @@ def same_but_for_info(before: list[Record], after: list[Record]) -> bool:
 # ---------------------------------------------------------------- damage
 
 
-def undamaged(ref: str, alt: str) -> str:
+def undamaged(ref: str, alt: str, longest: int) -> str:
     """Status that an allele of the file has; its REF is that of the genome throughout, as the source says."""
     if not alt.isalpha():
         return "symbolic"
-    return "too_long" if max(len(ref), len(alt)) > MAX_LENGTH else "ok"
+    return "too_long" if max(len(ref), len(alt)) > longest else "ok"
 
 
-def or_symbolic(status: str, ref: str, alt: str) -> str:
-    return "symbolic" if undamaged(ref, alt) == "symbolic" else status
+def or_symbolic(status: str, alt: str) -> str:
+    return status if alt.isalpha() else "symbolic"
 
 
-def damage(record: Record, kind: str) -> tuple[Record, list[str]]:
+def damage(record: Record, kind: str, longest: int) -> tuple[Record, list[str]]:
     """The damaged record and the statuses it must get."""
     chrom, pos, name, ref, alts, *rest = record
     alleles = alts.split(",")
-    status = [undamaged(ref, alt) for alt in alleles]
+    status = [undamaged(ref, alt, longest) for alt in alleles]
     if kind == "wrong REF":
         status = ["ref_mismatch" if s == "ok" else s for s in status]
         ref = NEXT[ref[0]] + ref[1:]
     elif kind == "lower case":
         ref, alleles = ref.lower(), [alt.lower() if alt.isalpha() else alt for alt in alleles]
     elif kind == "missing contig":
-        chrom, status = "chrMissing", [or_symbolic("off_contig", ref, alt) for alt in alleles]
+        chrom, status = "chrMissing", [or_symbolic("off_contig", alt) for alt in alleles]
     elif kind == "beyond the contig":
-        pos, status = str(10**8), [or_symbolic("off_contig", ref, alt) for alt in alleles]
+        pos, status = str(10**8), [or_symbolic("off_contig", alt) for alt in alleles]
     elif kind == "multi-allelic":
         added = next(b + ref[1:] for b in "ACGT" if b != ref[0] and b + ref[1:] not in alleles)
-        alleles, status = [*alleles, added], [*status, undamaged(ref, added)]
+        alleles, status = [*alleles, added], [*status, undamaged(ref, added, longest)]
     elif kind == "symbolic":
         alleles, status = ["<DEL>"], ["symbolic"]
     elif kind == "*":
@@ -130,6 +130,11 @@ class Job:
     model: Any
     folder: Path
     options: dict[str, Any]
+
+    @property
+    def longest(self) -> int:
+        """Longest allele that is scored: what a window holds beside both flanks, and no more than asked for."""
+        return min(MAX_LENGTH, (self.options["context"] or self.model.window) - 2 * FLANK)
 
     def score(self, source: Path, name: str, model: Any = None) -> tuple[list[Record], Seconds]:
         start, busy = time.perf_counter(), time.process_time()
@@ -173,7 +178,7 @@ class Report:
 
 def whole(job: Job, report: Report, source: Path, before: list[Record]) -> list[Record]:
     after, seconds = job.score(source, "whole.vcf.gz")
-    expected = [undamaged(r[3], alt) for r in before for alt in r[4].split(",")]
+    expected = [undamaged(r[3], alt, job.longest) for r in before for alt in r[4].split(",")]
     status, kind, llr = values(after, "STATUS"), values(after, "KIND"), numbers(after, "LLR")
     report.add("", f"## {len(before):,} records as they are", "")
     report.check("every record is there, in order, unchanged but for INFO", holds=same_but_for_info(before, after))
@@ -203,7 +208,7 @@ def whole(job: Job, report: Report, source: Path, before: list[Record]) -> list[
 def damaged(job: Job, report: Report, header: list[str], before: list[Record], scored: list[Record]) -> Path:
     n = min(N_DAMAGED, len(before))
     kinds = [KINDS[i % len(KINDS)] for i in range(n)]
-    pairs = [damage(record, kind) for record, kind in zip(before[:n], kinds, strict=True)]
+    pairs = [damage(record, kind, job.longest) for record, kind in zip(before[:n], kinds, strict=True)]
     source = write(job.folder / "damaged.vcf.gz", header, [record for record, _ in pairs])
     after, seconds = job.score(source, "damaged.scored.vcf.gz")
     expected = pd.DataFrame([(kind, s) for kind, (_, status) in zip(kinds, pairs, strict=True) for s in status])
@@ -292,7 +297,13 @@ def machine() -> str:
 
 
 def run(model: Any, genome: Genome, source: Path, folder: Path, options: argparse.Namespace, name: str) -> Report:
-    settings = {"context": options.context, "batch_size": options.batch_size, "max_length": MAX_LENGTH, "progress_bar": False}
+    settings = {
+        "context": options.context,
+        "batch_size": options.batch_size,
+        "max_length": MAX_LENGTH,
+        "flank": FLANK,
+        "progress_bar": False,
+    }
     job = Job(genome, model, folder, settings)
     header, records = read(source)
     report = Report()
