@@ -31,6 +31,7 @@ PACKAGE = Path(r2mae_bio.__file__).resolve().parent
 REPOSITORY = PACKAGE.parent
 HEAVY = ("torch", "lightning", "pytorch_lightning", "scanpy", "scvi", "matplotlib", "anndata")
 VERBS = ("pp", "tl", "pl")
+DNA_INPUTS = ("region", "regions", "sequences", "table", "variants")  # what a verb on DNA takes in place of an AnnData
 MAX_BODY_LINES = 60
 MAX_FILE_LINES = 400
 MAX_POSITIONAL = 3
@@ -147,11 +148,11 @@ def _verbs() -> Iterator[Any]:
 
 @pytest.mark.parametrize("verb", list(_verbs()))
 def test_verb_signature(verb: Callable[..., object]) -> None:
-    """``adata`` first (a plot of a training run takes the ``model``), at most three positional parameters, booleans and ``copy`` keyword-only."""
+    """Data first (a plot of a training run takes the ``model``), at most three positional parameters, booleans and ``copy`` keyword-only."""
     parameters = list(inspect.signature(verb).parameters.values())
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    first = {"adata", "model"} if verb.__module__.startswith("r2mae_bio.pl") else {"adata"}
-    assert positional, "takes no positional parameter; the first must be adata"
+    first = {"adata", *DNA_INPUTS} | ({"model"} if verb.__module__.startswith("r2mae_bio.pl") else set())
+    assert positional, f"takes no positional parameter; the first must be one of {sorted(first)}"
     assert positional[0].name in first, f"the first parameter is {positional[0].name}, not one of {sorted(first)}"
     assert len(positional) <= MAX_POSITIONAL, f"{len(positional)} positional parameters: {[p.name for p in positional]}"
     flags = [

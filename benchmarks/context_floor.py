@@ -1,0 +1,49 @@
+"""Counting floors for one hidden base: contexts of w bases on either side, counted in the training part on both strands, backed off."""
+
+from __future__ import annotations
+
+import numpy as np
+
+STRENGTH = 4.0  # counts that the next shorter context is worth
+
+
+def context_log_probs(train: list[np.ndarray], rows: np.ndarray, positions: np.ndarray, max_width: int = 6) -> list[np.ndarray]:
+    """Log-probabilities of A C G T at ``positions`` (n,) of ``rows`` uint8 (n, L), for each width from 0 to ``max_width``, (n, 4).
+
+    A context with an unknown base, or over an end of its row, is left out, and the shorter one stands.
+    """
+    n, row = len(rows), np.arange(len(rows))
+    padded = np.pad(rows, ((0, 0), (max_width, max_width)), constant_values=4)
+    at = positions + max_width
+    strands = [s for codes in train for s in (codes, np.where(codes < 4, 3 - codes, 4).astype(np.uint8)[::-1])]
+    probability = np.full((n, 4), 0.25)
+    result = []
+    for width in range(max_width + 1):
+        offsets = [*range(-width, 0), *range(1, width + 1)]
+        wanted, known = _words([padded[row, at + o] for o in offsets], n)
+        distinct, place = np.unique(wanted, return_inverse=True)
+        counts = sum(_count(codes, offsets, width, distinct) for codes in strands)[place] * known[:, None]
+        backed_off = (counts + STRENGTH * probability) / (counts.sum(1, keepdims=True) + STRENGTH)
+        probability = np.where(known[:, None], backed_off, probability)
+        result.append(np.log(probability))
+    return result
+
+
+def _words(columns: list[np.ndarray], n: int) -> tuple[np.ndarray, np.ndarray]:
+    words, known = np.zeros(n, np.int64), np.ones(n, bool)
+    for column in columns:
+        words = words * 4 + np.minimum(column, 3)
+        known &= column < 4
+    return words, known
+
+
+def _count(codes: np.ndarray, offsets: list[int], width: int, distinct: np.ndarray) -> np.ndarray:
+    """How often each base stands in each of the sorted contexts, (len(distinct), 4)."""
+    n = codes.size - 2 * width
+    centre = codes[width : width + n]
+    words, known = _words([codes[width + o : width + o + n] for o in offsets], n)
+    known &= centre < 4
+    at = np.minimum(np.searchsorted(distinct, words), distinct.size - 1)
+    found = known & (distinct[at] == words)
+    cell = at[found] * 4 + centre[found]
+    return np.bincount(cell, minlength=4 * distinct.size).reshape(-1, 4)

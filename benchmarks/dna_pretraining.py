@@ -1,0 +1,197 @@
+"""Pretraining DNAMAE on a genome: held-out loss beside counting floors, by mask ratio; laws of the mask ratio at equal steps; zero-shot.
+
+python -m benchmarks.dna_pretraining --genome ecoli --epochs 22                     one long run, R2MAE
+python -m benchmarks.dna_pretraining --genome ecoli --laws all --seeds 3 --epochs 2 the laws side by side
+python -m benchmarks.dna_pretraining --report                                       tables of what was run
+
+Every run is written when it is done, under --folder, and is not run again; checkpoints lie beside it, and a run that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from benchmarks.context_floor import context_log_probs
+from r2mae_bio import tl
+from r2mae_bio.io import Genome, encode_bases, split_genome
+from r2mae_bio.masking import Fixed, Schedule, Uniform
+from r2mae_bio.model import DNAMAE
+
+LAWS = {"R2MAE": Uniform(0, 1), "fixed .15": Fixed(0.15), "fixed .5": Fixed(0.5), "linear .9 to .15": Schedule(0.9, 0.15)}
+GENOMES = {
+    "ecoli": ("ecoli_k12", [("NC_000913.3", 3_713_321, 4_641_652)]),
+    "yeast": ("yeast_w303", ["CM007968.1", "CM007979.1"]),
+}
+SPACING = 64  # hidden together in one window of 256: far enough apart that none of the counted contexts meets another
+RATIOS = (0.01, 0.15, 0.3, 0.5, 0.7, 0.85)
+
+
+# ---------------------------------------------------------------- data
+
+
+def open_genome(name: str, data: Path):
+    folder, held_out = GENOMES[name]
+    genome = Genome(data / "dna" / folder / "genome.fa.gz")
+    return genome, split_genome(genome, validation=held_out)
+
+
+def held_out_windows(genome: Genome, split, window: int, most: int) -> np.ndarray:
+    """Windows side by side, all bases known, evenly spread."""
+    part = split.validation
+    starts = np.concatenate(
+        [
+            genome.offsets[c] + np.arange(a, b - window + 1, window)
+            for c, a, b in zip(part.contig, part.start, part.end, strict=True)
+        ]
+    )
+    codes = encode_bases(genome.windows(starts, window))
+    codes = codes[(codes < 4).all(1)]
+    return codes[np.linspace(0, len(codes) - 1, min(most, len(codes))).astype(int)]
+
+
+def training_codes(genome: Genome, split) -> list[np.ndarray]:
+    part = split.train
+    spans = zip(part.contig, part.start, part.end, strict=True)
+    return [encode_bases(genome.fetch(genome.contigs[c], int(a), int(b)).encode()) for c, a, b in spans]
+
+
+# ---------------------------------------------------------------- measures
+
+
+def probes(rows: np.ndarray) -> np.ndarray:
+    """Positions hidden together in each window, (n, k): evenly spaced, off the ends, another offset in each window."""
+    n, window = rows.shape
+    offset = np.arange(n) * 37 % SPACING
+    return offset[:, None] + np.arange(window // SPACING) * SPACING
+
+
+def single_base_loss(model: DNAMAE, rows: np.ndarray, strand: str = "both") -> np.ndarray:
+    """Nats of each probed base, (n, k)."""
+    at = probes(rows)
+    hidden = np.zeros(rows.shape, bool)
+    np.put_along_axis(hidden, at, True, axis=1)  # noqa: FBT003
+    log_probs = model.log_probs(rows, hidden, strand=strand)
+    each = np.arange(len(rows))[:, None]
+    return -log_probs[each, at, rows[each, at]]
+
+
+def floors(genome: Genome, split, rows: np.ndarray) -> dict[str, float]:
+    at = probes(rows)
+    repeated = np.repeat(rows, at.shape[1], axis=0)
+    position = at.ravel()
+    truth = repeated[np.arange(len(repeated)), position]
+    tables = context_log_probs(training_codes(genome, split), repeated, position)
+    return {f"w={w}": float(-t[np.arange(len(truth)), truth].mean()) for w, t in enumerate(tables)}
+
+
+def loss_by_ratio(model: DNAMAE, rows: np.ndarray, seed: int = 0) -> dict[str, float]:
+    """Nats per hidden base at fixed ratios, the same masks for every model, forward strand."""
+    out = {}
+    for ratio in RATIOS:
+        rng = np.random.default_rng(seed)
+        keys = rng.random(rows.shape)
+        n_hidden = max(1, round(ratio * rows.shape[1]))
+        hidden = keys <= np.partition(keys, n_hidden - 1, axis=1)[:, n_hidden - 1 : n_hidden]
+        log_probs = model.log_probs(rows, hidden, strand="+")
+        row, position = np.nonzero(hidden)
+        out[f"{ratio:g}"] = float(-log_probs[row, position, rows[row, position]].mean())
+    return out
+
+
+def zero_shot(model: DNAMAE, genome: Genome, name: str, data: Path, split) -> dict[str, float]:
+    """AUROC of nonsense against synonymous changes in the held-out part by the log-ratio, beside the order-5 Markov ratio."""
+    table = pd.read_csv(data / "dna" / GENOMES[name][0] / "consequence_snvs.tsv.gz", sep="\t")
+    part = split.validation
+    inside = np.zeros(len(table), bool)
+    for c, a, b in zip(part.contig, part.start, part.end, strict=True):
+        inside |= ((table.chrom == genome.contigs[c]) & (table.pos > a) & (table.pos <= b)).to_numpy()
+    table = table[inside & table.label.isin([0, 2])].reset_index(drop=True)
+    scores = tl.score_variants(
+        table[["chrom", "pos", "ref", "alt"]], genome, model, embedding_distance=False, progress_bar=False
+    )
+    nonsense = table.label == 2
+    return {
+        "n": len(table),
+        "auroc": float(roc_auc_score(nonsense, -scores.llr)),
+        "auroc_markov5": float(roc_auc_score(nonsense, -table.markov5_llr)),
+    }
+
+
+# ---------------------------------------------------------------- runs
+
+
+def run(name: str, law: str, seed: int, args: argparse.Namespace) -> None:
+    label = f"{name}_{law}_{seed}_{args.epochs}x{args.preset}".replace(" ", "_")
+    path = args.folder / f"{label}.json"
+    if path.exists():
+        return
+    genome, split = open_genome(name, args.data)
+    model = DNAMAE(genome, window=args.window, mask_ratio=LAWS[law], preset=args.preset, seed=seed)
+    checkpoints = args.folder / f"{label}_checkpoints"
+    resume = checkpoints if any(checkpoints.glob("step_*")) else None
+    start = time.perf_counter()
+    rate = {} if args.learning_rate is None else {"learning_rate": args.learning_rate}
+    model.train(
+        args.epochs, split=split, batch_size=args.batch_size, checkpoint_dir=checkpoints, resume_from=resume, progress_bar=False,
+        train_kwargs=rate,
+    )  # fmt: skip
+    seconds = time.perf_counter() - start
+    model.save(args.folder / label, overwrite=True)
+    rows = held_out_windows(genome, split, args.window, args.most)
+    nats = single_base_loss(model, rows)
+    result = {
+        "genome": name, "law": law, "seed": seed, "epochs": args.epochs, "preset": args.preset, "window": args.window,
+        "steps": int(model.history["step"].iloc[-1]), "bases_trained_on": int(model.history["step"].iloc[-1] * args.batch_size * args.window),
+        "seconds_of_last_call": seconds, "resumed": resume is not None,
+        "single_base": float(nats.mean()), "single_base_sd": float(nats.mean(1).std() / np.sqrt(len(nats))), "n_probed": int(nats.size),
+        "single_base_forward": float(single_base_loss(model, rows, "+").mean()),
+        "by_ratio": loss_by_ratio(model, rows), "zero_shot": zero_shot(model, genome, name, args.data, split),
+        "markov": model.floors, "context_floors": floors(genome, split, rows) if args.floors else {},
+        "history": model.history.to_dict("records"),
+    }  # fmt: skip
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(result, indent=1))
+    temporary.replace(path)
+    print(json.dumps({k: v for k, v in result.items() if k != "history"}, indent=1), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("R2MAE_BIO_DATA", "../shared/data")))
+    parser.add_argument("--folder", type=Path, default=Path("demo/dna_pretraining"))
+    parser.add_argument("--genome", choices=sorted(GENOMES), default="ecoli")
+    parser.add_argument("--laws", default="R2MAE", help="comma-separated, or all")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--epochs", type=int, default=22, help="passes over the training part")
+    parser.add_argument("--preset", default="tiny")
+    parser.add_argument("--window", type=int, default=256)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--learning-rate", type=float, default=None)
+    parser.add_argument("--most", type=int, default=6000, help="held-out windows that are judged")
+    parser.add_argument("--floors", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--report", action="store_true")
+    args = parser.parse_args()
+    args.folder.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    if args.report:
+        from benchmarks.dna_pretraining_report import report
+
+        print(report(args.folder))
+        return
+    laws = list(LAWS) if args.laws == "all" else args.laws.split(",")
+    for seed in range(args.seeds):
+        for law in laws:
+            run(args.genome, law, seed, args)
+
+
+if __name__ == "__main__":
+    main()
