@@ -336,10 +336,12 @@ def test_copies_are_found_on_either_strand_and_n_breaks_words(tmp_path) -> None:
 
 
 def test_a_sample_is_every_so_many_places(genome) -> None:
-    regions = [("chr1", at, at + n) for at, n in ((0, 31), (100, 57), (200, 8), (300, 123), (600, 200))]
-    report = shared_kmers(genome, split_genome(genome, validation=regions), k=9, sample=60)  # 419 bases: every seventh
-    ends = np.concatenate([np.arange(n) for n in (31, 57, 8, 123, 200)])[::7]
-    assert report.n_kmers == (ends >= 8).sum()
+    sizes = [10, 9, 12, 9, 10, 11, 9, 13] * 4
+    regions = [("chr1", 50 * i, 50 * i + n) for i, n in enumerate(sizes)]
+    split = split_genome(genome, validation=regions)
+    for step in (2, 5, 7, 11):
+        ends = np.concatenate([np.arange(n) for n in sizes])[::step]  # of words, counted along all held-out bases
+        assert shared_kmers(genome, split, k=9, sample=-(-sum(sizes) // step)).n_kmers == (ends >= 8).sum()
 
 
 def test_words_that_cannot_be_looked_up(genome) -> None:
