@@ -1,6 +1,6 @@
 """Does pretraining help to classify sequences? Floors, frozen and fine-tuned models beside published figures, test MCC over seeds.
 
-python -m benchmarks.dna_probes --methods floors --json FILE
+python -m benchmarks.dna_probes --methods floors --json FILE        (linear instead of floors: without the small network, minutes)
 python -m benchmarks.dna_probes --model FOLDER [--tasks tf_0,...] [--methods frozen,finetuned] [--seeds 3] --json FILE [--resume] [--out FILE]
 
 A row is written after every task, method and seed; --resume leaves out what the file holds. --out alone writes the table again.
@@ -35,7 +35,9 @@ TASKS = {
     },
     **{f"splice_korf {name}": f"splice_korf/{name}" for name in ("donor_ce", "acceptor_ce")},
 }
-KINDS = {"floors": "floor", "frozen": "frozen", "finetuned": "finetuned"}
+METHODS = ("floors", "frozen", "finetuned")
+LINEAR = "linear"
+"""The floors that take seconds: all but the small network."""
 
 
 class Results:
@@ -63,8 +65,10 @@ class Results:
 
 def methods_of(options: argparse.Namespace) -> tuple[list[SequenceMethod], str]:
     """What is to be run, and the checksum of the model."""
-    kinds = {KINDS[name] for name in options.methods}
-    methods, checksum = floor_methods(), ""
+    kinds = {name.removesuffix("s") for name in options.methods}
+    methods, checksum = [m for m in floor_methods() if "floors" in options.methods or not m.seeded], ""
+    if LINEAR in kinds:
+        kinds.add("floor")
     if options.model is not None:
         from r2mae_bio.model import DNAMAE
 
@@ -107,7 +111,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--name", default="R2MAE", help="its name in the table")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("R2MAE_BIO_DATA", "../shared/data")))
     parser.add_argument("--tasks", type=lambda text: text.split(","), default=list(TASKS))
-    parser.add_argument("--methods", type=lambda text: text.split(","), default=list(KINDS))
+    parser.add_argument(
+        "--methods",
+        type=lambda text: text.split(","),
+        default=list(METHODS),
+        help="floors, or linear for the quick ones; frozen; finetuned",
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, required=True)
@@ -116,9 +125,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     names = {name.split()[-1]: name for name in TASKS}
     options.tasks = [names.get(task, task) for task in options.tasks]
-    foreign = [t for t in options.tasks if t not in TASKS] + [m for m in options.methods if m not in KINDS]
+    foreign = [t for t in options.tasks if t not in TASKS] + [m for m in options.methods if m not in (*METHODS, LINEAR)]
     if foreign:
-        parser.error(f"unknown: {', '.join(foreign)}; tasks are {', '.join(names)}, methods {', '.join(KINDS)}")
+        parser.error(f"unknown: {', '.join(foreign)}; tasks are {', '.join(names)}, methods {', '.join((*METHODS, LINEAR))}")
     return options
 
 

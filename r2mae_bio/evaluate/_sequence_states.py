@@ -60,7 +60,8 @@ class NetworkModel:
         forward = self._forward(codes)
         if strand == "+":
             return forward
-        return (forward + self._forward(reverse_complement(codes))[:, ::-1]) / 2
+        turned = self._forward(reverse_complement(codes))[:, ::-1]
+        return np.asarray((forward + turned) / 2, np.float32)
 
     def _forward(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():
