@@ -1,0 +1,98 @@
+"""Pretrain the model of benchmarks.dna_probes on the sequences of the tasks' train parts, without labels.
+
+python -m benchmarks.dna_probes_pretrain --folder DIR [--epochs 4]
+
+Sequences that share a 24-mer, on either strand, with a dev or test sequence of any task are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.dna_probes import TASKS
+from r2mae_bio.io import Genome, encode_bases, split_genome
+from r2mae_bio.model import DNAMAE
+
+K = 24
+SETTINGS = {"d_model": 64, "n_layers": 4, "attention_every": 4}
+WINDOW = 70  # the shortest sequences of the tasks
+
+
+def words(sequence: str) -> np.ndarray:
+    """Its 24-mers as numbers, the smaller of both strands."""
+    codes = encode_bases(sequence.encode())
+    if codes.size < K:
+        return np.zeros(0, np.uint64)
+    rows = np.lib.stride_tricks.sliding_window_view(codes, K).astype(np.uint64)
+    rows = rows[(rows < 4).all(1)]
+    powers = np.uint64(4) ** np.arange(K, dtype=np.uint64)
+    return np.minimum(rows @ powers[::-1], (3 - rows) @ powers)
+
+
+def sequences(data: Path) -> tuple[pd.Series, pd.Series]:
+    """Train sequences to learn from, and those of the other parts."""
+    train, other = [], []
+    for path in TASKS.values():
+        table = pd.read_csv(data / "dna" / f"{path}.tsv.gz", sep="\t")
+        train.append(table.sequence[table.split == "train"])
+        other.append(table.sequence[table.split != "train"])
+    segments = pd.read_csv(data / "dna/splice_korf/eie_ce.tsv.gz", sep="\t")
+    whole = segments.exon5 + segments.intron + segments.exon3
+    train = [part for part, path in zip(train, TASKS.values(), strict=True) if not path.startswith("splice")]
+    return pd.concat([*train, whole[segments.split == "train"]]).drop_duplicates(), pd.concat(
+        [*other, whole[segments.split != "train"]]
+    )
+
+
+def write_corpus(data: Path, path: Path) -> None:
+    train, other = sequences(data)
+    held_out = np.unique(np.concatenate([words(s) for s in other.drop_duplicates()]))
+    numbers = [words(s) for s in train]
+    lengths = np.array([n.size for n in numbers])
+    row = np.repeat(np.arange(len(train)), lengths)
+    shared = np.unique(row[np.isin(np.concatenate(numbers), held_out)])
+    kept = [s for s in np.delete(train.to_numpy(), shared) if len(s) >= WINDOW]
+    np.random.default_rng(0).shuffle(kept)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text("".join(f">s{i}\n{s}\n" for i, s in enumerate(kept)))
+    temporary.replace(path)
+    print(
+        f"{len(train):,} train sequences, {len(shared):,} left out for a shared {K}-mer, "
+        f"{len(kept):,} kept, {sum(map(len, kept)) / 1e6:.1f} M bases",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("R2MAE_BIO_DATA", "../shared/data")))
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, default=4)
+    args = parser.parse_args()
+    args.folder.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    corpus = args.folder / "corpus.fa"
+    if not corpus.exists():
+        write_corpus(args.data, corpus)
+    genome = Genome(corpus, cache_dir=args.folder)
+    names = list(genome.contigs)
+    split = split_genome(genome, validation=names[-len(names) // 50 :])
+    model = DNAMAE(genome, window=WINDOW, **SETTINGS)
+    checkpoints = args.folder / "checkpoints"
+    resume = checkpoints if any(checkpoints.glob("step_*")) else None
+    model.train(
+        args.epochs, split=split, batch_size=128, checkpoint_dir=checkpoints, resume_from=resume, progress_bar=False,
+        train_kwargs={"learning_rate": 3e-3},
+    )  # fmt: skip
+    print(model.history.T.to_string())
+    print(model.save(args.folder / "model", overwrite=True))
+
+
+if __name__ == "__main__":
+    main()
