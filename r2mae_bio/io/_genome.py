@@ -152,7 +152,7 @@ class Genome:
         return self._map
 
     def fingerprint(self) -> str:
-        """sha256 of names, lengths and bases; the same wherever the files lie and however they are compressed.
+        """sha256 of names, lengths, circles and the checksum of the bases, letter case included; not of paths or compression.
 
         Returns
         -------

@@ -141,6 +141,8 @@ class SavedModel(ABC, Generic[RecordT, NetworkT]):
             self.network = self._unpack(latest_checkpoint(run.options.resume_from))[1]
         network = self.network = build() if self.network is None else self.network
         record.data_fingerprint, record.train = run.data_fingerprint, run.config.to_json()
+        for name, value in run.findings.items():
+            setattr(record, name, value)
 
         def checkpoint() -> Bundle:
             so_far: dict[str, Any] = {"history": state.history, "mask_ratios": state.mask_ratios, "blind_loss": state.blind_loss}

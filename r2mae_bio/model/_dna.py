@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,12 +10,13 @@ import numpy as np
 from r2mae_bio._errors import ConfigError, SetupError
 from r2mae_bio._rng import derive_seed
 from r2mae_bio.config import DNAConfig, TrainConfig
-from r2mae_bio.io import Genome, split_genome
+from r2mae_bio.io import Genome
 from r2mae_bio.masking import as_ratio_law
 from r2mae_bio.model._bundle import weights_drawn_from
 from r2mae_bio.model._dna_floors import base_composition, measure_floors
 from r2mae_bio.model._dna_record import DNARecord
 from r2mae_bio.model._dna_saved import SavedDNAModel, contig_lengths
+from r2mae_bio.model._dna_split import choose_split, train_share
 from r2mae_bio.model._precision import choose_precision
 from r2mae_bio.model._run import Run, train_options
 from r2mae_bio.model._sequence_classifier import finetune_sequences
@@ -91,14 +93,14 @@ class DNAMAE(SavedDNAModel):
         seed: int = 0,
         **network_kwargs: Any,
     ) -> None:
-        if not isinstance(window, int) or isinstance(window, bool) or window < 2:
+        if not isinstance(window, int | np.integer) or isinstance(window, bool) or window < 2:
             message = f"window is {window!r}; needed is a whole number of bases, at least 2."
             raise ConfigError(message)
         sizes = network_kwargs if n_layers is None else {**network_kwargs, "n_layers": n_layers}
         config = DNAConfig.preset(preset, **sizes)
         self._genome: Genome | None = genome if isinstance(genome, Genome) else Genome(genome)
         law = as_ratio_law(mask_ratio)
-        self.record = DNARecord(config=config, law=law, seed=seed, window=window, contigs=contig_lengths(self._genome))
+        self.record = DNARecord(config=config, law=law, seed=seed, window=int(window), contigs=contig_lengths(self._genome))
         self.network: DNAMaskedAutoencoder | None = None
 
     # ------------------------------------------------------------------ training
@@ -143,7 +145,8 @@ class DNAMAE(SavedDNAModel):
         split
             What to train on and what to hold out, from :func:`r2mae_bio.io.split_genome` (by contig, position or regions).
         train_size
-            Without a split: share of every contig, from its beginning, to train on; the rest is validation.
+            Without a split: share of every contig, from its beginning, to train on; the rest is validation, unless it is shorter than
+            a window.
         batch_size
             Windows per optimiser step.
         epoch_windows
@@ -159,7 +162,8 @@ class DNAMAE(SavedDNAModel):
         accelerator, devices
             As in :class:`pytorch_lightning.Trainer`.
         precision
-            As there, or ``"auto"``: bfloat16 matrix products where the processor has them.
+            As there, with weights in float32 (``"32-true"``, ``"bf16-mixed"``, ``"16-mixed"``), or ``"auto"``: bfloat16 matrix products
+            where the processor has them.
         early_stopping
             Stop when the validation loss no longer falls, and return to the best epoch.
         checkpoint_dir
@@ -189,19 +193,17 @@ class DNAMAE(SavedDNAModel):
             The model was loaded without a genome.
         """
         genome = self._training_genome()
-        if split is None:
-            split = split_genome(genome, validation=1 - train_size, min_block=self.window)
-        if epoch_windows is None:
-            least, most = (batch_size * n for n in _BATCHES_PER_EPOCH)
-            epoch_windows = int(np.clip(split.train.n_bases // self.window, least, most))
-        epochs = max(1, -(-_TARGET_STEPS * batch_size // epoch_windows)) if max_epochs is None else max_epochs
         config = TrainConfig(
-            max_epochs=epochs,
+            max_epochs=1 if max_epochs is None else max_epochs,
             batch_size=batch_size,
-            train_size=train_size,
+            train_size=train_share(split, train_size),
             early_stopping=early_stopping,
             **{"learning_rate": 2e-3, **(train_kwargs or {})},
         )
+        split = choose_split(genome, split, train_size=train_size, window=self.window)
+        if epoch_windows is None:
+            least, most = (batch_size * n for n in _BATCHES_PER_EPOCH)
+            epoch_windows = int(np.clip(split.train.n_bases // self.window, least, most))
         windows = {
             "epoch_windows": epoch_windows,
             "both_strands": both_strands,
@@ -219,10 +221,12 @@ class DNAMAE(SavedDNAModel):
             trainer_kwargs={**trainer_kwargs, "precision": precision},
         )
         loaders = window_loaders(genome, split, window=self.window, batch_size=batch_size, **windows)  # type: ignore[arg-type]
-        measure_floors(self.record, genome, split, loaders)
+        if max_epochs is None:
+            config = replace(config, max_epochs=max(1, -(-_TARGET_STEPS // len(loaders.train))))
         objective = DNAObjective(base_composition(genome, split))
-        identity = {"split": split.to_json(), "windows": {"length": self.window, **windows}, "precision": precision}
-        self._fit(Run(config, options, loaders, objective, genome.fingerprint(), identity), self._build)
+        identity = {"split": split.to_json(), "window": self.window, **windows, "precision": precision}
+        findings = measure_floors(genome, split, loaders)
+        self._fit(Run(config, options, loaders, objective, genome.fingerprint(), identity, findings), self._build)
 
     def _build(self) -> DNAMaskedAutoencoder:
         with weights_drawn_from(derive_seed(self.record.seed, "weights")):

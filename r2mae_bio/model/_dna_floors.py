@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
 
+from r2mae_bio._errors import DataError
 from r2mae_bio.io import shared_kmers
 from r2mae_bio.train import MarkovModel, markov_floors
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from r2mae_bio.io import Genome, GenomeSplit
-    from r2mae_bio.model._dna_record import DNARecord
     from r2mae_bio.train import Loaders
 
 logger = logging.getLogger("r2mae_bio")
@@ -25,29 +25,38 @@ _KMER: Final = 24
 _KMERS_LOOKED_UP: Final = 2_000_000
 
 
-def measure_floors(record: DNARecord, genome: Genome, split: GenomeSplit, loaders: Loaders) -> None:
-    """Log the losses of Markov models and the overlap of the parts, and keep them in the record.
+def measure_floors(genome: Genome, split: GenomeSplit, loaders: Loaders) -> dict[str, Any]:
+    """Log the losses of Markov models and the overlap of the parts.
 
     Parameters
     ----------
-    record
-        Its ``split``, ``floors`` and ``shared`` are set.
     genome, split
         What is trained on and what is held out.
     loaders
         The windows on which the model will be judged.
+
+    Returns
+    -------
+    ``split``, ``floors`` and ``shared`` of a :class:`~r2mae_bio.model._dna_record.DNARecord`.
     """
     codes = np.concatenate([batch.codes.numpy() for batch in loaders.reference])
     floors = markov_floors(genome, split, codes, orders=_ORDERS)
-    record.split, record.shared = split.to_json(), {}
-    record.floors = {str(order): nats for order, nats in floors.items()}
     where = "held-out" if len(split.validation) else "training"
     for order, nats in floors.items():
         logger.info("Markov model of order %d: %.4f nats per %s base", order, nats, where)
-    if len(split.validation):
+    named = {str(order): nats for order, nats in floors.items()}
+    return {"split": split.to_json(), "floors": named, "shared": _shared(genome, split) if len(split.validation) else {}}
+
+
+def _shared(genome: Genome, split: GenomeSplit) -> dict[str, Any]:
+    """What the parts have in common; nothing if all that is held out lies in pieces shorter than a word."""
+    try:
         shared = shared_kmers(genome, split, k=_KMER, sample=_KMERS_LOOKED_UP)
-        record.shared = shared.to_json()
-        logger.info("%.2f%% of the held-out %d-mers also occur in the training part", 100 * shared.share, _KMER)
+    except DataError as error:
+        logger.info("how much the held-out part shares with the training part stays open: %s", error)
+        return {}
+    logger.info("%.2f%% of the held-out %d-mers also occur in the training part", 100 * shared.share, _KMER)
+    return shared.to_json()
 
 
 def base_composition(genome: Genome, split: GenomeSplit) -> Tensor:

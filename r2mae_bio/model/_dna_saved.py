@@ -202,7 +202,8 @@ class SavedDNAModel(SavedModel[DNARecord, DNAMaskedAutoencoder]):
         Raises
         ------
         CheckpointError
-            The folder is none of a DNA model; its subclasses tell damage, a pickle, and weights of another model apart.
+            The folder is none of a DNA model, or its weights are not those written with its record; its subclasses tell damage and a
+            pickle apart.
         FastaError
             The genome cannot be used.
         """

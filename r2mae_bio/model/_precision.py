@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from r2mae_bio._errors import ConfigError
+
 
 def choose_precision(precision: str, accelerator: str) -> str:
     """A precision as Lightning names it.
@@ -12,13 +14,25 @@ def choose_precision(precision: str, accelerator: str) -> str:
     ----------
     precision
         Such a name, or ``"auto"``: bfloat16 for matrix products where the processor has instructions for it, and float32 elsewhere.
+        Weights are always float32.
     accelerator
         Lightning's accelerator, ``"auto"`` included.
 
     Returns
     -------
     The name.
+
+    Raises
+    ------
+    ConfigError
+        Weights would be kept in another precision than float32.
     """
+    if str(precision).endswith("-true") and precision != "32-true":
+        message = (
+            f"precision={precision!r} would change the weights themselves; needed is 'auto', '32-true', 'bf16-mixed' or '16-mixed', "
+            "which keep them in float32."
+        )
+        raise ConfigError(message)
     if precision != "auto":
         return precision
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():

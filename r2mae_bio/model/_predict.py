@@ -47,10 +47,10 @@ def predict_hidden(
     Raises
     ------
     ConfigError
-        ``hidden_at_once`` is not positive.
+        ``hidden_at_once`` is no positive whole number.
     """
-    if hidden_at_once < 1:
-        message = f"hidden_at_once is {hidden_at_once}; needed is a positive number of bases."
+    if not isinstance(hidden_at_once, int | np.integer) or hidden_at_once < 1:
+        message = f"hidden_at_once is {hidden_at_once!r}; needed is a positive number of bases."
         raise ConfigError(message)
     sums = [np.zeros((codes.size, 4), np.float32) for codes in sequences]
     tiles = plan_tiles([codes.size for codes in sequences], window, overlap)

@@ -36,6 +36,8 @@ class Run:
     """sha256 of the training data."""
     identity: dict[str, Any] = field(default_factory=dict)
     """What else must not differ when the run is resumed, each under the name by which a message may call it."""
+    findings: dict[str, Any] = field(default_factory=dict)
+    """Fields of the record, by name, that are set once nothing stands against the run."""
 
 
 def default_epochs(n_rows: int, batch_size: int) -> int:

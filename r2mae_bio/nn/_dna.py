@@ -69,8 +69,8 @@ class DNAMaskedAutoencoder(nn.Module):
         visible
             Visible bases.
         layer
-            0 is what enters the first block, ``n_layers`` what leaves the last; negative numbers count from the end, and the end,
-            -1, is the normalised state that the head reads.
+            0 is what enters the first block, k what leaves the k-th; negative numbers count from the end. The last, ``n_layers`` or
+            -1, is normalised: the state that the head reads.
 
         Returns
         -------

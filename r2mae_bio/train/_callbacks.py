@@ -183,7 +183,7 @@ class Checkpoints(Callback):
         self.state.step = step
         best = {k: v for k, v in self.state.tensors.items() if k.startswith("best.")}
         moments = optimizer_tensors(plan.network, trainer.optimizers[0])
-        self.state.tensors = {**best, **moments, "meter": plan.train_meter.sums}
+        self.state.tensors = {**best, **moments, **plan.train_meter.tensors()}
         write_checkpoint(self.directory, self.bundle(), self.state)
 
 

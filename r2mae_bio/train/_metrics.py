@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
     from r2mae_bio.train._objective import Score
@@ -15,6 +17,7 @@ N_FINE = 20
 """Bins of the realised ratio that are counted."""
 N_COARSE = 5
 """Bins of the ratio for which a loss is reported."""
+_SUMS = "meter"
 
 
 class RatioMeter:
@@ -37,6 +40,7 @@ class RatioMeter:
         """
         if self.sums.device != score.nats.device:
             self.sums = self.sums.to(score.nats.device)
+            self.parts = {name: sums.to(score.nats.device) for name, sums in self.parts.items()}
         index = (ratio * N_FINE).long().clamp(max=N_FINE - 1)
         new = torch.stack([score.nats.double(), score.weight.double(), torch.ones_like(score.nats, dtype=torch.float64)])
         self.sums.index_add_(1, index, new)
@@ -55,6 +59,22 @@ class RatioMeter:
     def rows(self) -> list[int]:
         """Number of rows in each fine bin of the realised ratio."""
         return [int(n) for n in self.sums[2].tolist()]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything it holds, by name, for a checkpoint."""
+        return {_SUMS: self.sums, **{f"{_SUMS}.{name}": sums for name, sums in self.parts.items()}}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from what :meth:`tensors` gave.
+
+        Parameters
+        ----------
+        tensors
+            Tensors by name; those of others are passed over.
+        """
+        prefix = f"{_SUMS}."
+        self.sums = tensors[_SUMS].clone()
+        self.parts = {key.removeprefix(prefix): sums.clone() for key, sums in tensors.items() if key.startswith(prefix)}
 
     def reset(self) -> None:
         """Start again from nothing."""

@@ -227,4 +227,4 @@ def restore(plan: MaskedTrainingPlan, optimizer: torch.optim.Optimizer, state: T
         moments = {kind: tensor.to(parameter.device) for kind, tensor in saved.items() if tensor is not None}
         if moments:
             optimizer.state[parameter] = moments
-    plan.train_meter.sums = state.tensors["meter"].clone()
+    plan.train_meter.restore(state.tensors)
