@@ -1,7 +1,7 @@
 """Pretraining DNAMAE on a genome: held-out loss beside counting floors, by mask ratio; laws of the mask ratio at equal steps; zero-shot.
 
 python -m benchmarks.dna_pretraining --genome ecoli --epochs 22                     one long run, R2MAE
-python -m benchmarks.dna_pretraining --genome ecoli --laws all --seeds 3 --epochs 2 the laws side by side
+python -m benchmarks.dna_pretraining --laws all --seeds 3 --epochs 2 --d-model 64 --n-layers 4   the laws side by side
 python -m benchmarks.dna_pretraining --report                                       tables of what was run
 
 Every run is written when it is done, under --folder, and is not run again; checkpoints lie beside it, and a run that was stopped goes on.
@@ -78,7 +78,7 @@ def single_base_loss(model: DNAMAE, rows: np.ndarray, strand: str = "both") -> n
     """Nats of each probed base, (n, k)."""
     at = probes(rows)
     hidden = np.zeros(rows.shape, bool)
-    np.put_along_axis(hidden, at, True, axis=1)  # noqa: FBT003
+    np.put_along_axis(hidden, at, True, axis=1)
     log_probs = model.log_probs(rows, hidden, strand=strand)
     each = np.arange(len(rows))[:, None]
     return -log_probs[each, at, rows[each, at]]
@@ -115,9 +115,7 @@ def zero_shot(model: DNAMAE, genome: Genome, name: str, data: Path, split) -> di
     for c, a, b in zip(part.contig, part.start, part.end, strict=True):
         inside |= ((table.chrom == genome.contigs[c]) & (table.pos > a) & (table.pos <= b)).to_numpy()
     table = table[inside & table.label.isin([0, 2])].reset_index(drop=True)
-    scores = tl.score_variants(
-        table[["chrom", "pos", "ref", "alt"]], genome, model, embedding_distance=False, progress_bar=False
-    )
+    scores = tl.score_variants(table[["chrom", "pos", "ref", "alt"]], genome, model, embedding_distance=False, progress_bar=False)
     nonsense = table.label == 2
     return {
         "n": len(table),
@@ -130,12 +128,14 @@ def zero_shot(model: DNAMAE, genome: Genome, name: str, data: Path, split) -> di
 
 
 def run(name: str, law: str, seed: int, args: argparse.Namespace) -> None:
-    label = f"{name}_{law}_{seed}_{args.epochs}x{args.preset}".replace(" ", "_")
+    sizes = {k: v for k, v in {"d_model": args.d_model, "n_layers": args.n_layers, "attention_every": args.n_layers}.items() if v}
+    network = "_".join([args.preset, *(f"{k}{v}" for k, v in sizes.items())])
+    label = f"{name}_{law}_{seed}_{args.epochs}x{network}".replace(" ", "_")
     path = args.folder / f"{label}.json"
     if path.exists():
         return
     genome, split = open_genome(name, args.data)
-    model = DNAMAE(genome, window=args.window, mask_ratio=LAWS[law], preset=args.preset, seed=seed)
+    model = DNAMAE(genome, window=args.window, mask_ratio=LAWS[law], preset=args.preset, seed=seed, **sizes)
     checkpoints = args.folder / f"{label}_checkpoints"
     resume = checkpoints if any(checkpoints.glob("step_*")) else None
     start = time.perf_counter()
@@ -149,7 +149,7 @@ def run(name: str, law: str, seed: int, args: argparse.Namespace) -> None:
     rows = held_out_windows(genome, split, args.window, args.most)
     nats = single_base_loss(model, rows)
     result = {
-        "genome": name, "law": law, "seed": seed, "epochs": args.epochs, "preset": args.preset, "window": args.window,
+        "genome": name, "law": law, "seed": seed, "epochs": args.epochs, "preset": network, "window": args.window,
         "steps": int(model.history["step"].iloc[-1]), "bases_trained_on": int(model.history["step"].iloc[-1] * args.batch_size * args.window),
         "seconds_of_last_call": seconds, "resumed": resume is not None,
         "single_base": float(nats.mean()), "single_base_sd": float(nats.mean(1).std() / np.sqrt(len(nats))), "n_probed": int(nats.size),
@@ -173,6 +173,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=22, help="passes over the training part")
     parser.add_argument("--preset", default="tiny")
+    parser.add_argument("--d-model", type=int, help="other than the preset's")
+    parser.add_argument("--n-layers", type=int, help="other than the preset's, one of them attending")
     parser.add_argument("--window", type=int, default=256)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=None)

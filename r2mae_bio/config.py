@@ -95,11 +95,11 @@ class DNAConfig(_Config):
     """Blocks."""
     n_heads: int = 4
     """Attention heads."""
-    attention_every: int = 3
+    attention_every: int = 6
     """One block in so many attends to the whole window; the others see their surroundings by convolution alone."""
     kernel: int = 9
     """Taps of the convolution in each block."""
-    dilations: tuple[int, ...] = (1, 2, 4)
+    dilations: tuple[int, ...] = (1, 2)
     """Distances between its taps, bp, in turn from block to block."""
     stem_kernel: int = 9
     """Taps of the convolution that reads the bases."""

@@ -95,7 +95,7 @@ class BaseBlock(nn.Module):
         self.norm_attention = nn.LayerNorm(d_model) if attention else None
         self.norm_feed_forward = nn.LayerNorm(d_model)
         self.feed_forward = nn.Sequential(
-            nn.Linear(d_model, expansion * d_model), nn.GELU(), nn.Linear(expansion * d_model, d_model)
+            nn.Linear(d_model, expansion * d_model), nn.SiLU(), nn.Linear(expansion * d_model, d_model)
         )
         self.dropout = nn.Dropout(dropout)
 
