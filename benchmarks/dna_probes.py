@@ -1,9 +1,12 @@
 """Does pretraining help to classify sequences? Floors, frozen and fine-tuned models beside published figures, test MCC over seeds.
 
 python -m benchmarks.dna_probes --methods floors --json FILE        (linear instead of floors: without the small network, minutes)
-python -m benchmarks.dna_probes --model FOLDER [--tasks tf_0,...] [--methods frozen,finetuned] [--seeds 3] --json FILE [--resume] [--out FILE]
+python -m benchmarks.dna_probes --model FOLDER [--tasks tf_0,...] [--methods frozen,finetuned] [--seeds 3] [--steps N]
+    [--learning-rate R] [--batch-size B] --json FILE [--json OTHER] [--resume] [--out FILE]
 
-A row is written after every task, method and seed; --resume leaves out what the file holds. --out alone writes the table again.
+Rows are written after every task, method and seed; --resume leaves out what a file holds. Several --json: the first is written to,
+the others are read, for --resume and for the table; so two processes each write their own. --out with --methods "" writes the table
+alone. A fine-tuned run has two rows, "finetuned" with the linear reading of k-mers and "finetuned_states" without.
 """
 
 from __future__ import annotations
@@ -19,12 +22,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from benchmarks.dna_probes_report import markdown
+from benchmarks.dna_probes_report import markdown, setting, unique
 from r2mae_bio.evaluate._sequence_probe import floor_methods, model_methods, score_methods
-from r2mae_bio.io import read_sequence_table
+from r2mae_bio.io import SequenceTable, read_sequence_table
+from r2mae_bio.train import FinetuneConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from r2mae_bio.evaluate._sequence_probe import SequenceMethod
 
@@ -41,26 +45,39 @@ LINEAR = "linear"
 
 
 class Results:
-    """Rows by task, method, kind, seed and model; on disk whole or not at all."""
+    """Rows by task, method, kind, seed, model and settings; on disk whole or not at all. Other files are only read."""
 
-    def __init__(self, path: Path, *, resume: bool) -> None:
+    def __init__(self, path: Path, others: Sequence[Path], *, resume: bool) -> None:
         self.path = path
-        self.rows: list[dict[str, Any]] = []
-        if path.exists():
-            if not resume:
-                sys.exit(f"{path} exists; pass --resume to add to it, or name another file.")
-            self.rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+        if path.exists() and not resume:
+            sys.exit(f"{path} exists; pass --resume to add to it, or name another file.")
+        self.rows: list[dict[str, Any]] = read(path) if path.exists() else []
+        self.others = [row for other in others for row in read(other)]
 
-    def has(self, task: str, method: SequenceMethod, seed: int, model: str) -> bool:
-        wanted = (task, method.name, method.kind, seed, model)
-        return any((r["task"], r["method"], r["kind"], r["seed"], r["model"]) == wanted for r in self.rows)
+    @property
+    def all(self) -> list[dict[str, Any]]:
+        return unique([*self.rows, *self.others])
 
-    def add(self, row: dict[str, Any]) -> None:
-        self.rows.append(row)
+    def has(self, task: str, method: SequenceMethod, seed: int, model: str, settings: str) -> bool:
+        wanted = (task, method.name, method.kind, seed, model, settings)
+        return any((*(r[key] for key in ("task", "method", "kind", "seed", "model")), setting(r)) == wanted for r in self.all)
+
+    def add(self, rows: list[dict[str, Any]]) -> None:
+        self.rows += rows
         temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         lines = ",\n".join(json.dumps(r) for r in self.rows)
         temporary.write_text(f'{{"rows": [\n{lines}\n]}}\n', encoding="utf-8")
         temporary.replace(self.path)
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return json.loads(path.read_text(encoding="utf-8"))["rows"]
+
+
+def settings_of(options: argparse.Namespace) -> dict[str, Any]:
+    """What is not left to the defaults of FinetuneConfig."""
+    given = {"n_steps": options.steps, "learning_rate": options.learning_rate, "batch_size": options.batch_size}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def methods_of(options: argparse.Namespace) -> tuple[list[SequenceMethod], str]:
@@ -74,7 +91,7 @@ def methods_of(options: argparse.Namespace) -> tuple[list[SequenceMethod], str]:
 
         model = DNAMAE.load(options.model)
         checksum = model.checksum()[:16]
-        methods += model_methods({options.name: model}, finetune=True)
+        methods += model_methods({options.name: model}, finetune=True, config=FinetuneConfig(**settings_of(options)))
     return [m for m in methods if m.kind in kinds], checksum
 
 
@@ -89,20 +106,27 @@ def wanted(options: argparse.Namespace, methods: list[SequenceMethod]) -> Iterat
 
 def run(options: argparse.Namespace, results: Results) -> None:
     methods, checksum = methods_of(options)
-    table, loaded = None, None
+    tables: dict[str, SequenceTable] = {}  # kept, so that linear readings are fitted once per task and not once per seed
+    settings = {"finetuned": settings_of(options)}
     for seed, task, method in wanted(options, methods):
         model = "" if method.kind == "floor" else checksum
-        if results.has(task, method, seed, model):
+        own = {"settings": settings[method.kind]} if settings.get(method.kind) else {}
+        if results.has(task, method, seed, model, setting(own)):
             continue
-        if loaded != task:
-            table, loaded = read_sequence_table(options.data / "dna" / f"{TASKS[task]}.tsv.gz"), task
-        for row in score_methods(table, [method], seed=seed):
-            rounded = {key: round(value, 5) if isinstance(value, float) else value for key, value in row.items()}
-            results.add({"task": task, "model": model, **rounded})
+        if task not in tables:
+            tables[task] = read_sequence_table(options.data / "dna" / f"{TASKS[task]}.tsv.gz")
+        rows = list(score_methods(tables[task], [method], seed=seed))
+        results.add([{"task": task, "model": model, **own, **rounded(row)} for row in rows])
+        for row in rows:
             print(
-                f"{task:24} {method.kind:9} {method.name:26} seed {seed} MCC {100 * row['mcc']:6.2f}  {row['seconds']:7.1f} s",
+                f"{task:24} {row['kind']:16} {method.name:26} seed {seed} MCC {100 * row['mcc']:6.2f}  {row['seconds']:7.1f} s  "
+                f"{row['chosen']}",
                 flush=True,
             )
+
+
+def rounded(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: round(value, 5) if isinstance(value, float) else value for key, value in row.items()}
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -113,13 +137,16 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--tasks", type=lambda text: text.split(","), default=list(TASKS))
     parser.add_argument(
         "--methods",
-        type=lambda text: text.split(","),
+        type=lambda text: [name for name in text.split(",") if name],
         default=list(METHODS),
         help="floors, or linear for the quick ones; frozen; finetuned",
     )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path, required=True)
+    parser.add_argument("--steps", type=int, help="of fine-tuning, instead of about six passes")
+    parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--json", type=Path, action="append", required=True, help="again for files that are only read")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--out", type=Path, help="markdown table")
     options = parser.parse_args(arguments)
@@ -135,11 +162,11 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     torch.set_num_threads(options.threads)
     start = time.perf_counter()
-    results = Results(options.json, resume=options.resume or options.out is not None)
+    results = Results(options.json[0], options.json[1:], resume=options.resume or options.out is not None)
     run(options, results)
     if options.out is not None:
-        options.out.write_text(markdown(results.rows), encoding="utf-8")
-    seconds = np.sum([row["seconds"] for row in results.rows])
+        options.out.write_text(markdown(results.all), encoding="utf-8")
+    seconds = np.sum([row["seconds"] for row in results.rows if row["kind"] != "finetuned_states"])  # the same run as "finetuned"
     print(f"{len(results.rows)} rows, {seconds:.0f} s of work in all, {time.perf_counter() - start:.0f} s now")
 
 

@@ -19,7 +19,8 @@ PUBLISHED = {
 }
 """MCC x 100 on the same test rows, from the figure `Performance` of the DNABERT-2 repository."""
 PUBLISHED_NAMES = ("DNABERT-6", "NT-500M-human", "NT-2.5B-multi", "DNABERT-2")
-KIND_NAMES = {"frozen": "frozen", "finetuned": "fine-tuned"}
+KIND_NAMES = {"frozen": "frozen", "finetuned": "fine-tuned", "finetuned_states": "fine-tuned, states alone"}
+RANDOM_INIT = "random init"
 
 Rows = list[dict[str, Any]]
 
@@ -28,22 +29,28 @@ def markdown(rows: Rows) -> str:
     """Two tables, floors and models."""
     tasks = list(dict.fromkeys(row["task"] for row in rows))
     floors = list(dict.fromkeys(row["method"] for row in rows if row["kind"] == "floor"))
-    models = list(dict.fromkeys((row["method"], row["kind"], row["model"]) for row in rows if row["kind"] != "floor"))
+    models = list(
+        dict.fromkeys((row["method"], row["kind"], row["model"], setting(row)) for row in rows if row["kind"] != "floor")
+    )
     scores: dict[tuple[str, ...], list[float]] = defaultdict(list)
     for row in rows:
-        scores[row["task"], row["method"], row["kind"], row["model"]].append(100 * row["mcc"])
+        scores[row["task"], row["method"], row["kind"], row["model"], setting(row)].append(100 * row["mcc"])
     lines = ["Test MCC x 100; mean ± standard deviation over seeds where there are several.", ""]
     lines += ["Floors, without pretraining:", ""]
-    lines += table(["task", *floors], [[task, *(cell(scores[task, name, "floor", ""]) for name in floors)] for task in tasks])
+    lines += table(["task", *floors], [[task, *(cell(scores[task, name, "floor", "", ""]) for name in floors)] for task in tasks])
     lines += ["", "Models beside the best floor and published figures (DNABERT-2's):", ""]
-    titles = [f"{name}, {KIND_NAMES[kind]}" for name, kind, _ in models]
+    several = len({model[3] for model in models if model[1].startswith("finetuned")}) > 1
+    titles = [
+        ", ".join([name, KIND_NAMES[kind]] + [settings] * (several and bool(settings))) for name, kind, _, settings in models
+    ]
     body = []
     for task in tasks:
-        means = [(np.mean(scores[task, name, "floor", ""]), name) for name in floors if scores[task, name, "floor", ""]]
+        means = [(np.mean(scores[task, name, "floor", "", ""]), name) for name in floors if scores[task, name, "floor", "", ""]]
         best = "{:.2f} ({})".format(*max(means)) if means else ""
         published = [f"{value:.2f}" for value in PUBLISHED.get(task, ())] or [""] * len(PUBLISHED_NAMES)
         body.append([task, best, *(cell(scores[task, *model]) for model in models), *published])
     lines += table(["task", "best floor", *titles, *PUBLISHED_NAMES], body)
+    lines += ["", *gains(scores, models, tasks), *settings_line(models)]
     shared = {row["task"]: (row["n_shared"], row["n_test"]) for row in rows}
     lines += [
         "",
@@ -52,6 +59,40 @@ def markdown(rows: Rows) -> str:
         + ".",
     ]
     return "\n".join(lines) + "\n"
+
+
+def gains(scores: dict[tuple[str, ...], list[float]], models: list[tuple[str, ...]], tasks: list[str]) -> list[str]:
+    """What pretraining adds: the mean difference to the same network begun at random, over tasks that have both."""
+    lines = []
+    for name, *key in models:
+        pairs = [(scores[task, name, *key], scores[task, RANDOM_INIT, *key]) for task in tasks]
+        differences = [np.mean(own) - np.mean(random) for own, random in pairs if own and random]
+        if name != RANDOM_INIT and differences:
+            n_better = sum(difference > 0 for difference in differences)
+            lines.append(
+                f"{name}, {KIND_NAMES[key[0]]}: {np.mean(differences):+.2f} to {RANDOM_INIT} in the mean over {len(differences)} tasks, "
+                f"better in {n_better}."
+            )
+    return [*lines, ""] if lines else []
+
+
+def settings_line(models: list[tuple[str, ...]]) -> list[str]:
+    given = list(dict.fromkeys(settings or "defaults" for _, kind, _, settings in models if kind.startswith("finetuned")))
+    return [f"Settings of fine-tuning: {'; '.join(given)}.", ""] if given else []
+
+
+def setting(row: dict[str, Any]) -> str:
+    """Settings that were not left to the defaults, in words."""
+    return ", ".join(f"{name} {value:g}" for name, value in row.get("settings", {}).items())
+
+
+def unique(rows: Rows) -> Rows:
+    """Rows of several files without what occurs twice; the first one stays."""
+    keys = ("task", "method", "kind", "seed", "model")
+    first: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in rows:
+        first.setdefault((*(row[key] for key in keys), setting(row)), row)
+    return list(first.values())
 
 
 def cell(values: list[float]) -> str:

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from scipy import sparse
 
 from r2mae_bio.evaluate._small_cnn import SmallCNN
-from r2mae_bio.io import kmer_counts, positional_one_hot
-from r2mae_bio.train import FinetuneConfig, FittedLinear, SequenceGroups, finetune_classifier, fit_linear, predict_classes
+from r2mae_bio.io import positional_one_hot
+from r2mae_bio.train import FinetuneConfig, KmerFeatures, SequenceGroups, finetune_classifier, fit_features, predict_classes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+    from scipy import sparse
 
     from r2mae_bio.io import LabelledSequences, SequenceTable
+    from r2mae_bio.train._linear import Features
 
-__all__ = ["FLOORS", "fit_features", "sequence_floor"]
+__all__ = ["FLOORS", "sequence_floor"]
 
 _CNN_BATCH = 64
 """Sequences per step of the small network."""
 
-Features: TypeAlias = "Callable[[LabelledSequences], Any]"
 Floor: TypeAlias = "Callable[[SequenceTable, int], NDArray[np.floating] | None]"
 
 
@@ -44,29 +44,6 @@ def sequence_floor(table: SequenceTable, method: str, *, seed: int = 0) -> NDArr
     Probabilities (test rows, K), or None where the floor needs sequences of one length and they have several.
     """
     return FLOORS[method](table, seed)
-
-
-def fit_features(table: SequenceTable, candidates: list[Features]) -> tuple[FittedLinear, Features]:
-    """Logistic regressions on several kinds of features, and the kind and strength that are best on the dev rows.
-
-    Parameters
-    ----------
-    table
-        The task; the test part is not looked at.
-    candidates
-        Functions from sequences to features (rows, F).
-
-    Returns
-    -------
-    The regression and its features; of equally good ones the first.
-    """
-    best: tuple[FittedLinear, Features] | None = None
-    for features in candidates:
-        fitted = fit_linear(features(table.train), table.train.labels, dev=features(table.dev), dev_labels=table.dev.labels)
-        if best is None or fitted.dev_mcc > best[0].dev_mcc:
-            best = fitted, features
-    assert best is not None
-    return best
 
 
 def _linear(candidates: list[Features], *, one_length: bool = False) -> Floor:
@@ -96,22 +73,19 @@ def _gc_and_length(part: LabelledSequences) -> NDArray[np.float64]:
 
 def _kmers(k: int) -> list[Features]:
     """Counts of one strand and of both: motifs may or may not have a direction."""
-    return [lambda part: kmer_counts(part.codes, k), lambda part: kmer_counts(part.codes, k, both_strands=True)]
+    return [KmerFeatures(k), KmerFeatures(k, both_strands=True)]
 
 
 def _positions(part: LabelledSequences) -> sparse.csr_array:
     return positional_one_hot(np.stack(part.codes))
 
 
-def _pairs_and_kmers(part: LabelledSequences) -> sparse.csr_array:
-    """Dinucleotides by position beside 4-mer counts."""
-    return sparse.hstack([positional_one_hot(np.stack(part.codes), k=2), kmer_counts(part.codes, 4)], format="csr")
-
-
 def _small_cnn(table: SequenceTable, seed: int) -> NDArray[np.float32]:
     n_batches = -(-len(table.train) // _CNN_BATCH)
     n_steps = min(max(10 * n_batches, 600), 4000)
-    config = FinetuneConfig(n_steps=n_steps, batch_size=_CNN_BATCH, encoder_rate=1.0, layer_decay=1.0, precision="float32")
+    config = FinetuneConfig(
+        n_steps=n_steps, batch_size=_CNN_BATCH, encoder_rate=1.0, layer_decay=1.0, precision="float32", linear_reading=False
+    )
     result = finetune_classifier(SmallCNN(seed=seed), table, config=config, seed=seed)
     return predict_classes(result.network, SequenceGroups(table.test.codes), both_strands=result.both_strands)
 
@@ -122,7 +96,7 @@ FLOORS: dict[str, Floor] = {
     "5-mer": _linear(_kmers(5)),
     "6-mer": _linear(_kmers(6)),
     "positional": _linear([_positions], one_length=True),
-    "positional pairs + 4-mer": _linear([_pairs_and_kmers], one_length=True),
+    "positional pairs + 4-mer": _linear([KmerFeatures(4, position_k=2)], one_length=True),
     "small CNN": _small_cnn,
 }
 """Floors by name: the share of classes; logistic regressions, L2 strength (and, for k-mers, one strand or both) picked on dev rows; a

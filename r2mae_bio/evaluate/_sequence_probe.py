@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -11,10 +12,18 @@ import numpy as np
 import pandas as pd
 
 from r2mae_bio._errors import CheckpointError, ConfigError, DataError
-from r2mae_bio.evaluate._sequence_floors import FLOORS, SEEDED, fit_features
+from r2mae_bio.evaluate._sequence_floors import FLOORS, SEEDED
 from r2mae_bio.evaluate._sequence_states import POOLINGS, SequenceModel, pool_states, untrained_form
 from r2mae_bio.io import read_sequence_table
-from r2mae_bio.train import SequenceGroups, class_metrics, finetune_classifier, predict_classes
+from r2mae_bio.train import (
+    FinetuneConfig,
+    SequenceGroups,
+    class_metrics,
+    finetune_classifier,
+    fit_features,
+    fit_readings,
+    predict_classes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,16 +32,29 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from r2mae_bio.io import LabelledSequences, SequenceTable
-    from r2mae_bio.train import FinetuneConfig
+    from r2mae_bio.nn import SequenceClassifierNetwork
+    from r2mae_bio.train import FittedReading
 
-__all__ = ["SequenceMethod", "floor_methods", "model_methods", "sequence_probe"]
+__all__ = ["Prediction", "SequenceMethod", "floor_methods", "model_methods", "sequence_probe"]
 
 logger = logging.getLogger("r2mae_bio")
 
-Kind: TypeAlias = Literal["floor", "frozen", "finetuned"]
+Kind: TypeAlias = Literal["floor", "frozen", "finetuned", "finetuned_states"]
 RANDOM_INIT = "random init"
 """Name of the encoder that was never trained."""
-COLUMNS = ["method", "kind", "seed", "mcc", "auroc", "accuracy", "macro_f1", "n_test", "n_shared", "seconds"]
+COLUMNS = ["method", "kind", "seed", "mcc", "auroc", "accuracy", "macro_f1", "n_test", "n_shared", "seconds", "chosen"]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a method says about the test rows."""
+
+    kind: Kind
+    """The kind of row that it becomes."""
+    probabilities: NDArray[np.floating]
+    """Probabilities (test rows, K)."""
+    chosen: str = ""
+    """What the dev rows chose, in words; empty if nothing is said."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +67,8 @@ class SequenceMethod:
     """A floor, a frozen model with a linear probe, or a model trained end to end."""
     seeded: bool
     """Whether seeds differ."""
-    run: Callable[[SequenceTable, int], NDArray[np.floating] | None]
-    """Probabilities (test rows, K) of a task and a seed; None where the method cannot read the task."""
+    run: Callable[[SequenceTable, int], list[Prediction]]
+    """Predictions for a task and a seed; none where the method cannot read the task."""
 
 
 def sequence_probe(
@@ -67,7 +89,7 @@ def sequence_probe(
     Everything is learned from the train rows, chosen by the dev rows and scored once on all test rows together. Floors are the share
     of the classes, GC content and length, 5-mer and 6-mer counts, bases and dinucleotides by position (where all lengths are equal)
     in logistic regressions with tuned L2 strength, and a small convolutional network. A frozen model is a logistic regression on its
-    pooled states. A model whose result is not above the floors shows nothing about pretraining, and neither does one that is not
+    pooled states. A fine-tuned one has two rows, with and without the linear reading of k-mers beside its states. A model whose result is not above the floors shows nothing about pretraining, and neither does one that is not
     above its own network with random weights.
 
     Parameters
@@ -93,8 +115,9 @@ def sequence_probe(
 
     Returns
     -------
-    One row per method, kind (``"floor"``, ``"frozen"``, ``"finetuned"``) and seed: mcc, auroc, accuracy, macro_f1, n_test, n_shared
-    (test rows whose sequence or reverse complement is also learned from) and seconds.
+    One row per method, kind (``"floor"``, ``"frozen"``, ``"finetuned"`` and, of the same run without the linear reading,
+    ``"finetuned_states"``) and seed: mcc, auroc, accuracy, macro_f1, n_test, n_shared (test rows whose sequence or reverse complement
+    is also learned from), seconds of the run and chosen, how states and linear reading are weighed.
 
     Raises
     ------
@@ -110,8 +133,10 @@ def sequence_probe(
         message = f"There are {len(methods)} methods and {len(seeds)} seeds; needed are floors or models, and at least one seed."
         raise ConfigError(message)
     rows: list[dict[str, Any]] = []
+    task: SequenceTable | None = None
     for seed in seeds:
-        task = read_sequence_table(table, sequence_key=sequence_key, label_key=label_key, split_key=split_key, seed=seed)
+        if task is None or task.dev_from_train:
+            task = read_sequence_table(table, sequence_key=sequence_key, label_key=label_key, split_key=split_key, seed=seed)
         once = seed != seeds[0] and not task.dev_from_train
         for row in score_methods(task, [m for m in methods if m.seeded or not once], seed=seed):
             rows.append(row)
@@ -128,22 +153,24 @@ def score_methods(task: SequenceTable, methods: Sequence[SequenceMethod], *, see
     n_shared = task.n_shared()
     for method in methods:
         start = time.perf_counter()
-        probabilities = method.run(task, seed)
-        if probabilities is None:
-            continue
-        counts = {"n_test": len(task.test), "n_shared": n_shared, "seconds": time.perf_counter() - start}
-        yield {
-            "method": method.name,
-            "kind": method.kind,
-            "seed": seed,
-            **class_metrics(task.test.labels, probabilities),
-            **counts,
-        }
+        predictions = method.run(task, seed)
+        seconds = time.perf_counter() - start
+        for prediction in predictions:
+            yield {
+                "method": method.name,
+                "kind": prediction.kind,
+                "seed": seed,
+                **class_metrics(task.test.labels, prediction.probabilities),
+                "n_test": len(task.test),
+                "n_shared": n_shared,
+                "seconds": seconds,
+                "chosen": prediction.chosen,
+            }
 
 
 def floor_methods() -> list[SequenceMethod]:
     """The floors as methods."""
-    return [SequenceMethod(name, "floor", name in SEEDED, run) for name, run in FLOORS.items()]
+    return [SequenceMethod(name, "floor", name in SEEDED, _floor(name)) for name in FLOORS]
 
 
 def model_methods(
@@ -171,7 +198,10 @@ def model_methods(
     drawn = sources.keys() - models.keys()
     methods = [SequenceMethod(name, "frozen", name in drawn, _frozen(source)) for name, source in sources.items()]
     if finetune:
-        methods += [SequenceMethod(name, "finetuned", True, _finetuned(source, config)) for name, source in sources.items()]
+        readings = _Readings()
+        methods += [
+            SequenceMethod(name, "finetuned", True, _finetuned(source, config, readings)) for name, source in sources.items()
+        ]
     return methods
 
 
@@ -179,8 +209,16 @@ def _always(model: SequenceModel) -> Callable[[int], SequenceModel]:
     return lambda seed: model
 
 
-def _frozen(source: Callable[[int], SequenceModel]) -> Callable[[SequenceTable, int], NDArray[np.floating]]:
-    def run(table: SequenceTable, seed: int) -> NDArray[np.floating]:
+def _floor(name: str) -> Callable[[SequenceTable, int], list[Prediction]]:
+    def run(table: SequenceTable, seed: int) -> list[Prediction]:
+        probabilities = FLOORS[name](table, seed)
+        return [] if probabilities is None else [Prediction("floor", probabilities)]
+
+    return run
+
+
+def _frozen(source: Callable[[int], SequenceModel]) -> Callable[[SequenceTable, int], list[Prediction]]:
+    def run(table: SequenceTable, seed: int) -> list[Prediction]:
         model = source(seed)
         pooled = {id(part): pool_states(model, part.codes) for part in (table.train, table.dev, table.test)}
         scales = {name: _scale(values) for name, values in pooled[id(table.train)].items()}
@@ -191,7 +229,7 @@ def _frozen(source: Callable[[int], SequenceModel]) -> Callable[[SequenceTable, 
             return lambda part: (pooled[id(part)][name] - scales[name][0]) / scales[name][1]
 
         fitted, chosen = fit_features(table, [features(name) for name in POOLINGS if name in scales])
-        return fitted.predict_proba(chosen(table.test))
+        return [Prediction("frozen", fitted.predict_proba(chosen(table.test)))]
 
     return run
 
@@ -202,11 +240,33 @@ def _scale(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np
     return values.mean(axis=0), np.where(deviation > 1e-6, deviation, np.float32(1))
 
 
+class _Readings:
+    """Linear readings of tasks, fitted once for all models and seeds."""
+
+    def __init__(self) -> None:
+        self.fitted: weakref.WeakKeyDictionary[SequenceTable, list[FittedReading]] = weakref.WeakKeyDictionary()
+
+    def of(self, table: SequenceTable) -> list[FittedReading]:
+        if table not in self.fitted:
+            self.fitted[table] = fit_readings(table)
+        return self.fitted[table]
+
+
 def _finetuned(
-    source: Callable[[int], SequenceModel], config: FinetuneConfig | None
-) -> Callable[[SequenceTable, int], NDArray[np.floating]]:
-    def run(table: SequenceTable, seed: int) -> NDArray[np.floating]:
-        result = finetune_classifier(source(seed).network, table, config=config, seed=seed)
-        return predict_classes(result.network, SequenceGroups(table.test.codes), both_strands=result.both_strands)
+    source: Callable[[int], SequenceModel], config: FinetuneConfig | None, readings: _Readings
+) -> Callable[[SequenceTable, int], list[Prediction]]:
+    config = config or FinetuneConfig()
+
+    def run(table: SequenceTable, seed: int) -> list[Prediction]:
+        fitted = readings.of(table) if config.linear_reading else None
+        result = finetune_classifier(source(seed).network, table, config=config, seed=seed, readings=fitted)
+        networks: dict[Kind, SequenceClassifierNetwork] = {"finetuned": result.network}
+        if result.linear is not None:
+            networks["finetuned_states"] = result.network.states_alone()
+        groups, chosen = SequenceGroups(table.test.codes), str(result.linear or "")
+        return [
+            Prediction(kind, predict_classes(network, groups, both_strands=result.both_strands), chosen if network.linear else "")
+            for kind, network in networks.items()
+        ]
 
     return run

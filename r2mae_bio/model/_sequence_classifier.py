@@ -14,6 +14,7 @@ from r2mae_bio.nn import SequenceClassifierHead, SequenceClassifierNetwork
 from r2mae_bio.train import (
     Bundle,
     FinetuneConfig,
+    LinearChoice,
     SequenceGroups,
     check_intact,
     class_metrics,
@@ -55,7 +56,9 @@ class ClassifierRecord:
     pretrained: str = ""
     """Checksum of the model it began with, empty if unknown."""
     history: list[dict[str, float]] = field(default_factory=list, repr=False)
-    """One row per look at the dev rows: step, train_loss, dev_loss (nats), dev_mcc."""
+    """One row per look at the dev rows, of the states alone: step, train_loss, dev_loss (nats), dev_mcc."""
+    linear: LinearChoice | None = None
+    """The linear reading beside the states and the weights of both; None if there is none."""
 
 
 class SequenceClassifier:
@@ -75,7 +78,8 @@ class SequenceClassifier:
     def __repr__(self) -> str:
         length = "any length" if self.record.length is None else f"{self.record.length} bp"
         strands = "both strands" if self.record.both_strands else "the given strand"
-        return f"SequenceClassifier of {len(self.classes)} classes ({', '.join(self.classes[:5])}), {length}, {strands}"
+        classes = f"{len(self.classes)} classes ({', '.join(self.classes[:5])})"
+        return f"SequenceClassifier of {classes}, {length}, {strands}, {self.record.linear or 'states alone'}"
 
     @property
     def classes(self) -> list[str]:
@@ -287,23 +291,30 @@ def finetune_sequences(
         encoder=describe_encoder(network),
         pretrained=pretrained,
         history=result.history,
+        linear=result.linear,
     )
     return SequenceClassifier(result.network, record)
 
 
 def _record(data: dict[str, Any]) -> ClassifierRecord:
     plain = ("classes", "length", "both_strands", "seed", "encoder", "pretrained", "history")
-    return ClassifierRecord(config=FinetuneConfig.from_json(data["config"]), **{key: data[key] for key in plain})
+    linear = data.get("linear")  # absent from files that are older than the linear reading
+    return ClassifierRecord(
+        config=FinetuneConfig.from_json(data["config"]),
+        linear=None if linear is None else LinearChoice.from_json(linear),
+        **{key: data[key] for key in plain},
+    )
 
 
 def _network(record: ClassifierRecord, encoder: nn.Module) -> SequenceClassifierNetwork:
-    config = record.config
+    config, n_classes = record.config, len(record.classes)
     head = SequenceClassifierHead(
         int(record.encoder["config"]["d_model"]),
-        len(record.classes),
+        n_classes,
         length=record.length,
         n_hidden=config.n_hidden,
         n_projected=config.n_projected,
         dropout=config.dropout,
     )
-    return SequenceClassifierNetwork(encoder, head)
+    linear = None if record.linear is None else record.linear.features.reading(n_classes, record.length)
+    return SequenceClassifierNetwork(encoder, head, linear=linear)

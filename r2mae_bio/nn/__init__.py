@@ -8,6 +8,7 @@ from r2mae_bio.nn._content import Exposure, GeneContent, GeneStatistics
 from r2mae_bio.nn._decoder import GeneDecoder
 from r2mae_bio.nn._dna import DNAMaskedAutoencoder, base_tokens
 from r2mae_bio.nn._encoder import GeneTransformer, MLPEncoder
+from r2mae_bio.nn._linear_reading import LinearReading
 from r2mae_bio.nn._mae import GeneMaskedAutoencoder
 from r2mae_bio.nn._read import LeastSquaresRead
 from r2mae_bio.nn._start import start_from_factors
@@ -21,6 +22,7 @@ __all__ = [
     "GeneStatistics",
     "GeneTransformer",
     "LeastSquaresRead",
+    "LinearReading",
     "MLPEncoder",
     "SequenceClassifierHead",
     "SequenceClassifierNetwork",

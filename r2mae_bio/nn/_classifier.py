@@ -10,6 +10,8 @@ from torch import nn
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from r2mae_bio.nn._linear_reading import LinearReading
+
 __all__ = ["SequenceClassifierHead", "SequenceClassifierNetwork", "SequenceEncoder"]
 
 
@@ -83,7 +85,7 @@ class SequenceClassifierHead(nn.Module):
 
 
 class SequenceClassifierNetwork(nn.Module):
-    """An encoder of bases and a head.
+    """An encoder of bases and a head, with or without a linear reading of the bases beside them.
 
     Parameters
     ----------
@@ -91,12 +93,32 @@ class SequenceClassifierNetwork(nn.Module):
         A module that is a :class:`SequenceEncoder`.
     head
         The head.
+    linear
+        The linear reading.
+    mix
+        Weights of the head's logits and of the linear reading's; they are a buffer and are not trained.
     """
 
-    def __init__(self, encoder: nn.Module, head: SequenceClassifierHead) -> None:
+    mix: Tensor
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        head: SequenceClassifierHead,
+        *,
+        linear: LinearReading | None = None,
+        mix: tuple[float, float] = (1.0, 1.0),
+    ) -> None:
         super().__init__()
-        self.encoder, self.head = encoder, head
+        self.encoder, self.head, self.linear = encoder, head, linear
+        if linear is not None:
+            self.register_buffer("mix", torch.tensor(mix))
 
     def forward(self, codes: Tensor) -> Tensor:
         """Logits (B, K) of codes int64 (B, L)."""
-        return self.head(cast("SequenceEncoder", self.encoder).states(codes))
+        logits = self.head(cast("SequenceEncoder", self.encoder).states(codes))
+        return logits if self.linear is None else self.mix[0] * logits + self.mix[1] * self.linear(codes)
+
+    def states_alone(self) -> SequenceClassifierNetwork:
+        """The same encoder and head, not copied, without the linear reading."""
+        return SequenceClassifierNetwork(self.encoder, self.head)

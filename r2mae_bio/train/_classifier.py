@@ -7,7 +7,7 @@ import logging
 import math
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -20,22 +20,52 @@ from r2mae_bio.nn import SequenceClassifierHead, SequenceClassifierNetwork
 from r2mae_bio.train._class_metrics import class_metrics
 from r2mae_bio.train._classifier_config import FinetuneConfig
 from r2mae_bio.train._linear import strands_agree
-from r2mae_bio.train._sequence_batches import SequenceGroups, as_tensor, predict_classes
+from r2mae_bio.train._linear_mix import choose_mix, log_loss
+from r2mae_bio.train._linear_readings import FittedReading, KmerFeatures, fit_readings, pick_reading
+from r2mae_bio.train._sequence_batches import SequenceGroups, as_tensor, predict_classes, predict_logits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
     from r2mae_bio.io import LabelledSequences, SequenceTable
 
-__all__ = ["FinetuneResult", "encoder_depths", "finetune_classifier"]
+__all__ = ["FinetuneResult", "LinearChoice", "encoder_depths", "finetune_classifier"]
 
 logger = logging.getLogger("r2mae_bio")
 
 _CLIP = 1.0
 """Largest norm of a gradient."""
+
+
+@dataclass(frozen=True)
+class LinearChoice:
+    """The linear reading beside the states, and how the two are weighed."""
+
+    features: KmerFeatures
+    """The k-mers that it counts."""
+    strength: float
+    """Inverse L2 strength of its regression."""
+    dev_mcc: float
+    """MCC on the dev rows of the linear reading alone."""
+    dev_loss: float
+    """Its loss there, nats."""
+    states_weight: float
+    """Weight of the logits of the states."""
+    linear_weight: float
+    """Weight of the logits of the linear reading."""
+    mixed_dev_loss: float
+    """Loss on the dev rows of the two together, nats."""
+
+    def __str__(self) -> str:
+        return f"{self.states_weight:.2g} x states + {self.linear_weight:.2g} x {self.features}"
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """A choice from ``dataclasses.asdict``."""
+        return cls(**{**data, "features": KmerFeatures(**data["features"])})
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +80,8 @@ class FinetuneResult:
     """One row per look at the dev rows: step, train_loss (nats), dev_loss (nats), dev_mcc."""
     interrupted: bool
     """Whether Ctrl-C ended the run."""
+    linear: LinearChoice | None = None
+    """The linear reading in ``network``; None if there is none."""
 
 
 def finetune_classifier(
@@ -58,6 +90,7 @@ def finetune_classifier(
     *,
     config: FinetuneConfig | None = None,
     seed: int = 0,
+    readings: Sequence[FittedReading] | None = None,
     on_evaluation: Callable[[dict[str, float]], None] | None = None,
 ) -> FinetuneResult:
     """Train a copy of an encoder, and a head, to classify sequences.
@@ -65,6 +98,9 @@ def finetune_classifier(
     AdamW with a warm-up and a cosine; layers further down learn more slowly. What is scored on the dev rows and kept is a running
     mean of the weights; training stops early when the dev MCC no longer grows. The head reads by position if all sequences have one
     length. The test part is not looked at.
+
+    Then the linear reading that is best on the dev rows is put beside the states ("wide and deep", Cheng et al. 2016): the logits
+    of both are added, with the weights that lose least there. Either one alone is among the choices.
 
     Parameters
     ----------
@@ -76,8 +112,10 @@ def finetune_classifier(
         Settings.
     seed
         Of the head, the order of rows, strands and dropout.
+    readings
+        Linear readings of this task from :func:`r2mae_bio.train.fit_readings`, where they are at hand; else they are fitted.
     on_evaluation
-        Called with each row of the history.
+        Called with each row of the history, which is about the states alone.
 
     Returns
     -------
@@ -97,6 +135,8 @@ def finetune_classifier(
         message = f"There are {len(table.train)} train and {len(table.dev)} dev rows; needed are some of both."
         raise DataError(message)
     both_strands = strands_agree(table) if config.reverse_complement == "auto" else config.reverse_complement
+    if config.linear_reading and readings is None:
+        readings = fit_readings(table)
     devices = [p.device for p in network.parameters() if p.device.type == "cuda"][:1]
     with torch.random.fork_rng(devices=devices):
         # Layers and dropout take no generator; torch.manual_seed would seed accelerators that are not in use, too.
@@ -107,7 +147,22 @@ def finetune_classifier(
     best = run.best
     assert best is not None
     classifier.load_state_dict(best)
-    return FinetuneResult(classifier.eval().requires_grad_(False), both_strands, run.history, interrupted)
+    linear = None
+    if config.linear_reading and readings:
+        classifier, linear = _add_linear(classifier, table, readings, both_strands=both_strands)
+    return FinetuneResult(classifier.eval().requires_grad_(False), both_strands, run.history, interrupted, linear)
+
+
+def _add_linear(
+    classifier: SequenceClassifierNetwork, table: SequenceTable, readings: Sequence[FittedReading], *, both_strands: bool
+) -> tuple[SequenceClassifierNetwork, LinearChoice]:
+    picked, score = pick_reading(readings, table.dev, both_strands=both_strands)
+    dev = SequenceGroups(table.dev.codes)
+    states, linear = (predict_logits(module, dev, both_strands=both_strands) for module in (classifier, picked.module))
+    mix, loss = choose_mix(states, linear, table.dev.labels)
+    module = copy.deepcopy(picked.module).to(next(classifier.parameters()).device)
+    mixed = SequenceClassifierNetwork(classifier.encoder, classifier.head, linear=module, mix=mix)
+    return mixed, LinearChoice(picked.features, picked.strength, score["mcc"], score["loss"], *mix, mixed_dev_loss=loss)
 
 
 def _build(network: nn.Module, table: SequenceTable, config: FinetuneConfig) -> SequenceClassifierNetwork:
@@ -257,8 +312,7 @@ class _Run:
     def _score(self, rows: LabelledSequences) -> tuple[float, float]:
         """Loss in nats, and MCC."""
         probabilities = predict_classes(self.averaged, self.dev, both_strands=self.both_strands)
-        chosen = probabilities[np.arange(len(rows)), rows.labels]
-        return float(-np.log(np.maximum(chosen, 1e-12)).mean()), class_metrics(rows.labels, probabilities)["mcc"]
+        return log_loss(probabilities, rows.labels), class_metrics(rows.labels, probabilities)["mcc"]
 
     def _rate(self, step: int) -> float:
         """Step size as a share of the largest."""

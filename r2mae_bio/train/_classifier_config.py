@@ -53,6 +53,8 @@ class FinetuneConfig:
     reverse_complement: bool | Literal["auto"] = "auto"
     """Train on either strand at random and predict by the mean of both; ``"auto"`` asks the dev rows, see
     :func:`r2mae_bio.train.strands_agree`."""
+    linear_reading: bool = True
+    """Add the logits of a logistic regression on k-mers, weighed on the dev rows, so that what counting knows is not lost."""
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "encoder_rate", "layer_decay"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 from scipy import sparse
@@ -13,13 +13,16 @@ from r2mae_bio.io import LabelledSequences, kmer_counts, positional_one_hot, rev
 from r2mae_bio.train._class_metrics import matthews_correlation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from r2mae_bio.io import SequenceTable
 
-__all__ = ["FittedLinear", "fit_linear", "strands_agree"]
+__all__ = ["Features", "FittedLinear", "fit_features", "fit_linear", "strands_agree"]
+
+Features: TypeAlias = "Callable[[LabelledSequences], Any]"
+"""From sequences to features (rows, F)."""
 
 STRENGTHS: Final = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Inverse L2 strengths that are tried."""
@@ -75,6 +78,29 @@ def fit_linear(
         mcc = matthews_correlation(dev_labels, classifier.predict(dev))
         if best is None or mcc > best.dev_mcc:
             best = FittedLinear(classifier, strength, mcc)
+    assert best is not None
+    return best
+
+
+def fit_features(table: SequenceTable, candidates: Sequence[Features]) -> tuple[FittedLinear, Features]:
+    """Logistic regressions on several kinds of features, and the kind and strength that are best on the dev rows.
+
+    Parameters
+    ----------
+    table
+        The task; the test part is not looked at.
+    candidates
+        Functions from sequences to features (rows, F).
+
+    Returns
+    -------
+    The regression and its features; of equally good ones the first.
+    """
+    best: tuple[FittedLinear, Features] | None = None
+    for features in candidates:
+        fitted = fit_linear(features(table.train), table.train.labels, dev=features(table.dev), dev_labels=table.dev.labels)
+        if best is None or fitted.dev_mcc > best[0].dev_mcc:
+            best = fitted, features
     assert best is not None
     return best
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-__all__ = ["SequenceGroups", "predict_classes"]
+__all__ = ["SequenceGroups", "predict_classes", "predict_logits"]
 
 _PREDICT_BASES = 32_768
 """Bases read at once when nothing is learned: enough to keep the processor busy."""
@@ -79,25 +80,44 @@ def predict_classes(
     -------
     Probabilities in the order of the sequences, float32 (sequences, K).
     """
+    logits = predict_logits(network, groups, both_strands=both_strands, batch_size=batch_size)
+    return torch.from_numpy(logits).softmax(dim=-1).mean(dim=0).numpy()
+
+
+def predict_logits(
+    network: nn.Module, groups: SequenceGroups, *, both_strands: bool, batch_size: int | None = None
+) -> NDArray[np.float32]:
+    """Logits of classes, strand by strand.
+
+    Parameters
+    ----------
+    network, groups, batch_size
+        See :func:`predict_classes`.
+    both_strands
+        Also read the reverse complements.
+
+    Returns
+    -------
+    Logits in the order of the sequences, float32 (strands, sequences, K), one strand or two.
+    """
     was_training = network.training
     network.eval()
     found: list[tuple[NDArray[np.intp], NDArray[np.float32]]] = []
     try:
         with torch.inference_mode():
             for rows, codes in groups.in_order(batch_size):
-                probabilities = network(as_tensor(codes, network)).softmax(dim=1)
-                if both_strands:
-                    other = network(as_tensor(reverse_complement(codes), network)).softmax(dim=1)
-                    probabilities = (probabilities + other) / 2
-                found.append((rows, probabilities.float().cpu().numpy()))
+                strands = [codes, reverse_complement(codes)] if both_strands else [codes]
+                logits = torch.stack([network(as_tensor(strand, network)) for strand in strands])
+                found.append((rows, logits.float().cpu().numpy()))
     finally:
         network.train(was_training)
-    result = np.empty((groups.n_sequences, found[0][1].shape[1]), np.float32)
-    for rows, probabilities_bk in found:
-        result[rows] = probabilities_bk
+    n_strands, _, n_classes = found[0][1].shape
+    result = np.empty((n_strands, groups.n_sequences, n_classes), np.float32)
+    for rows, logits_sbk in found:
+        result[:, rows] = logits_sbk
     return result
 
 
 def as_tensor(codes: NDArray[np.uint8], network: nn.Module) -> Tensor:
     """Codes as int64 on the network's device."""
-    return torch.from_numpy(codes.astype(np.int64)).to(next(network.parameters()).device)
+    return torch.from_numpy(codes.astype(np.int64)).to(next(chain(network.parameters(), network.buffers())).device)

@@ -116,14 +116,22 @@ class Untrainable(BaseStates):
         return BaseStates(0.0)
 
 
-class OneHotNetwork(nn.Module):
+class Blind(BaseStates):
+    """Neither frozen nor trained do its states say anything."""
+
     def __init__(self) -> None:
+        super().__init__(0.0)
+        self.network = OneHotNetwork(0.0)
+
+
+class OneHotNetwork(nn.Module):
+    def __init__(self, weights: float = 1.0) -> None:
         super().__init__()
-        self.config = SimpleNamespace(d_model=4)
+        self.config, self.weights = SimpleNamespace(d_model=4), weights
         self.scale = nn.Parameter(torch.ones(1))
 
     def states(self, codes):
-        return nn.functional.one_hot(codes, 5)[..., :4].float() * self.scale
+        return nn.functional.one_hot(codes, 5)[..., :4].float() * self.scale * self.weights
 
 
 def test_pooled_states_of_bases_are_shares_and_presence():
@@ -184,15 +192,35 @@ def test_models_are_also_trained_end_to_end(place):
     frame = sequence_probe(
         place, models, floors=False, finetune=True, finetune_config=config, seeds=(0, 1), on_result=rows.append
     )
-    trained = frame[frame["kind"] == "finetuned"]
-    assert sorted(zip(trained["method"], trained["seed"], strict=True)) == [
-        ("bases", 0),
-        ("bases", 1),
-        ("random init", 0),
-        ("random init", 1),
-    ]
-    assert trained["mcc"].min() > 0.9, "it reads by position"
+    for kind in ("finetuned", "finetuned_states"):
+        trained = frame[frame["kind"] == kind]
+        assert sorted(zip(trained["method"], trained["seed"], strict=True)) == [
+            ("bases", 0),
+            ("bases", 1),
+            ("random init", 0),
+            ("random init", 1),
+        ]
+        assert trained["mcc"].min() > 0.9, "it reads by position"
+        assert trained["chosen"].str.contains("states").all() == (kind == "finetuned")
     pd.testing.assert_frame_equal(pd.DataFrame(rows)[list(frame.columns)], frame)
+
+
+def test_linear_readings_are_fitted_once_and_lift_blind_states(composition, monkeypatch):
+    from r2mae_bio.evaluate import _sequence_probe
+
+    fit, calls = _sequence_probe.fit_readings, []
+    monkeypatch.setattr(_sequence_probe, "fit_readings", lambda table: calls.append(table) or fit(table))
+    config = FinetuneConfig(n_steps=5, batch_size=32)
+    models = {"blind": Blind(), "random init": Blind()}
+    frame = sequence_probe(composition, models, floors=False, finetune=True, finetune_config=config, seeds=(0, 1))
+    assert len(calls) == 1
+    scores = frame.groupby("kind")["mcc"]
+    assert scores.min()["finetuned"] > 0.9
+    assert scores.max()["finetuned_states"] == 0
+    alone = FinetuneConfig(n_steps=5, batch_size=32, linear_reading=False)
+    frame = sequence_probe(composition, models, floors=False, finetune=True, finetune_config=alone, seeds=(0,))
+    assert set(frame["kind"]) == {"frozen", "finetuned"}
+    assert len(calls) == 1
 
 
 def test_test_labels_are_scored_and_not_learned(composition):

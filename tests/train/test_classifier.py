@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.special import log_softmax
 from sklearn import metrics
 from torch import nn
 
@@ -25,17 +26,24 @@ from r2mae_bio.io import (
     reverse_complement,
 )
 from r2mae_bio.model import SequenceClassifier, finetune_sequences
-from r2mae_bio.nn import DNAMaskedAutoencoder, SequenceClassifierHead
+from r2mae_bio.nn import DNAMaskedAutoencoder, LinearReading, SequenceClassifierHead
 from r2mae_bio.train import (
     FinetuneConfig,
+    KmerFeatures,
     SequenceGroups,
     class_metrics,
     encoder_depths,
     finetune_classifier,
+    fit_linear,
+    fit_readings,
     matthews_correlation,
+    pick_reading,
     predict_classes,
+    predict_logits,
     strands_agree,
 )
+from r2mae_bio.train._linear_mix import choose_mix, log_loss
+from r2mae_bio.train._linear_readings import FittedReading
 
 LENGTH = 24
 MOTIF = encode_bases("GATTAC")
@@ -99,7 +107,14 @@ def place_frame(n: int = 500) -> pd.DataFrame:
 
 
 QUICK = FinetuneConfig(
-    n_steps=150, evaluate_every=25, batch_size=32, learning_rate=5e-3, average=0.9, patience=10, reverse_complement=False
+    n_steps=150,
+    evaluate_every=25,
+    batch_size=32,
+    learning_rate=5e-3,
+    average=0.9,
+    patience=10,
+    reverse_complement=False,
+    linear_reading=False,
 )
 
 
@@ -267,6 +282,156 @@ def test_a_loss_that_is_not_finite_is_named():
         finetune_classifier(encoder, read_sequence_table(motif_frame()), config=QUICK)
 
 
+# ---------------------------------------------------------------- the linear reading
+
+
+def two_and_three_classes() -> list[pd.DataFrame]:
+    """Random bases, some unknown, some classes: the regressions must agree, not be good."""
+    codes = random_codes(160, seed=3)
+    codes[derive_generator(0, "unknown").random(codes.shape) < 0.03] = 4
+    return [frame(codes, np.arange(160) % n, 40, 40) for n in (2, 3)]
+
+
+@pytest.mark.parametrize("table", two_and_three_classes(), ids=["two classes", "three classes"])
+def test_a_linear_reading_is_the_regression(table):
+    task = read_sequence_table(table)
+    readings = fit_readings(task)
+    assert {str(reading.features) for reading in readings} == {
+        "5-mer",
+        "5-mer of both strands",
+        "6-mer",
+        "6-mer of both strands",
+        "positional pairs + 4-mer",
+    }
+    for reading in readings:
+        x, dev = (reading.features(part) for part in (task.train, task.dev))
+        regression = fit_linear(x, task.train.labels, dev=dev, dev_labels=task.dev.labels, strengths=[reading.strength])
+        expected = regression.classifier.predict_log_proba(reading.features(task.test))
+        codes = torch.from_numpy(np.stack(task.test.codes).astype(np.int64))
+        np.testing.assert_allclose(reading.module(codes).log_softmax(dim=1).numpy(), expected, atol=1e-5)
+        assert np.ptp(expected, axis=0).min() > 1e-3, "it says something"
+
+
+def test_a_reading_of_both_strands_reads_either_alike():
+    task = read_sequence_table(two_and_three_classes()[0])
+    codes = np.stack(task.test.codes)
+    for reading in fit_readings(task):
+        ones, others = (reading.module(torch.from_numpy(side.astype(np.int64))) for side in (codes, reverse_complement(codes)))
+        assert torch.allclose(ones, others, atol=1e-5) == reading.features.both_strands
+
+
+def test_weights_are_of_words_and_of_places():
+    reading = LinearReading(2, 2, position_k=1, length=4)
+    by_word, by_position = torch.zeros(16, 2), torch.zeros(4, 4, 2)
+    by_word[1, 0], by_position[2, 3, 1] = 1.0, 10.0  # AC anywhere, T at the third base
+    reading.fill(torch.tensor([0.5, 0.25]), by_word, by_position)
+    codes = torch.from_numpy(np.stack([encode_bases(s) for s in ("ACAC", "GGTG", "ANCG", "TTNT")]).astype(np.int64))
+    assert reading(codes).tolist() == [[2.5, 0.25], [0.5, 10.25], [0.5, 0.25], [0.5, 0.25]]
+    with pytest.raises(DataError, match="3 bp; needed are the 4 bp"):
+        reading(codes[:, :3])
+    assert LinearReading(2, 6)(codes).tolist() == [[0, 0]] * 4, "shorter than a word"
+    assert not list(reading.parameters())
+
+
+def test_positions_need_one_length():
+    table = motif_frame(240)
+    table["sequence"] = [sequence[: 18 + i % 3] for i, sequence in enumerate(table["sequence"])]
+    readings = fit_readings(read_sequence_table(table))
+    assert not any(reading.features.position_k for reading in readings)
+
+
+def logits(labels: np.ndarray, *, weight: float, seed: int, noise: float = 1.0) -> np.ndarray:
+    """Log odds that are right if ``weight`` is: the label's sign plus noise."""
+    signal = (2 * labels - 1) + noise * derive_generator(seed, "logits").normal(size=len(labels))
+    return np.stack([-weight * signal / 2, weight * signal / 2], axis=1)[None]
+
+
+def test_the_mix_leaves_out_noise_and_weighs_evidence():
+    labels = derive_generator(0, "labels").integers(0, 2, 4000)
+    noise = 3 * derive_generator(1, "noise").normal(size=(1, 4000, 2))
+    good = logits(labels, weight=2.0, seed=2)  # sign + normal noise: the log odds are twice the signal
+    (a, b), loss = choose_mix(good, noise, labels)
+    assert b == 0
+    assert a == 1
+    assert choose_mix(noise, good, labels)[0] == (0, 1)
+    assert loss == pytest.approx(-log_softmax(good[0], axis=1)[np.arange(4000), labels].mean())
+    # Two independent witnesses: the log odds add up, and one that is four times too sure is turned down.
+    other = logits(labels, weight=8.0, seed=3)
+    assert choose_mix(good, other, labels)[0] == (1, 0.25)
+    assert choose_mix(good, 0 * good, labels)[0] == (1, 0), "of equally good ones the states alone"
+
+
+def test_the_mix_judges_the_mean_over_strands():
+    """The second strand says the opposite as surely, so the mean over strands is even and nothing is better than nothing."""
+    labels = np.arange(200) % 2
+    one = logits(labels, weight=4.0, seed=0, noise=0.0)
+    both = np.concatenate([one, -one])
+    weak = np.concatenate([logits(labels, weight=0.5, seed=0, noise=0.0)] * 2)
+    (a, b), loss = choose_mix(both, weak, labels)
+    assert (a, b) == (0, 4)
+    assert loss == pytest.approx(np.log1p(np.exp(-2.0)))
+
+
+class BlindEncoder(ToyEncoder):
+    """Its states say nothing."""
+
+    def states(self, codes: torch.Tensor) -> torch.Tensor:
+        return 0 * super().states(codes)
+
+
+LINEAR = FinetuneConfig(**{**QUICK.to_json(), "linear_reading": True})
+
+
+@pytest.fixture(scope="module")
+def motif_readings():
+    return fit_readings(read_sequence_table(motif_frame()))
+
+
+def test_blind_states_leave_the_regression(motif_readings):
+    table = read_sequence_table(motif_frame())
+    config = FinetuneConfig(**{**LINEAR.to_json(), "n_steps": 5})
+    result = finetune_classifier(BlindEncoder(), table, config=config, readings=motif_readings)
+    choice = result.linear
+    picked, score = pick_reading(motif_readings, table.dev, both_strands=False)
+    assert choice.linear_weight > 0
+    assert choice.features == picked.features
+    assert (choice.dev_mcc, choice.dev_loss) == (score["mcc"], score["loss"])
+    test = SequenceGroups(table.test.codes)
+    ours, regression = (predict_classes(module, test, both_strands=False) for module in (result.network, picked.module))
+    correlation = np.corrcoef(*(np.log(p[:, 1] / p[:, 0]) for p in (ours, regression)))[0, 1]
+    assert correlation == pytest.approx(1, abs=1e-4), "the states add a constant at most"
+    assert str(choice.features) in str(choice)
+
+
+def test_a_reading_that_says_nothing_leaves_the_states():
+    table = read_sequence_table(motif_frame())
+    noise = KmerFeatures(5).reading(2, LENGTH)
+    noise.fill(torch.zeros(2), torch.from_numpy(5 * derive_generator(0, "weights").normal(size=(4**5, 2))))
+    result = finetune_classifier(ToyEncoder(), table, config=LINEAR, readings=[FittedReading(KmerFeatures(5), 1.0, noise)])
+    assert result.linear.linear_weight == 0
+    dev = SequenceGroups(table.dev.codes)
+    mixed, alone = (predict_logits(n, dev, both_strands=False) for n in (result.network, result.network.states_alone()))
+    np.testing.assert_allclose(mixed, result.linear.states_weight * alone, rtol=1e-5)
+
+
+def test_both_readings_together_lose_no_more_than_either(motif_run, motif_readings):
+    table = read_sequence_table(motif_frame())
+    result = finetune_classifier(ToyEncoder(), table, config=LINEAR, readings=motif_readings)
+    assert result.history == motif_run[0].history, "the states are trained as without it"
+    choice, dev = result.linear, SequenceGroups(table.dev.codes)
+    assert choice.mixed_dev_loss <= choice.dev_loss
+    loss = log_loss(predict_classes(result.network, dev, both_strands=False), table.dev.labels)
+    assert loss == pytest.approx(choice.mixed_dev_loss, rel=1e-4)
+    alone = predict_classes(result.network.states_alone(), dev, both_strands=False)
+    assert choice.mixed_dev_loss <= log_loss(alone, table.dev.labels)
+    np.testing.assert_array_equal(alone, predict_classes(motif_run[0].network, dev, both_strands=False))
+    other = motif_frame()
+    rows = other["split"] == "test"
+    other.loc[rows, "label"] = 1 - other.loc[rows, "label"]
+    refitted = finetune_classifier(ToyEncoder(), read_sequence_table(other), config=LINEAR)
+    assert refitted.linear == choice, "the test rows changed the choice"
+
+
 def test_depth_grows_downwards():
     depths = encoder_depths(ToyEncoder())
     assert depths["embed.weight"] == 2
@@ -293,7 +458,7 @@ def test_settings_return_from_json():
 
 @pytest.fixture(scope="module")
 def classifier() -> SequenceClassifier:
-    config = FinetuneConfig(**{**QUICK.to_json(), "n_steps": 50})
+    config = FinetuneConfig(**{**LINEAR.to_json(), "n_steps": 50})
     table = motif_frame().replace({"label": {0: "closed", 1: "open"}})
     return finetune_sequences(ToyEncoder(), table, config=config, pretrained="abc")
 
@@ -305,6 +470,8 @@ def test_a_classifier_returns_from_disk(classifier, tmp_path):
     again = SequenceClassifier.load(folder, encoder=ToyEncoder(seed=5))
     pd.testing.assert_frame_equal(again.predict_proba(sequences), classifier.predict_proba(sequences))
     assert again.record == classifier.record
+    assert "-mer" in repr(again)
+    assert repr(again) == repr(classifier)
     assert list(again.predict_proba(sequences).index) == [str(name) for name in sequences.index]
     assert set(again.predict(sequences)) <= {"closed", "open"}
     with pytest.raises(CheckpointError, match="ToyEncoder"):
