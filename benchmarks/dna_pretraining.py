@@ -129,6 +129,8 @@ def zero_shot(model: DNAMAE, genome: Genome, name: str, data: Path, split) -> di
 
 def run(name: str, law: str, seed: int, args: argparse.Namespace) -> None:
     sizes = {k: v for k, v in {"d_model": args.d_model, "n_layers": args.n_layers, "attention_every": args.n_layers}.items() if v}
+    if args.hiding != "replace":
+        sizes["hiding"] = args.hiding
     network = "_".join([args.preset, *(f"{k}{v}" for k, v in sizes.items())])
     label = f"{name}_{law}_{seed}_{args.epochs}x{network}".replace(" ", "_")
     path = args.folder / f"{label}.json"
@@ -175,6 +177,7 @@ def main() -> None:
     parser.add_argument("--preset", default="tiny")
     parser.add_argument("--d-model", type=int, help="other than the preset's")
     parser.add_argument("--n-layers", type=int, help="other than the preset's, one of them attending")
+    parser.add_argument("--hiding", choices=("replace", "drop"), default="replace")
     parser.add_argument("--window", type=int, default=256)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=None)
