@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from r2mae_bio.io._kmers import canonical_words, known_words
+
 STRENGTH = 4.0  # counts that the next shorter context is worth
 
 
@@ -47,3 +49,15 @@ def _count(codes: np.ndarray, offsets: list[int], width: int, distinct: np.ndarr
     found = known & (distinct[at] == words)
     cell = at[found] * 4 + centre[found]
     return np.bincount(cell, minlength=4 * distinct.size).reshape(-1, 4)
+
+
+def repeated_in(train: list[np.ndarray], rows: np.ndarray, positions: np.ndarray, k: int = 24) -> np.ndarray:
+    """Whether the k bases around each place also occur in the training part, on either strand, bool (n,)."""
+    start = np.clip(positions - k // 2, 0, rows.shape[1] - k)
+    around = np.take_along_axis(rows, start[:, None] + np.arange(k), axis=1)
+    wanted = np.concatenate([canonical_words(row, k) for row in around])
+    found = np.zeros(len(wanted), bool)
+    for codes in train:
+        if codes.size >= k:
+            found |= np.isin(wanted, canonical_words(codes, k)[known_words(codes, k)])
+    return found

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.context_floor import context_log_probs
+from benchmarks.context_floor import context_log_probs, repeated_in
 from r2mae_bio import tl
 from r2mae_bio.io import Genome, encode_bases, split_genome
 from r2mae_bio.masking import Fixed, Schedule, Uniform
@@ -32,6 +32,9 @@ GENOMES = {
     "yeast": ("yeast_w303", ["CM007968.1", "CM007979.1"]),
 }
 SPACING = 64  # hidden together in one window of 256: far enough apart that none of the counted contexts meets another
+FACTS = (
+    "genome", "law", "seed", "epochs", "preset", "window", "steps", "bases_trained_on", "seconds_of_last_call", "resumed",
+)  # fmt: skip
 RATIOS = (0.01, 0.15, 0.3, 0.5, 0.7, 0.85)
 
 
@@ -84,13 +87,21 @@ def single_base_loss(model: DNAMAE, rows: np.ndarray, strand: str = "both") -> n
     return -log_probs[each, at, rows[each, at]]
 
 
-def floors(genome: Genome, split, rows: np.ndarray) -> dict[str, float]:
+def floors(genome: Genome, split, rows: np.ndarray, nats: np.ndarray) -> dict[str, dict[str, float]]:
+    """Counting floors at the probed places: all of them, those whose surroundings also occur in the training part, and the others."""
     at = probes(rows)
     repeated = np.repeat(rows, at.shape[1], axis=0)
     position = at.ravel()
     truth = repeated[np.arange(len(repeated)), position]
-    tables = context_log_probs(training_codes(genome, split), repeated, position)
-    return {f"w={w}": float(-t[np.arange(len(truth)), truth].mean()) for w, t in enumerate(tables)}
+    train = training_codes(genome, split)
+    losses = {f"w={w}": -t[np.arange(len(truth)), truth] for w, t in enumerate(context_log_probs(train, repeated, position))}
+    losses["model"] = nats.ravel()
+    known = repeated_in(train, repeated, position)
+    places = {"all": np.ones(len(known), bool), "repeated": known, "unique": ~known}
+    return {
+        name: {"share": float(which.mean()), **{k: float(v[which].mean()) for k, v in losses.items()}}
+        for name, which in places.items()
+    }
 
 
 def loss_by_ratio(model: DNAMAE, rows: np.ndarray, seed: int = 0) -> dict[str, float]:
@@ -148,22 +159,42 @@ def run(name: str, law: str, seed: int, args: argparse.Namespace) -> None:
     )  # fmt: skip
     seconds = time.perf_counter() - start
     model.save(args.folder / label, overwrite=True)
-    rows = held_out_windows(genome, split, args.window, args.most)
+    judge(model, genome, split, path, {
+        "genome": name, "law": law, "seed": seed, "epochs": args.epochs, "preset": network, "window": args.window,
+        "steps": int(model.history["step"].iloc[-1]),
+        "bases_trained_on": int(model.history["step"].iloc[-1] * args.batch_size * args.window),
+        "seconds_of_last_call": seconds, "resumed": resume is not None,
+    }, args)  # fmt: skip
+
+
+def judge(model: DNAMAE, genome: Genome, split, path: Path, facts: dict, args: argparse.Namespace) -> None:
+    """Measure a trained model and write what was found."""
+    rows = held_out_windows(genome, split, model.window, args.most)
     nats = single_base_loss(model, rows)
     result = {
-        "genome": name, "law": law, "seed": seed, "epochs": args.epochs, "preset": network, "window": args.window,
-        "steps": int(model.history["step"].iloc[-1]), "bases_trained_on": int(model.history["step"].iloc[-1] * args.batch_size * args.window),
-        "seconds_of_last_call": seconds, "resumed": resume is not None,
-        "single_base": float(nats.mean()), "single_base_sd": float(nats.mean(1).std() / np.sqrt(len(nats))), "n_probed": int(nats.size),
+        **facts,
+        "single_base": float(nats.mean()),
+        "single_base_sd": float(nats.mean(1).std() / np.sqrt(len(nats))),
+        "n_probed": int(nats.size),
         "single_base_forward": float(single_base_loss(model, rows, "+").mean()),
-        "by_ratio": loss_by_ratio(model, rows), "zero_shot": zero_shot(model, genome, name, args.data, split),
-        "markov": model.floors, "context_floors": floors(genome, split, rows) if args.floors else {},
+        "by_ratio": loss_by_ratio(model, rows),
+        "zero_shot": zero_shot(model, genome, facts["genome"], args.data, split),
+        "markov": model.floors,
+        "context_floors": floors(genome, split, rows, nats) if args.floors else {},
         "history": model.history.to_dict("records"),
-    }  # fmt: skip
+    }
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(result, indent=1))
     temporary.replace(path)
     print(json.dumps({k: v for k, v in result.items() if k != "history"}, indent=1), flush=True)
+
+
+def judge_again(args: argparse.Namespace) -> None:
+    """Measure saved models anew, without training."""
+    for path in sorted(args.folder.glob("*.json")):
+        facts = {k: v for k, v in json.loads(path.read_text()).items() if k in FACTS}
+        genome, split = open_genome(facts["genome"], args.data)
+        judge(DNAMAE.load(path.with_suffix("")), genome, split, path, facts, args)
 
 
 def main() -> None:
@@ -183,6 +214,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=None)
     parser.add_argument("--most", type=int, default=6000, help="held-out windows that are judged")
     parser.add_argument("--floors", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--judge-again", action="store_true", help="measure saved models anew")
     parser.add_argument("--report", action="store_true")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
@@ -191,6 +223,9 @@ def main() -> None:
         from benchmarks.dna_pretraining_report import report
 
         print(report(args.folder))
+        return
+    if args.judge_again:
+        judge_again(args)
         return
     laws = list(LAWS) if args.laws == "all" else args.laws.split(",")
     for seed in range(args.seeds):

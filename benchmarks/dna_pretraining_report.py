@@ -28,7 +28,8 @@ def report(folder: Path) -> str:
 
 
 def _long(run: dict) -> list[str]:
-    floors = {**{f"order {k} Markov": v for k, v in run["markov"].items()}, **run["context_floors"]}
+    markov = ", ".join(f"order {k} {v:.4f}" for k, v in run["markov"].items())
+    places = run["context_floors"]
     zero = run["zero_shot"]
     lines = [
         f"### {run['genome']}, {run['law']}, {run['preset']}, {run['steps']:,} steps, {run['bases_trained_on'] / 1e6:.0f} M bases",
@@ -38,9 +39,14 @@ def _long(run: dict) -> list[str]:
         "",
         f"Nonsense against synonymous, {zero['n']:,} held-out variants: AUROC **{zero['auroc']:.3f}**, order-5 Markov {zero['auroc_markov5']:.3f}.",
         "",
-        "| floor | nats |",
-        "|---|---:|",
-        *[f"| {name} | {value:.4f} |" for name, value in floors.items()],
+        f"Markov models on the validation windows: {markov} nats.",
+        "",
+        "Contexts of w bases on either side, counted and backed off, at the same places; repeated are places whose 24 surrounding bases also occur "
+        "in the training part:",
+        "",
+        f"| places | share | {' | '.join(k for k in places['all'] if k != 'share')} |",
+        f"|---|{'---:|' * len(places['all'])}",
+        *[f"| {name} | {' | '.join(f'{v:.4f}' for v in row.values())} |" for name, row in places.items()],
         "",
         "| share hidden | nats |",
         "|---|---:|",

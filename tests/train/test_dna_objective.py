@@ -19,6 +19,15 @@ SHARES = torch.tensor([0.4, 0.3, 0.2, 0.1])
 SIZES = {"d_model": 16, "n_layers": 2, "n_heads": 2}
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    """Networks this small only wait for one another's threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def network() -> DNAMaskedAutoencoder:
     with torch.random.fork_rng():

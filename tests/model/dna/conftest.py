@@ -75,7 +75,7 @@ def train_settings():
     return dict(TRAIN)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # so that it is made on one thread
 def trained(new, masked_genome):
     """A model after three short epochs, with everything a history may hold."""
     model = new(masked_genome, seed=3)
