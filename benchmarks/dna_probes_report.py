@@ -53,7 +53,6 @@ def markdown(rows: Rows) -> str:
     lines += ["", *gains(scores, models, tasks), *settings_line(models)]
     shared = {row["task"]: (row["n_shared"], row["n_test"]) for row in rows}
     lines += [
-        "",
         "Test rows that are also train or dev rows, on either strand: "
         + ", ".join(f"{t} {n} of {m}" for t, (n, m) in shared.items())
         + ".",
@@ -70,8 +69,7 @@ def gains(scores: dict[tuple[str, ...], list[float]], models: list[tuple[str, ..
         if name != RANDOM_INIT and differences:
             n_better = sum(difference > 0 for difference in differences)
             lines.append(
-                f"{name}, {KIND_NAMES[key[0]]}: {np.mean(differences):+.2f} to {RANDOM_INIT} in the mean over {len(differences)} tasks, "
-                f"better in {n_better}."
+                f"{name}, {KIND_NAMES[key[0]]}: {np.mean(differences):+.2f} over {RANDOM_INIT} in the mean, better in {n_better} of {len(differences)} tasks."
             )
     return [*lines, ""] if lines else []
 

@@ -160,8 +160,8 @@ def _add_linear(
     dev = SequenceGroups(table.dev.codes)
     states, linear = (predict_logits(module, dev, both_strands=both_strands) for module in (classifier, picked.module))
     mix, loss = choose_mix(states, linear, table.dev.labels)
-    module = copy.deepcopy(picked.module).to(next(classifier.parameters()).device)
-    mixed = SequenceClassifierNetwork(classifier.encoder, classifier.head, linear=module, mix=mix)
+    mixed = SequenceClassifierNetwork(classifier.encoder, classifier.head, linear=copy.deepcopy(picked.module), mix=mix)
+    mixed.to(next(classifier.parameters()).device)
     return mixed, LinearChoice(picked.features, picked.strength, score["mcc"], score["loss"], *mix, mixed_dev_loss=loss)
 
 
