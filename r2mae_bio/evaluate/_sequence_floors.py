@@ -84,7 +84,13 @@ def _small_cnn(table: SequenceTable, seed: int) -> NDArray[np.float32]:
     n_batches = -(-len(table.train) // _CNN_BATCH)
     n_steps = min(max(10 * n_batches, 600), 4000)
     config = FinetuneConfig(
-        n_steps=n_steps, batch_size=_CNN_BATCH, encoder_rate=1.0, layer_decay=1.0, precision="float32", linear_reading=False
+        n_steps=n_steps,
+        batch_size=_CNN_BATCH,
+        learning_rate=1e-3,
+        encoder_rate=1.0,
+        layer_decay=1.0,
+        precision="float32",
+        linear_reading=False,
     )
     result = finetune_classifier(SmallCNN(seed=seed), table, config=config, seed=seed)
     return predict_classes(result.network, SequenceGroups(table.test.codes), both_strands=result.both_strands)

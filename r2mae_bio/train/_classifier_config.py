@@ -21,11 +21,11 @@ class FinetuneConfig:
         A setting is out of range.
     """
 
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     """Largest step size of the head."""
-    encoder_rate: float = 0.5
+    encoder_rate: float = 1.0
     """Step size of the encoder's last layer, as a share of the head's."""
-    layer_decay: float = 0.9
+    layer_decay: float = 1.0
     """Step size of a layer as a share of that of the layer above it."""
     weight_decay: float = 0.01
     """Decay of weights with two or more axes, per unit of step size."""
