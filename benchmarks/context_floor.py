@@ -6,28 +6,45 @@ import numpy as np
 
 from r2mae_bio.io._kmers import canonical_words, known_words
 
-STRENGTH = 4.0  # counts that the next shorter context is worth
+STRENGTHS = (4.0, 16.0, 64.0, 256.0)  # counts that the next shorter context is worth
 
 
-def context_log_probs(train: list[np.ndarray], rows: np.ndarray, positions: np.ndarray, max_width: int = 6) -> list[np.ndarray]:
-    """Log-probabilities of A C G T at ``positions`` (n,) of ``rows`` uint8 (n, L), for each width from 0 to ``max_width``, (n, 4).
+def context_losses(train: list[np.ndarray], rows: np.ndarray, positions: np.ndarray, max_width: int = 6) -> list[np.ndarray]:
+    """Nats of the base at each of ``positions`` (n,) of ``rows`` uint8 (n, L), for each width from 0 to ``max_width``, (n,).
 
-    A context with an unknown base, or over an end of its row, is left out, and the shorter one stands.
+    The strength of the back-off is the one with the least loss at these very places, in favour of the floor.
     """
+    truth = np.take_along_axis(rows, positions[:, None], axis=1)
+    counts = context_counts(train, rows, positions, max_width)
+    by_strength = [[-np.log(np.take_along_axis(p, truth, axis=1)[:, 0]) for p in back_off(counts, s)] for s in STRENGTHS]
+    return [min(losses, key=np.mean) for losses in zip(*by_strength, strict=True)]
+
+
+def context_counts(
+    train: list[np.ndarray], rows: np.ndarray, positions: np.ndarray, max_width: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each width: how often each base stands in the context, (n, 4), and whether all bases of the context are known, (n,)."""
     n, row = len(rows), np.arange(len(rows))
     padded = np.pad(rows, ((0, 0), (max_width, max_width)), constant_values=4)
     at = positions + max_width
     strands = [s for codes in train for s in (codes, np.where(codes < 4, 3 - codes, 4).astype(np.uint8)[::-1])]
-    probability = np.full((n, 4), 0.25)
     result = []
     for width in range(max_width + 1):
         offsets = [*range(-width, 0), *range(1, width + 1)]
         wanted, known = _words([padded[row, at + o] for o in offsets], n)
         distinct, place = np.unique(wanted, return_inverse=True)
-        counts = sum(_count(codes, offsets, width, distinct) for codes in strands)[place] * known[:, None]
-        backed_off = (counts + STRENGTH * probability) / (counts.sum(1, keepdims=True) + STRENGTH)
-        probability = np.where(known[:, None], backed_off, probability)
-        result.append(np.log(probability))
+        result.append((sum(_count(codes, offsets, width, distinct) for codes in strands)[place], known))
+    return result
+
+
+def back_off(counts: list[tuple[np.ndarray, np.ndarray]], strength: float) -> list[np.ndarray]:
+    """Probabilities of A C G T for each width, (n, 4); where a context is not known the shorter one stands."""
+    probability = np.full((len(counts[0][1]), 4), 0.25)
+    result = []
+    for n, known in counts:
+        smoothed = (n + strength * probability) / (n.sum(1, keepdims=True) + strength)
+        probability = np.where(known[:, None], smoothed, probability)
+        result.append(probability)
     return result
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.context_floor import context_log_probs, repeated_in
+from benchmarks.context_floor import context_losses, repeated_in
 from r2mae_bio import tl
 from r2mae_bio.io import Genome, encode_bases, split_genome
 from r2mae_bio.masking import Fixed, Schedule, Uniform
@@ -92,9 +92,8 @@ def floors(genome: Genome, split, rows: np.ndarray, nats: np.ndarray) -> dict[st
     at = probes(rows)
     repeated = np.repeat(rows, at.shape[1], axis=0)
     position = at.ravel()
-    truth = repeated[np.arange(len(repeated)), position]
     train = training_codes(genome, split)
-    losses = {f"w={w}": -t[np.arange(len(truth)), truth] for w, t in enumerate(context_log_probs(train, repeated, position))}
+    losses = {f"w={w}": loss for w, loss in enumerate(context_losses(train, repeated, position))}
     losses["model"] = nats.ravel()
     known = repeated_in(train, repeated, position)
     places = {"all": np.ones(len(known), bool), "repeated": known, "unique": ~known}
