@@ -33,7 +33,7 @@ GENOMES = {
 }
 SPACING = 64  # hidden together in one window of 256: far enough apart that none of the counted contexts meets another
 FACTS = (
-    "genome", "law", "seed", "epochs", "preset", "window", "steps", "bases_trained_on", "seconds_of_last_call", "resumed",
+    "genome", "law", "seed", "epochs", "preset", "window", "steps", "bases_trained_on", "seconds_of_last_call",
 )  # fmt: skip
 RATIOS = (0.01, 0.15, 0.3, 0.5, 0.7, 0.85)
 
@@ -147,23 +147,27 @@ def run(name: str, law: str, seed: int, args: argparse.Namespace) -> None:
     if path.exists():
         return
     genome, split = open_genome(name, args.data)
-    model = DNAMAE(genome, window=args.window, mask_ratio=LAWS[law], preset=args.preset, seed=seed, **sizes)
-    checkpoints = args.folder / f"{label}_checkpoints"
+    saved, start = args.folder / label, time.perf_counter()
+    if not saved.exists():  # a run may have been stopped between its training and its judgement
+        model = DNAMAE(genome, window=args.window, mask_ratio=LAWS[law], preset=args.preset, seed=seed, **sizes)
+        train(model, split, args.folder / f"{label}_checkpoints", args)
+        model.save(saved)
+    model = DNAMAE.load(saved)
+    judge(model, genome, split, path, {
+        "genome": name, "law": law, "seed": seed, "epochs": args.epochs, "preset": network, "window": args.window,
+        "steps": int(model.history["step"].iloc[-1]),
+        "bases_trained_on": int(model.history["step"].iloc[-1] * args.batch_size * args.window),
+        "seconds_of_last_call": time.perf_counter() - start,
+    }, args)  # fmt: skip
+
+
+def train(model: DNAMAE, split, checkpoints: Path, args: argparse.Namespace) -> None:
     resume = checkpoints if any(checkpoints.glob("step_*")) else None
-    start = time.perf_counter()
     rate = {} if args.learning_rate is None else {"learning_rate": args.learning_rate}
     model.train(
         args.epochs, split=split, batch_size=args.batch_size, checkpoint_dir=checkpoints, resume_from=resume, progress_bar=False,
         train_kwargs=rate,
     )  # fmt: skip
-    seconds = time.perf_counter() - start
-    model.save(args.folder / label, overwrite=True)
-    judge(model, genome, split, path, {
-        "genome": name, "law": law, "seed": seed, "epochs": args.epochs, "preset": network, "window": args.window,
-        "steps": int(model.history["step"].iloc[-1]),
-        "bases_trained_on": int(model.history["step"].iloc[-1] * args.batch_size * args.window),
-        "seconds_of_last_call": seconds, "resumed": resume is not None,
-    }, args)  # fmt: skip
 
 
 def judge(model: DNAMAE, genome: Genome, split, path: Path, facts: dict, args: argparse.Namespace) -> None:
@@ -211,7 +215,7 @@ def main() -> None:
     parser.add_argument("--window", type=int, default=256)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=None)
-    parser.add_argument("--most", type=int, default=6000, help="held-out windows that are judged")
+    parser.add_argument("--most", type=int, default=3000, help="held-out windows that are judged")
     parser.add_argument("--floors", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--judge-again", action="store_true", help="measure saved models anew")
     parser.add_argument("--report", action="store_true")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def execute(source: Path) -> Path:
 
 
 if __name__ == "__main__":
+    os.environ.pop("MPLBACKEND", None)  # the kernel chooses the backend that puts figures into the notebook
     names = sys.argv[1:] or sorted(p.stem for p in HERE.glob("[0-9]*.py"))
     for name in names:
         print(execute(HERE / f"{name}.py"))
