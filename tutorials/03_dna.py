@@ -56,7 +56,9 @@ print(genome, genome.contigs, f"cro begins with {genome.fetch(genome.contigs[0],
 # %%
 split = rb.io.split_genome(genome, validation=0.2)
 model = rb.model.DNAMAE(genome, window=128, mask_ratio=(0, 1), n_layers=4, d_model=64, dropout=0.1, seed=0)
-model.train(max_epochs=12, split=split, epoch_windows=1024, precision="32-true", train_kwargs={"learning_rate": 2e-3}, progress_bar=False)
+model.train(
+    max_epochs=12, split=split, epoch_windows=1024, precision="32-true", train_kwargs={"learning_rate": 2e-3}, progress_bar=False
+)
 history = model.history
 model
 
@@ -67,12 +69,12 @@ axes[0].plot(history["epoch"] + 1, history["validation_loss"], label="held out, 
 axes[0].plot(history["epoch"] + 1, history["validation_loss_0.0-0.2"], label="held out, less than 20% hidden", color="#D55E00")
 for order, nats in model.floors.items():
     axes[0].axhline(nats, ls=":", color="0.2")
-    axes[0].annotate(f"Markov, order {order}", (1, nats), xytext=(0, 2), textcoords="offset points", fontsize=8)
+    axes[0].annotate(f"Markov, order {order}", (12, nats), xytext=(0, 2), textcoords="offset points", fontsize=8, ha="right")
 axes[0].set(xlabel="epoch", ylabel="nats per hidden base")
 axes[0].legend(fontsize=8, frameon=False)
 bins = [c for c in history if c.startswith("validation_loss_")]
 axes[1].bar([c.removeprefix("validation_loss_") for c in bins], history[bins].iloc[-1] - np.log(4), color="#0072B2")
-axes[1].set(xlabel="share of bases hidden", ylabel="nats below a uniform guess", title="last epoch, held out")
+axes[1].set(xlabel="share of bases hidden", ylabel="nats, relative to a uniform guess", title="last epoch, held out")
 axes[1].axhline(0, color="0.2", lw=0.8)
 plt.show()
 
