@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # A busy machine is no failure: hypothesis counts 200 ms for one example otherwise.
 settings.register_profile("no deadline", deadline=None)
@@ -24,3 +29,12 @@ def shared_data() -> Path:
         origin = "R2MAE_BIO_DATA names" if named else "R2MAE_BIO_DATA is not set and the default is"
         pytest.skip(f"needs shared data: {origin} {folder}, which is not a folder")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _keep_log_level() -> Iterator[None]:
+    """Benchmarks silence the package's logger; a test after theirs must hear it again."""
+    logger = logging.getLogger("r2mae_bio")
+    level = logger.level
+    yield
+    logger.setLevel(level)
