@@ -17,6 +17,7 @@ import pandas as pd
 
 from benchmarks.dna_probes import TASKS
 from r2mae_bio.io import Genome, encode_bases, split_genome
+from r2mae_bio.io._kmers import canonical_words, known_words
 from r2mae_bio.model import DNAMAE
 
 K = 24
@@ -25,14 +26,9 @@ WINDOW = 70  # the shortest sequences of the tasks
 
 
 def words(sequence: str) -> np.ndarray:
-    """Its 24-mers as numbers, the smaller of both strands."""
+    """Its 24-mers as numbers, one for both strands."""
     codes = encode_bases(sequence.encode())
-    if codes.size < K:
-        return np.zeros(0, np.uint64)
-    rows = np.lib.stride_tricks.sliding_window_view(codes, K).astype(np.uint64)
-    rows = rows[(rows < 4).all(1)]
-    powers = np.uint64(4) ** np.arange(K, dtype=np.uint64)
-    return np.minimum(rows @ powers[::-1], (3 - rows) @ powers)
+    return canonical_words(codes, K)[known_words(codes, K)] if codes.size >= K else np.zeros(0, np.uint64)
 
 
 def sequences(data: Path) -> tuple[pd.Series, pd.Series]:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from r2mae_bio._errors import ConfigError, DataError
+from r2mae_bio.io._bases import UNKNOWN
 from r2mae_bio.model._mean_states import check_strand
 from r2mae_bio.nn import base_tokens
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from r2mae_bio.nn import DNAMaskedAutoencoder
 
 _BASES_AT_ONCE: Final = 1 << 15
-_UNKNOWN: Final = 4
 
 
 def log_probs(network: DNAMaskedAutoencoder, codes: Tensor, *, both: bool) -> Tensor:
@@ -42,7 +42,7 @@ def states(network: DNAMaskedAutoencoder, codes: Tensor, *, layer: int, both: bo
 
 
 def _other_strand(codes: Tensor) -> Tensor:
-    return torch.where(codes < _UNKNOWN, 3 - codes, _UNKNOWN).flip(1)
+    return torch.where(codes < UNKNOWN, 3 - codes, UNKNOWN).flip(1)
 
 
 @torch.inference_mode()
@@ -102,7 +102,7 @@ def check_codes(codes: Any, window: int, batch_size: int | None, strand: str) ->
             "Cut longer sequences into tiles, or use tl.embed_sequences, which does."
         )
         raise DataError(message)
-    if array.size and not 0 <= int(array.min()) <= int(array.max()) <= _UNKNOWN:
+    if array.size and not 0 <= int(array.min()) <= int(array.max()) <= UNKNOWN:
         message = (
             f"codes run from {array.min()} to {array.max()}; needed are 0 to 3 for A, C, G, T and 4 for N (io.encode_bases)."
         )
@@ -135,4 +135,4 @@ def hide(codes: NDArray[Any], hidden: Any) -> NDArray[Any]:
     if mask.dtype != bool or mask.shape != codes.shape:
         message = f"hidden is {mask.dtype} of shape {mask.shape}; needed are booleans of the shape of the codes, {codes.shape}."
         raise DataError(message)
-    return np.where(mask, np.asarray(_UNKNOWN, codes.dtype), codes)
+    return np.where(mask, np.asarray(UNKNOWN, codes.dtype), codes)

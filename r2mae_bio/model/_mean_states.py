@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 
 from r2mae_bio._errors import ConfigError
+from r2mae_bio.io._bases import UNKNOWN
 from r2mae_bio.model._tiles import choose_overlap, plan_tiles
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 _STATES_AT_ONCE: Final = 1 << 23
 """Numbers held at once, 32 MiB; never all states of all bases."""
-_UNKNOWN: Final = 4
 
 
 class StateModel(Protocol):
@@ -83,7 +83,7 @@ def mean_states(
     n_known = np.zeros(len(lengths))
     for some in tiles.batches(lambda length: max(1, _STATES_AT_ONCE // (length * model.n_dim))):
         codes = read(some)
-        shares = some.shares() * (codes < _UNKNOWN)
+        shares = some.shares() * (codes < UNKNOWN)
         np.add.at(n_known, some.sequence, shares.sum(axis=1, dtype=np.float64))
         used = shares.any(axis=1)  # a tile in which nothing counts need not be read
         if used.any():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from r2mae_bio._errors import ConfigError
+from r2mae_bio.train import has_bfloat16
 
 
 def choose_precision(precision: str, accelerator: str) -> str:
@@ -36,13 +37,7 @@ def choose_precision(precision: str, accelerator: str) -> str:
     if precision != "auto":
         return precision
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+        return "bf16-mixed" if has_bfloat16("cuda") else "32-true"
     if accelerator in ("auto", "cpu"):
-        return "bf16-mixed" if _cpu_has_bfloat16() else "32-true"
+        return "bf16-mixed" if has_bfloat16("cpu") else "32-true"
     return "32-true"
-
-
-def _cpu_has_bfloat16() -> bool:
-    """Emulated bfloat16 is slower than float32, so only processors with AVX512-BF16 or AMX count."""
-    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, name, lambda: False)() for name in names)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
+from r2mae_bio.io._bases import UNKNOWN
 from r2mae_bio.model._mean_states import StateModel
 from r2mae_bio.tl._dna_models import BaseModel
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_UNKNOWN: Final = 4
 _MAX_VALUES: Final = 1 << 24
 """Numbers that a model is asked for at once, 64 MiB of float32."""
 
@@ -95,7 +95,7 @@ def mean_states(model: VariantModel, windows: NDArray[np.uint8], *, batch_size: 
     """
     means = np.empty((len(windows), model.n_dim))
     for part in _parts(len(windows), model.n_dim * windows.shape[1], batch_size):
-        known = (windows[part] < _UNKNOWN).astype(np.float64)
+        known = (windows[part] < UNKNOWN).astype(np.float64)
         states = model.states(windows[part], layer=-1, strand="both", batch_size=batch_size)
         means[part] = np.einsum("bl,bld->bd", known, states) / known.sum(axis=1, keepdims=True)
     return means

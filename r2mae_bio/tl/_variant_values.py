@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from r2mae_bio.io import AlleleKind, AlleleStatus, InfoField, allele_kind, classify_alleles, encode_bases, minimal_change
+from r2mae_bio.io._bases import UNKNOWN
 from r2mae_bio.tl._pseudo_likelihood import hidden_log_probs, mean_states, unique_windows
 from r2mae_bio.tl._variant_windows import haplotype_windows
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from r2mae_bio.tl._pseudo_likelihood import VariantModel
     from r2mae_bio.tl._variant_windows import HaplotypeWindows
 
-_UNKNOWN: Final = 4
 _DISTANCE: Final = "embedding_distance"
 _MEANINGS: Final = {
     "kind": ("String", "Kind of the allele: snv, mnv, insertion, deletion, complex, identical or symbolic"),
@@ -193,7 +193,7 @@ def _of_more_bases(
     log_probs: NDArray[np.float64], bases: NDArray[np.uint8], owners: NDArray[np.int64], n: int
 ) -> NDArray[np.float64]:
     """Mean log-probability of the known bases in the alternative haplotype minus that in the reference, (n,); NaN where none is known."""
-    known = bases < _UNKNOWN
+    known = bases < UNKNOWN
     total = np.bincount(owners[known], log_probs[known, bases[known]], 2 * n)
     count = np.bincount(owners[known], minlength=2 * n)
     mean = np.divide(total, count, out=np.full(2 * n, np.nan), where=count > 0)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from r2mae_bio.io import encode_bases, reverse_complement
+from r2mae_bio.io._bases import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from r2mae_bio.io import Genome, MinimalChange
 
-_UNKNOWN = 4
 _HAPLOTYPES = 2
 
 
@@ -76,7 +76,7 @@ def _surroundings(
     # a circle shorter than twice the context is gone round once; one shorter than the context is read as if it were cut
     once = genome.is_circular[contigs] & (size >= context) & (size < width)
     reach = np.where(once, size, width)
-    left, right = (np.full((len(changes), width), _UNKNOWN, np.uint8) for _ in range(2))
+    left, right = (np.full((len(changes), width), UNKNOWN, np.uint8) for _ in range(2))
     for length in np.unique(reach).tolist():
         rows = np.flatnonzero(reach == length)
         before = genome.windows(start[rows] - length, length, contigs=contigs[rows], outside="N")
@@ -114,7 +114,7 @@ def _room_to_shift(
 
 def _n_equal(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> int:
     """Number of first places at which both hold the same known base."""
-    differs = (a != b) | (a == _UNKNOWN)
+    differs = (a != b) | (a == UNKNOWN)
     return int(np.argmax(differs)) if differs.any() else a.size
 
 

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from r2mae_bio.train._batch import CellBatch, collate, epoch_batches
+from r2mae_bio.train._bfloat16 import has_bfloat16
 from r2mae_bio.train._checkpoint import Bundle, check_intact, read_bundle, write_folder
 from r2mae_bio.train._class_metrics import class_metrics, matthews_correlation
 from r2mae_bio.train._classifier_config import FinetuneConfig
@@ -72,6 +73,7 @@ __all__ = [
     "fit_features",
     "fit_linear",
     "fit_readings",
+    "has_bfloat16",
     "initial_state",
     "latest_checkpoint",
     "log_expression",

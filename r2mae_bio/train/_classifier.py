@@ -17,6 +17,7 @@ from r2mae_bio._errors import DataError, TrainingError
 from r2mae_bio._rng import derive_generator, derive_seed
 from r2mae_bio.io import reverse_complement
 from r2mae_bio.nn import SequenceClassifierHead, SequenceClassifierNetwork
+from r2mae_bio.train._bfloat16 import has_bfloat16
 from r2mae_bio.train._class_metrics import class_metrics
 from r2mae_bio.train._classifier_config import FinetuneConfig
 from r2mae_bio.train._linear import strands_agree
@@ -228,7 +229,7 @@ class _Run:
         self.optimizer = torch.optim.AdamW(_parameter_groups(classifier, config), betas=(0.9, 0.98))
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
         self.device = next(classifier.parameters()).device
-        self.half = _use_bfloat16(config.precision, self.device)
+        self.half = has_bfloat16(self.device.type) if config.precision == "auto" else config.precision == "bfloat16"
         self.averaged = copy.deepcopy(classifier)
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Tensor] | None = None
@@ -320,16 +321,6 @@ class _Run:
         if step < warmup:
             return (step + 1) / warmup
         return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self.n_steps - warmup)))
-
-
-def _use_bfloat16(precision: str, device: torch.device) -> bool:
-    """Emulated bfloat16 is slower than float32, so ``"auto"`` asks for instructions."""
-    if precision != "auto":
-        return precision == "bfloat16"
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return device.type == "cpu" and any(getattr(torch.cpu, name, lambda: False)() for name in names)
 
 
 def _parameter_groups(classifier: SequenceClassifierNetwork, config: FinetuneConfig) -> list[dict[str, Any]]:

@@ -11,13 +11,12 @@ from torch import Tensor
 
 from r2mae_bio._errors import ConfigError
 from r2mae_bio.io import encode_bases, soft_mask
+from r2mae_bio.io._bases import UNKNOWN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from r2mae_bio.io import Genome
-
-_UNKNOWN = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +46,7 @@ class WindowBatch:
     @property
     def valid(self) -> Tensor:
         """Bases that are known, bool (B, L)."""
-        return self.codes < _UNKNOWN
+        return self.codes < UNKNOWN
 
 
 class WindowReader:

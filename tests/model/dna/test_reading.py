@@ -294,5 +294,6 @@ def test_a_named_precision_is_taken(precision):
 def test_auto_is_bfloat16_where_the_hardware_has_it(monkeypatch, cuda, cuda_bf16, cpu_bf16, accelerator, expected):
     monkeypatch.setattr("torch.cuda.is_available", lambda: cuda)
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda: cuda_bf16)
-    monkeypatch.setattr("r2mae_bio.model._precision._cpu_has_bfloat16", lambda: cpu_bf16)
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: cpu_bf16, raising=False)
+    monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: False, raising=False)
     assert choose_precision("auto", accelerator) == expected
