@@ -1,6 +1,6 @@
 """Control methods: what any model must beat before its table means something.
 
-All four see raw counts and no labels. Axis letters: c cells, g genes, o measured genes, k latent dimensions.
+All see raw counts and no labels. Axis letters: c cells, g genes, o measured genes, k latent dimensions.
 """
 
 from __future__ import annotations
@@ -66,8 +66,14 @@ class FittedPCA:
     def embed(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Scores (n_cells, k) of the zero-filled cells; see :meth:`FittedEmbedder.embed`."""
         measured = check_measured(measured, len(self.mean_g))
-        scores = log_normalize(counts, measured) @ self.components_gk[measured]
-        return np.asarray(scores - self.mean_g @ self.components_gk, dtype=np.float32)
+        return np.asarray(self._scores(counts, measured), dtype=np.float32)
+
+    def reconstruct(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> Floats:
+        """Log-normalised expression (n_cells, n_genes) of the zero-filled cells, as the components have it."""
+        return self._scores(counts, check_measured(measured, len(self.mean_g))) @ self.components_gk.T + self.mean_g
+
+    def _scores(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> Floats:
+        return np.asarray(log_normalize(counts, measured) @ self.components_gk[measured] - self.mean_g @ self.components_gk)
 
 
 @dataclass(frozen=True)
@@ -162,6 +168,10 @@ class LinearGaussian:
         """
         lengths_k = np.linalg.norm(self.loadings_gk, axis=0)
         return np.asarray(self.posterior_mean(counts, measured) * lengths_k, dtype=np.float32)
+
+    def reconstruct(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> Floats:
+        r"""Expected log-normalised expression (n_cells, n_genes), :math:`W E[z] + \mu`, of every gene, measured or not."""
+        return self.posterior_mean(counts, measured) @ self.loadings_gk.T + self.mean_g
 
     def posterior_mean(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> Floats:
         r"""E[z | measured genes] (n_cells, k); arguments and errors as :func:`log_normalize`.

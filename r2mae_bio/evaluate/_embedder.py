@@ -8,9 +8,9 @@ from scipy import sparse
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Embedder", "FittedEmbedder", "SparseCounts"]
+__all__ = ["BatchAware", "Denoiser", "Embedder", "FittedDenoiser", "FittedEmbedder", "SparseCounts", "fit_embedder"]
 
 SparseCounts: TypeAlias = sparse.csr_matrix | sparse.csr_array
 """Raw counts (n_cells, n_genes) in compressed sparse rows."""
@@ -49,3 +49,59 @@ class Embedder(Protocol):
     def fit(self, counts: SparseCounts, *, seed: int) -> FittedEmbedder:
         """Train on raw counts (n_cells, n_genes) with every gene measured."""
         ...
+
+
+@runtime_checkable
+class BatchAware(Embedder, Protocol):
+    """A method that can be told which batch each cell of its training data is from, so that its embedding need not carry it."""
+
+    @property
+    def uses_batch(self) -> bool:
+        """Whether tasks that know the batches tell the method; False makes it a method that is blind to them."""
+        ...
+
+    def fit(self, counts: SparseCounts, *, seed: int, batch: ArrayLike | None = None) -> FittedEmbedder:
+        """Train on raw counts (n_cells, n_genes), cells of the batches `batch` (n_cells,); of no known batch if None."""
+        ...
+
+
+@runtime_checkable
+class FittedDenoiser(Protocol):
+    """A method after training, asked for expression instead of an embedding."""
+
+    def rates(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Expected counts of every gene, measured or not, at the cell's own depth.
+
+        Parameters
+        ----------
+        counts
+            Raw counts (n_cells, n_genes), genes as in training; columns that are not measured are ignored.
+        measured
+            Measured genes (n_genes,), at least one.
+
+        Returns
+        -------
+        Expected counts (n_cells, n_genes), finite and not negative.
+        """
+        ...
+
+
+@runtime_checkable
+class Denoiser(Protocol):
+    """A method before training, for :func:`denoising`."""
+
+    @property
+    def name(self) -> str:
+        """Name of the method in tables, unique within one table."""
+        ...
+
+    def fit(self, counts: SparseCounts, *, seed: int) -> FittedDenoiser:
+        """Train on raw counts (n_cells, n_genes) with every gene measured."""
+        ...
+
+
+def fit_embedder(embedder: Embedder, counts: SparseCounts, *, seed: int, batch: ArrayLike | None = None) -> FittedEmbedder:
+    """Train a method, with the batches of the cells (n_cells,) if they are known and the method asks for them."""
+    if batch is not None and isinstance(embedder, BatchAware) and embedder.uses_batch:
+        return embedder.fit(counts, seed=seed, batch=batch)
+    return embedder.fit(counts, seed=seed)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from sklearn.neighbors import KNeighborsClassifier
@@ -97,7 +98,8 @@ def fit_probe(reference: ArrayLike, reference_labels: ArrayLike, *, kind: ProbeK
     ``"linear"``: every dimension is standardised with the reference's mean and deviation, then multinomial logistic regression
     with L2 penalty, C = 1. ``"knn"``: majority of the 15 nearest reference cells by Euclidean distance, not standardised, as in
     ``scanpy.pp.neighbors``: equal weight for weak dimensions would hurt methods that order theirs, PCA first. Nothing is tuned
-    and both are deterministic.
+    and both are deterministic. If all reference cells have the same embedding, either kind predicts the largest class: the nearest
+    cells would be arbitrary.
 
     Parameters
     ----------
@@ -124,8 +126,10 @@ def fit_probe(reference: ArrayLike, reference_labels: ArrayLike, *, kind: ProbeK
     if len(np.unique(labels)) < 2:
         msg = f"All {len(labels)} reference cells have the label {labels[0]!r}; a probe needs at least two classes."
         raise DataError(msg)
-    classifier = _classifier(kind, len(features)).fit(features, labels)
-    return FittedProbe(kind, features.shape[1], classifier)
+    classifier = _classifier(kind, len(features))
+    if (features == features[0]).all():
+        classifier = make_pipeline(DummyClassifier(strategy="most_frequent"))
+    return FittedProbe(kind, features.shape[1], classifier.fit(features, labels))
 
 
 def probe(

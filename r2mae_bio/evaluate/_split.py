@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ._embedder import SparseCounts
 
-__all__ = ["Split", "as_labels", "panel_mask", "stratified_split"]
+__all__ = ["Split", "as_batches", "as_labels", "group_splits", "panel_mask", "stratified_split", "stratified_splits"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,75 @@ def stratified_split(labels: ArrayLike, *, query_fraction: float = 0.3, seed: in
     return Split(reference=np.flatnonzero(~is_query), query=np.flatnonzero(is_query))
 
 
+def stratified_splits(labels: ArrayLike, *, n_splits: int = 5, seed: int = 0) -> list[Split]:
+    """Folds of equal size, class by class: every cell is scored once, and learned from in all other folds.
+
+    The cells of a class are dealt to the folds in turn, in random order. A class of one cell is never scored, see
+    :func:`stratified_split`. Folds of cells share donors and batches; :func:`group_splits` holds those out.
+
+    Parameters
+    ----------
+    labels
+        Class per cell (n_cells,), no missing values.
+    n_splits
+        Number of folds, at least two.
+    seed
+        Seed of the draw.
+
+    Returns
+    -------
+    One split per fold that has query cells.
+
+    Raises
+    ------
+    ConfigError
+        If `n_splits` is below two.
+    DataError
+        If labels are missing or no class has two cells.
+    """
+    if n_splits < 2:
+        msg = f"n_splits is {n_splits}; at least two folds are needed."
+        raise ConfigError(msg)
+    classes = as_labels(labels)
+    rng = derive_generator(seed, "folds")
+    fold = np.full(len(classes), -1)
+    n_dealt = 0
+    for label in np.unique(classes):
+        cells = rng.permutation(np.flatnonzero(classes == label))
+        if len(cells) > 1:
+            fold[cells] = (n_dealt + np.arange(len(cells))) % n_splits
+            n_dealt += len(cells)
+    if not n_dealt:
+        msg = f"No class of the {len(classes)} cells has two members; pass coarser labels."
+        raise DataError(msg)
+    return [Split(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in range(n_splits) if (fold == i).any()]
+
+
+def group_splits(groups: ArrayLike) -> dict[str, Split]:
+    """Hold out each group in turn: a study, a donor, a technology.
+
+    Parameters
+    ----------
+    groups
+        Group per cell (n_cells,), at least two groups, no missing values.
+
+    Returns
+    -------
+    By name of the held-out group, sorted: its cells as the query, all others as the reference.
+
+    Raises
+    ------
+    DataError
+        If groups are missing or there is only one.
+    """
+    values = as_labels(groups, "groups")
+    names = np.unique(values)
+    if len(names) < 2:
+        msg = f"All {len(values)} cells are of the group {names[0]!r}; at least two groups are needed to hold one out."
+        raise DataError(msg)
+    return {str(name): Split(np.flatnonzero(values != name), np.flatnonzero(values == name)) for name in names}
+
+
 def panel_mask(n_genes: int, fraction: float, *, seed: int, counts: SparseCounts | None = None) -> NDArray[np.bool_]:
     """Draw a panel: genes chosen uniformly at random.
 
@@ -111,17 +180,26 @@ def panel_mask(n_genes: int, fraction: float, *, seed: int, counts: SparseCounts
     return mask
 
 
-def as_labels(labels: ArrayLike) -> NDArray[np.str_]:
+def as_labels(labels: ArrayLike, what: str = "labels") -> NDArray[np.str_]:
     """Labels as strings (n_cells,); categories, integers and strings are all welcome, missing values are not."""
     values = np.asarray(labels, dtype=object)
     if values.ndim != 1 or not len(values):
-        msg = f"labels have shape {values.shape}; one label per cell is needed."
+        msg = f"{what} have shape {values.shape}; one label per cell is needed."
         raise DataError(msg)
     missing = int(pd.isna(values).sum())
     if missing:
-        msg = f"{missing} of {len(values)} labels are missing; drop these cells first."
+        msg = f"{missing} of {len(values)} {what} are missing; drop these cells first."
         raise DataError(msg)
     return values.astype(str)
+
+
+def as_batches(batch: ArrayLike, n_cells: int) -> NDArray[np.str_]:
+    """Batches as strings, one for each of the cells."""
+    batches = as_labels(batch, "batches")
+    if len(batches) != n_cells:
+        msg = f"There are {n_cells} cells and {len(batches)} batches; one batch per cell is needed."
+        raise DataError(msg)
+    return batches
 
 
 def _detected(counts: SparseCounts, n_genes: int) -> NDArray[np.bool_]:

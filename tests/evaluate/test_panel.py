@@ -46,7 +46,7 @@ def frame(counts, labels):
 
 
 def test_frame_is_tidy_and_complete(frame):
-    assert list(frame) == ["method", "seed", "fraction", "n_genes", "probe", "accuracy", "macro_f1"]
+    assert list(frame) == ["method", "seed", "panel", "fraction", "n_genes", "probe", "accuracy", "macro_f1"]
     assert len(frame) == 4 * 2 * 2 * 2
     assert not frame.duplicated(["method", "seed", "fraction", "probe"]).any()
     assert set(frame["n_genes"]) == {60, 6}
@@ -100,7 +100,7 @@ def test_progress_is_reported_line_by_line(counts, labels):
         pytest.param({"embedders": [Noise(2), Noise(3)]}, "embedders repeat 'noise'", id="names"),
         pytest.param({"embedders": []}, "embedders are empty", id="no-method"),
         pytest.param({"seeds": ()}, "seeds are empty", id="no-seed"),
-        pytest.param({"fractions": (0.5, 0.5)}, "fractions repeat 0.5", id="fractions"),
+        pytest.param({"fractions": (0.5, 0.5)}, "panels repeat '50%'", id="fractions"),
         pytest.param({"probes": ("tree",)}, "choose 'linear' or 'knn'", id="probe"),
     ],
 )
@@ -174,8 +174,10 @@ def test_markdown_by_hand():
 
 def test_table_refusals(frame):
     summary = summarize(frame)
-    with pytest.raises(DataError, match="lacks the columns accuracy"):
-        summarize(frame.drop(columns="accuracy"))
+    with pytest.raises(DataError, match="lacks the columns seed"):
+        summarize(frame.drop(columns="seed"))
+    with pytest.raises(DataError, match="no column with a metric"):
+        summarize(frame.drop(columns=["accuracy", "macro_f1"]))
     with pytest.raises(ConfigError, match="choose one of accuracy, macro_f1"):
         to_markdown(summary, probe="linear", metric="auc")
     with pytest.raises(ConfigError, match="no rows of the probe 'tree'"):
