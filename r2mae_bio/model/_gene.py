@@ -349,7 +349,7 @@ class GeneMAE(SavedGeneModel):
         step = _EMBED_BATCH if batch_size is None else batch_size
         for start in range(0, source.n_cells, step):
             batch = table.batch(np.arange(start, min(start + step, source.n_cells))).to(self.device)
-            chunks.append(network.encode(batch.tokens()).float().cpu().numpy())
+            chunks.append(network.embed(batch.tokens()).float().cpu().numpy())
         return np.concatenate(chunks)
 
     def _source_of(self, adata: AnnData | None, indices: Any, *, layer: str | None, **alignment: Any) -> CellSource:

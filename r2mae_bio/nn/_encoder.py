@@ -45,7 +45,13 @@ class GeneTransformer(nn.Module):
 
     def forward(self, content: Tensor, batch: TokenBatch) -> Tensor:
         """Encode standardised content (B, L) of the visible slots of ``batch`` into (B, Z)."""
-        read = self.read(content, batch)
+        return self._refined(self.read(content, batch))
+
+    def embed(self, content: Tensor, batch: TokenBatch) -> Tensor:
+        """As :meth:`forward`, with the read stretched to the spread that it has when every gene is visible."""
+        return self._refined(self.read(content, batch) * self.read.gain(batch))
+
+    def _refined(self, read: Tensor) -> Tensor:
         tokens = self.to_tokens(read).view(-1, self.n_tokens, self.d_model)  # (B, M, D)
         tokens = self.norm(self.blocks(tokens))
         return self.linear(read) + self.refine(tokens.flatten(1))
@@ -78,6 +84,10 @@ class MLPEncoder(nn.Module):
         """Encode standardised content (B, L) of the visible slots of ``batch`` into (B, Z)."""
         visible = batch.visible.to(content.dtype)
         return self.layers(self.read_content(self._spread(content, batch)) + self.read_visible(self._spread(visible, batch)))
+
+    def embed(self, content: Tensor, batch: TokenBatch) -> Tensor:
+        """The same as :meth:`forward`: a plain network does not know how much it shrinks."""
+        return self(content, batch)
 
     def _spread(self, x: Tensor, batch: TokenBatch) -> Tensor:
         """Put slots in vocabulary order, (B, L) to (B, G); padding adds zeros to gene 0."""

@@ -49,8 +49,25 @@ class GeneMaskedAutoencoder(nn.Module):
         visible
             Visible tokens, from :meth:`TokenBatch.hide`, :meth:`TokenBatch.take`, or everything measured.
         """
+        return self.encoder(self._read_content(visible), visible)
+
+    def embed(self, visible: TokenBatch) -> Tensor:
+        """Latent vectors as users get them, (B, Z), of equal spread whether few or all genes are visible.
+
+        :meth:`encode` gives the best guess, which shrinks towards the average cell as genes are hidden; the decoder needs it so. A
+        classifier or a neighbour search that learned from cells measured in full takes shrunken cells for average ones.
+
+        Parameters
+        ----------
+        visible
+            Everything measured.
+        """
+        embedded: Tensor = self.encoder.embed(self._read_content(visible), visible)
+        return embedded
+
+    def _read_content(self, visible: TokenBatch) -> Tensor:
         log_expression = self.content.log_expression(visible, self.content.exposure(visible))
-        return self.encoder(self.content.standardize(log_expression, visible), visible)
+        return self.content.standardize(log_expression, visible)
 
     def decode(self, latent: Tensor, context: Tensor, visible: TokenBatch, exposure: Exposure | None = None) -> GeneParams:
         """Distribution of all G genes.

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from r2mae_bio.tokens import TokenBatch
 
 
+_LEAST_SPREAD = 1e-4
+"""Below this share of a factor's variance nothing is known of it, and stretching what is read would stretch rounding errors."""
+
+
 class LeastSquaresRead(nn.Module):
     r"""Reads visible gene tokens into F factors by ridge regression of content on learned gene keys.
 
@@ -57,7 +61,7 @@ class LeastSquaresRead(nn.Module):
         """
         with torch.autocast(content.device.type, enabled=False):
             content = content.float()
-            weights = self.keys * torch.exp(-self.log_noise)[:, None]  # (G, F)
+            weights = self._weights()
             if batch.full:
                 evidence = content @ weights
             else:
@@ -65,6 +69,22 @@ class LeastSquaresRead(nn.Module):
             precision = self._precision(weights, batch)
             factor = torch.linalg.cholesky(precision)
             return torch.cholesky_solve(evidence[..., None], factor)[..., 0]
+
+    def gain(self, batch: TokenBatch) -> Tensor:
+        r"""Factors by which a read of few genes is too short, float32 (B, F), or (1, F) when all rows see the same genes.
+
+        A posterior mean shrinks towards the average cell as genes are taken away: over cells its variance is that of the prior minus
+        the posterior variance, 1 - [P^-1]_ff with P the posterior precision. The gain is the ratio of the standard deviation
+        with every gene of the vocabulary visible to that with the visible ones; 1 where all are.
+        """
+        with torch.autocast(self.keys.device.type, enabled=False):
+            weights = self._weights()
+            whole = torch.eye(self.n_factors, device=weights.device) + self.keys.T @ weights
+            return torch.sqrt(_spread(whole[None]) / _spread(self._precision(weights, batch)))
+
+    def _weights(self) -> Tensor:
+        """Keys over noise, (G, F)."""
+        return self.keys * torch.exp(-self.log_noise)[:, None]
 
     def _precision(self, weights: Tensor, batch: TokenBatch) -> Tensor:
         """Posterior precision, (B, F, F) or (1, F, F)."""
@@ -76,6 +96,11 @@ class LeastSquaresRead(nn.Module):
         scaled = self.keys * torch.exp(-self.log_noise / 2)[:, None]  # (G, F)
         gram: Tensor = _MaskedGram.apply(visible, scaled)
         return eye + gram
+
+
+def _spread(precision: Tensor) -> Tensor:
+    """Variance over cells of the posterior means, (B, F), from the posterior precision (B, F, F)."""
+    return (1 - torch.linalg.inv(precision).diagonal(dim1=-2, dim2=-1)).clamp(min=_LEAST_SPREAD)
 
 
 class _MaskedGram(torch.autograd.Function):

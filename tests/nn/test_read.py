@@ -113,3 +113,37 @@ def test_result_is_single_precision_and_differentiable() -> None:
     for parameter in (*read.parameters(), content):
         assert parameter.grad.isfinite().all()
         assert (parameter.grad != 0).any()
+
+
+def test_gain_gives_a_panel_the_spread_of_the_whole() -> None:
+    read, rng = build(40, 3, 2), np.random.default_rng(0)
+    noise = np.exp(read.log_noise.detach().numpy() / 2)
+    cells = rng.standard_normal((20_000, 3)) @ read.keys.detach().numpy().T + noise * rng.standard_normal((20_000, 40))
+    content, seen = torch.from_numpy(cells).float(), torch.arange(40)[None] < 4
+    whole = TokenBatch(torch.arange(40)[None], content, torch.ones_like(seen))
+    panel = TokenBatch(torch.arange(40)[None], content * seen, seen)
+    with torch.no_grad():
+        assert torch.allclose(read.gain(whole), torch.ones(1, 3), atol=1e-5)
+        spread, short = read(content, whole).std(0), read(content * seen, panel).std(0)
+        assert (short < 0.97 * spread).any()
+        np.testing.assert_allclose((short * read.gain(panel)[0]).numpy(), spread.numpy(), rtol=0.03)
+
+
+def test_gain_is_each_rows_own() -> None:
+    read, generator = build(12, 3, 0), torch.Generator().manual_seed(1)
+    visible = torch.rand(5, 12, generator=generator) < 0.5
+    batch = TokenBatch(torch.arange(12)[None], torch.zeros(5, 12), visible)
+    with torch.no_grad():
+        together = read.gain(batch)
+        for row in range(5):
+            alone = TokenBatch(batch.ids, torch.zeros(1, 12), visible[row : row + 1])
+            assert torch.allclose(read.gain(alone)[0], together[row], atol=1e-5)
+
+
+def test_gain_of_a_panel_that_says_nothing_is_finite() -> None:
+    read = build(12, 3, 0)
+    with torch.no_grad():
+        read.keys[:2] = 0
+        gain = read.gain(TokenBatch(torch.arange(12)[None], torch.zeros(1, 12), torch.arange(12)[None] < 2))
+    assert torch.isfinite(gain).all()
+    assert (gain <= 100).all()
