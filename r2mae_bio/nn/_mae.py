@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from r2mae_bio.config import GeneConfig
     from r2mae_bio.tokens import TokenBatch
 
-_ENCODERS = {"transformer": GeneTransformer, "mlp": MLPEncoder}
+_ENCODERS: dict[str, type[GeneTransformer] | type[MLPEncoder]] = {"transformer": GeneTransformer, "mlp": MLPEncoder}
 
 
 class GeneMaskedAutoencoder(nn.Module):
@@ -38,7 +38,7 @@ class GeneMaskedAutoencoder(nn.Module):
         counts = config.gene_likelihood != "normal"
         self.likelihood = GENE_LIKELIHOODS[config.gene_likelihood]
         self.content = GeneContent(statistics, counts=counts)
-        self.encoder = _ENCODERS[config.encoder](statistics.share.shape[0], config)
+        self.encoder: GeneTransformer | MLPEncoder = _ENCODERS[config.encoder](statistics.share.shape[0], config)
         self.decoder = GeneDecoder(self.content, n_context, config)
 
     def encode(self, visible: TokenBatch) -> Tensor:
@@ -62,8 +62,7 @@ class GeneMaskedAutoencoder(nn.Module):
         visible
             Everything measured.
         """
-        embedded: Tensor = self.encoder.embed(self._read_content(visible), visible)
-        return embedded
+        return self.encoder.embed(self._read_content(visible), visible)
 
     def _read_content(self, visible: TokenBatch) -> Tensor:
         log_expression = self.content.log_expression(visible, self.content.exposure(visible))
