@@ -1,0 +1,123 @@
+"""Whole transcriptomes and panels: R2MAE beside its controls on labelled sets, linear and kNN probes, macro-F1.
+
+python -m benchmarks.panels --json FILE [--sets pancreas,kidney,...] [--seeds 3] [--methods R2MAE,PCA,...] [--resume] [--out FILE]
+
+Every set is split anew by each seed, by donor, animal or study where it has them. Rows are written after each set, seed and method;
+--resume leaves out what the file holds. --out writes the mean over sets, and differences to R2MAE paired over sets and seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from benchmarks.gene_sets import DATA, SETS, load
+from r2mae_bio import evaluate
+from r2mae_bio.evaluate import MaskedAutoencoder
+
+METHODS = (
+    MaskedAutoencoder("R2MAE"),
+    MaskedAutoencoder("R2MAE, MLP", model_kwargs={"encoder": "mlp"}),
+    MaskedAutoencoder("fixed ratio 0.5", 0.5),
+    MaskedAutoencoder("untrained encoder", trained=False),
+    MaskedAutoencoder("random-init encoder", trained=False, model_kwargs={"start": "random"}),
+    evaluate.FactorAnalysis(),
+    evaluate.ProbabilisticPCA(),
+    evaluate.PCAZeroFill(),
+    evaluate.HighlyVariableGenes(),
+    evaluate.SCVI(),
+    evaluate.MajorityClass(),
+    evaluate.Noise(),
+)
+VARIABLE = "300 variable"
+
+
+def run(options: argparse.Namespace) -> pd.DataFrame:
+    """Add what is missing to the file, and return all of it."""
+    frame = pd.read_json(options.json) if options.json.exists() else pd.DataFrame(columns=["set", "seed", "method"])
+    done = set(zip(frame["set"], frame["seed"], frame["method"], strict=True))
+    for seed in range(options.seeds):
+        for name in options.sets:
+            todo = [m for m in METHODS if m.name in options.methods and (name, seed, m.name) not in done]
+            if not todo:
+                continue
+            cells = load(name, seed, data=options.data)
+            panels = {VARIABLE: evaluate.variable_panel(cells.counts[cells.split.reference], 300)}
+            for method in todo:
+                rows = evaluate.panel_transfer(
+                    [method], cells.counts, cells.labels, split=cells.split, panels=panels, seeds=(seed,), on_result=None
+                )
+                frame = pd.concat([frame, rows.assign(set=name)], ignore_index=True)
+                write(options.json, frame.to_json(orient="records", indent=1))
+                shown = rows.pivot_table(index="probe", columns="panel", values="macro_f1", sort=False).round(3)
+                print(f"{name}, seed {seed}, {method.name}\n{shown.to_string()}", flush=True)
+    return frame
+
+
+def write(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """Means over sets and seeds, and paired differences, for both probes."""
+    parts = [
+        "# Panels",
+        f"{frame['set'].nunique()} sets ({', '.join(frame['set'].unique())}), {frame['seed'].nunique()} seeds.",
+        "",
+    ]
+    for probe, rows in frame.groupby("probe", sort=False):
+        wide = rows.pivot_table(index="method", columns=["set", "seed", "panel"], values="macro_f1", sort=False).dropna(axis=1)
+        mean = wide.T.groupby(level="panel", sort=False).mean().T
+        parts += [f"## {probe} probe", "", "Mean macro-F1:", "", table(mean.map("{:.3f}".format)), ""]
+        if "R2MAE" not in wide.index:
+            continue
+        gap = (wide.loc["R2MAE"] - wide).T.groupby(level="panel", sort=False)
+        error = 1.96 * gap.std() / gap.count() ** 0.5
+        parts += ["R2MAE minus the method, with 95% intervals over sets and seeds:", ""]
+        parts += [table((gap.mean().map("{:+.3f}".format) + " ± " + error.map("{:.3f}".format)).T), ""]
+    return "\n".join(parts)
+
+
+def table(texts: pd.DataFrame) -> str:
+    """A markdown table of texts."""
+    head = ["method", *texts.columns]
+    lines = [head, ["---"] * len(head), *([name, *row] for name, row in zip(texts.index, texts.to_numpy(), strict=True))]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    names = [method.name for method in METHODS]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--sets", type=lambda text: text.split(","), default=list(SETS))
+    parser.add_argument(
+        "--methods", type=lambda text: text.split(";"), default=names, help=f"separated by semicolons: {'; '.join(names)}"
+    )
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", type=Path, required=True)
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    unknown = [name for name in options.sets if name not in SETS] + [name for name in options.methods if name not in names]
+    if unknown:
+        parser.error(f"unknown: {', '.join(unknown)}; sets are {', '.join(SETS)}, methods {'; '.join(names)}")
+    if options.json.exists() and not options.resume:
+        sys.exit(f"{options.json} exists; pass --resume to add to it, or name another file.")
+    torch.set_num_threads(options.threads)
+    frame = run(options)
+    if options.out is not None:
+        write(options.out, markdown(frame))
+
+
+if __name__ == "__main__":
+    main()
