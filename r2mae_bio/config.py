@@ -71,6 +71,8 @@ class GeneConfig(_Config):
     """Probability of dropping a feature in the encoder and the decoder."""
     start: Literal["factors", "random"] = "factors"
     """Start the transformer at a factor analysis of the training cells, or at random weights."""
+    content: Literal["sqrt", "log"] = "sqrt"
+    """What the encoder reads of a count scaled to depth: its square root, or log(1 + count)."""
     use_observed_lib_size: bool = False
     """Take the depth from all measured genes, hidden ones included, instead of the visible ones."""
 
@@ -78,6 +80,7 @@ class GeneConfig(_Config):
         _check(self.encoder in ("transformer", "mlp"), f"encoder is {self.encoder!r}; needed is 'transformer' or 'mlp'.")
         known = ("nb", "zinb", "poisson", "normal")
         _check(self.gene_likelihood in known, f"gene_likelihood is {self.gene_likelihood!r}; needed is one of {known}.")
+        _check(self.content in ("sqrt", "log"), f"content is {self.content!r}; needed is 'sqrt' or 'log'.")
         _check(self.start in ("factors", "random"), f"start is {self.start!r}; needed is 'factors' or 'random'.")
         for name in ("n_latent", "n_factors", "n_tokens", "d_model", "n_heads", "n_layers", "n_hidden"):
             value = getattr(self, name)

@@ -20,7 +20,7 @@ from r2mae_bio.model._gene_saved import SavedGeneModel
 from r2mae_bio.model._run import Run, default_epochs, train_options
 from r2mae_bio.model._setup import Setup, choose_likelihood, query_layer
 from r2mae_bio.nn import start_from_factors
-from r2mae_bio.train import CellTable, GeneObjective, cell_loaders, factor_analysis, log_expression, scan_cells, split_cells
+from r2mae_bio.train import CellTable, GeneObjective, cell_loaders, factor_analysis, scan_cells, sparse_expression, split_cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -266,7 +266,8 @@ class GeneMAE(SavedGeneModel):
 
     def _scan(self, table: CellTable, train_size: float) -> CellStatistics:
         cells, _ = split_cells(table.source.n_cells, train_size, self.record.seed)
-        return scan_cells(table, cells, counts=self.record.config.gene_likelihood != "normal")
+        config = self.record.config
+        return scan_cells(table, cells, counts=config.gene_likelihood != "normal", transform=config.content)
 
     def _build(self, table: CellTable, statistics: CellStatistics, train_size: float) -> GeneMaskedAutoencoder:
         """A network made from the training cells."""
@@ -274,7 +275,7 @@ class GeneMAE(SavedGeneModel):
         cells, _ = split_cells(table.source.n_cells, train_size, record.seed)
         network = build_network(statistics.network, record, seed=derive_seed(record.seed, "weights")).eval()
         if record.config.start == "factors" and record.config.encoder == "transformer":
-            expression = log_expression(table, cells, network.content)
+            expression = sparse_expression(table, cells, network.content)
             factors = factor_analysis(expression, record.config.n_factors, derive_generator(record.seed, "factors"))
             start_from_factors(network, torch.from_numpy(factors.loadings).float(), torch.from_numpy(factors.noise).float())
         return network

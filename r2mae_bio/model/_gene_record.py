@@ -48,7 +48,7 @@ class GeneRecord(ModelRecord):
     def _own_fields(cls, data: dict[str, Any]) -> dict[str, Any]:
         setup: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data["setup"].items()}
         return {
-            "config": GeneConfig.from_json(data["config"]),
+            "config": GeneConfig.from_json({"content": "log", **data["config"]}),  # what was read before there was a choice
             "setup": Setup(**setup),
             "covariates": Covariates.from_json(data["covariates"]),
             "vocabulary": GeneVocabulary.from_json(data["vocabulary"]),

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from r2mae_bio.tokens import TokenBatch
 
+TRANSFORMS = {"sqrt": torch.sqrt, "log": torch.log1p}
+"""What is read of a depth-scaled count."""
 PRIOR_COUNTS = 10.0
 """Weight, in counts, of the training mean depth when a depth is estimated from few visible counts."""
 
@@ -42,8 +44,8 @@ class Exposure:
 class GeneContent(nn.Module):
     """Turns visible counts into what the encoder reads.
 
-    Counts are scaled to the depth of an average cell and logged: log(1 + x d / d'), where the depth d' of the cell is
-    estimated from its visible counts as (visible total + a) / (visible share + a / d), the posterior mean under a gamma prior worth
+    Counts are scaled to the depth of an average cell, and the square root taken, which gives counts of all sizes much the same sampling
+    noise, or the logarithm of one more: sqrt(x d / d') or log(1 + x d / d'). The depth d' of the cell is estimated from its visible counts as (visible total + a) / (visible share + a / d), the posterior mean under a gamma prior worth
     a = 10 counts. Content is then centred and scaled by the training mean and standard deviation of the gene.
     Log-normalised input (``counts=False``) is only centred and scaled.
     """
@@ -53,9 +55,10 @@ class GeneContent(nn.Module):
     sd: Tensor
     mean_depth: Tensor
 
-    def __init__(self, statistics: GeneStatistics, *, counts: bool = True) -> None:
+    def __init__(self, statistics: GeneStatistics, *, counts: bool = True, transform: str = "sqrt") -> None:
         super().__init__()
         self.counts = counts
+        self.transform = TRANSFORMS[transform]
         self.register_buffer("share", statistics.share.clone())
         self.register_buffer("mean", statistics.mean.clone())
         self.register_buffer("sd", statistics.sd.clone())
@@ -67,17 +70,17 @@ class GeneContent(nn.Module):
         share = (self.share[batch.ids] * batch.visible).sum(1)
         return Exposure(total, share.expand_as(total))
 
-    def log_expression(self, batch: TokenBatch, exposure: Exposure) -> Tensor:
-        """Depth-scaled log expression, (B, L); zero where the count is zero or not visible."""
+    def expression(self, batch: TokenBatch, exposure: Exposure) -> Tensor:
+        """Root or logarithm of depth-scaled counts, (B, L); zero where the count is zero or not visible."""
         if not self.counts:
             return batch.values
-        return torch.log1p(batch.values * self.depth_factor(exposure)[:, None])
+        return self.transform(batch.values * self.depth_factor(exposure)[:, None])
 
     def depth_factor(self, exposure: Exposure) -> Tensor:
         """Mean depth over estimated depth, (B,)."""
         expected = self.mean_depth * exposure.share + PRIOR_COUNTS
         return expected / (exposure.total + PRIOR_COUNTS)
 
-    def standardize(self, log_expression: Tensor, batch: TokenBatch) -> Tensor:
+    def standardize(self, expression: Tensor, batch: TokenBatch) -> Tensor:
         """Centred and scaled content, (B, L); zero where not visible."""
-        return (log_expression - self.mean[batch.ids]) / self.sd[batch.ids] * batch.visible
+        return (expression - self.mean[batch.ids]) / self.sd[batch.ids] * batch.visible

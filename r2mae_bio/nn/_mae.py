@@ -37,7 +37,7 @@ class GeneMaskedAutoencoder(nn.Module):
         super().__init__()
         counts = config.gene_likelihood != "normal"
         self.likelihood = GENE_LIKELIHOODS[config.gene_likelihood]
-        self.content = GeneContent(statistics, counts=counts)
+        self.content = GeneContent(statistics, counts=counts, transform=config.content)
         self.encoder: GeneTransformer | MLPEncoder = _ENCODERS[config.encoder](statistics.share.shape[0], config)
         self.decoder = GeneDecoder(self.content, n_context, config)
 
@@ -65,8 +65,8 @@ class GeneMaskedAutoencoder(nn.Module):
         return self.encoder.embed(self._read_content(visible), visible)
 
     def _read_content(self, visible: TokenBatch) -> Tensor:
-        log_expression = self.content.log_expression(visible, self.content.exposure(visible))
-        return self.content.standardize(log_expression, visible)
+        expression = self.content.expression(visible, self.content.exposure(visible))
+        return self.content.standardize(expression, visible)
 
     def decode(self, latent: Tensor, context: Tensor, visible: TokenBatch, exposure: Exposure | None = None) -> GeneParams:
         """Distribution of all G genes.

@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from r2mae_bio.nn._content import TRANSFORMS
 from r2mae_bio.nn._encoder import GeneTransformer
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from r2mae_bio.nn._content import GeneContent
     from r2mae_bio.nn._mae import GeneMaskedAutoencoder
+
+
+def _log_per_content(content: GeneContent) -> Tensor:
+    """How much the log of an expected count moves with its content, (G,): 1 for logs, and 2 / y for a root y, at most 1."""
+    if not content.counts or content.transform is TRANSFORMS["log"]:
+        return torch.ones_like(content.mean)
+    return 2 / content.mean.clamp(min=2)
 
 
 @torch.no_grad()
@@ -28,7 +37,7 @@ def start_from_factors(network: GeneMaskedAutoencoder, loadings: Tensor, noise: 
     network
         A new network of G genes and F factors, changed in place.
     loadings
-        Loadings of log expression on orthogonal factors, strongest first, float32 (G, F).
+        Loadings of expression, as the encoder reads it, on orthogonal factors, strongest first, float32 (G, F).
     noise
         Variance of each gene that the factors leave, float32 (G,).
     """
@@ -45,4 +54,4 @@ def start_from_factors(network: GeneMaskedAutoencoder, loadings: Tensor, noise: 
     encoder.linear.weight[:n, :n] = torch.diag(length[:n])
     linear = network.decoder.location_linear.weight  # (G, Z + C)
     linear.zero_()
-    linear[:, :n] = (loadings / length)[:, :n]
+    linear[:, :n] = (loadings / length)[:, :n] * _log_per_content(network.content)[:, None]

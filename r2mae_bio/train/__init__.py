@@ -11,7 +11,7 @@ from r2mae_bio.train._checkpoint import Bundle, check_intact, read_bundle, write
 from r2mae_bio.train._class_metrics import class_metrics, matthews_correlation
 from r2mae_bio.train._classifier_config import FinetuneConfig
 from r2mae_bio.train._dna_objective import DNAObjective
-from r2mae_bio.train._factors import Factors, factor_analysis, log_expression
+from r2mae_bio.train._factors import Factors, factor_analysis, sparse_expression
 from r2mae_bio.train._loader import CellLoader, CellTable, EpochLoader, Loaders, cell_loaders
 from r2mae_bio.train._metrics import RatioMeter
 from r2mae_bio.train._objective import GeneObjective, Objective, Score
@@ -76,7 +76,6 @@ __all__ = [
     "has_bfloat16",
     "initial_state",
     "latest_checkpoint",
-    "log_expression",
     "markov_floors",
     "matthews_correlation",
     "pick_reading",
@@ -84,6 +83,7 @@ __all__ = [
     "predict_logits",
     "read_bundle",
     "scan_cells",
+    "sparse_expression",
     "split_cells",
     "strands_agree",
     "window_loaders",

@@ -1,4 +1,4 @@
-"""Factor analysis of sparse log expression, without densifying it."""
+"""Factor analysis of sparse expression, without densifying it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from scipy import sparse
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ def _covariance(matrix: Any) -> tuple[Any, NDArray[np.float64]]:
     return product, variance
 
 
-def log_expression(table: CellTable, cells: NDArray[np.int64], content: GeneContent) -> Any:
+def sparse_expression(table: CellTable, cells: NDArray[np.int64], content: GeneContent) -> Any:
     """Content of cells before it is centred and scaled, as CSR float64 (n_cells, G).
 
     Parameters
@@ -113,7 +112,7 @@ def log_expression(table: CellTable, cells: NDArray[np.int64], content: GeneCont
         tokens = batch.tokens()
         values = batch.values
         if content.counts:
-            values = torch.log1p(values * content.depth_factor(content.exposure(tokens))[batch.rows])
+            values = content.transform(values * content.depth_factor(content.exposure(tokens))[batch.rows])
         entries = (values.double().numpy(), (batch.rows.numpy(), batch.genes.numpy()))
         blocks.append(sparse.csr_array(entries, shape=tuple(tokens.values.shape)))
     return sparse.vstack(blocks, format="csr")

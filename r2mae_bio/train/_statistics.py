@@ -46,7 +46,7 @@ class CellStatistics:
         return GeneParams(mean.log()[None], dispersion[None], never)
 
 
-def scan_cells(table: CellTable, cells: NDArray[np.int64], *, counts: bool) -> CellStatistics:
+def scan_cells(table: CellTable, cells: NDArray[np.int64], *, counts: bool, transform: str = "sqrt") -> CellStatistics:
     """Read the training cells twice, a few hundred at a time.
 
     Parameters
@@ -57,6 +57,8 @@ def scan_cells(table: CellTable, cells: NDArray[np.int64], *, counts: bool) -> C
         Positions of the training cells.
     counts
         False for log-normalised input.
+    transform
+        What the encoder will read of counts, see :class:`r2mae_bio.config.GeneConfig`.
 
     Returns
     -------
@@ -73,7 +75,9 @@ def scan_cells(table: CellTable, cells: NDArray[np.int64], *, counts: bool) -> C
     depth = float(mean.sum())
     share = mean.clamp(min=0) / max(float(mean.clamp(min=0).sum()), _TINY)
     unit = torch.ones_like(mean)
-    content = GeneContent(GeneStatistics(share.float(), 0 * unit.float(), unit.float(), depth), counts=counts)
+    content = GeneContent(
+        GeneStatistics(share.float(), 0 * unit.float(), unit.float(), depth), counts=counts, transform=transform
+    )
     content_mean, content_sd = _content_moments(table, cells, content)
     network = GeneStatistics(share.float(), content_mean, content_sd, depth)
     return CellStatistics(network, mean.float(), variance.float(), digest.hexdigest())
@@ -100,7 +104,7 @@ def _content_moments(table: CellTable, cells: NDArray[np.int64], content: GeneCo
     moments = _Moments(table.source.measured.size)
     for batch in table.chunks(cells):
         tokens = batch.tokens()
-        moments.add(content.log_expression(tokens, content.exposure(tokens)))
+        moments.add(content.expression(tokens, content.exposure(tokens)))
     mean, variance = moments.mean_and_variance()
     # a gene seen in one cell of a thousand must not turn into a huge standardised value
     return mean.float(), variance.sqrt().clamp(min=_SD_FLOOR).float()

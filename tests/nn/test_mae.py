@@ -197,7 +197,7 @@ def test_training_starts_near_the_mean_composition(make_network, make_batch, sta
     assert ((composition - statistics.share).abs().sum(1) / 2).max() < 0.15
 
 
-def test_training_starts_near_the_mean_of_log_expression(make_network, make_batch, statistics, encoder) -> None:
+def test_training_starts_near_the_mean_of_expression(make_network, make_batch, statistics, encoder) -> None:
     network = make_network(encoder, "normal", awake=False)
     tokens, _, context = make_batch(5)
     with torch.no_grad():

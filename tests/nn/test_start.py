@@ -7,7 +7,8 @@ import torch
 
 from r2mae_bio.config import GeneConfig
 from r2mae_bio.masking import draw_plan
-from r2mae_bio.nn import GeneMaskedAutoencoder, GeneStatistics, start_from_factors
+from r2mae_bio.nn import GeneContent, GeneMaskedAutoencoder, GeneStatistics, start_from_factors
+from r2mae_bio.nn._start import _log_per_content
 from r2mae_bio.tokens import TokenBatch
 
 N_GENES = 40
@@ -47,7 +48,7 @@ def test_starting_from_factors_embeds_as_the_factor_model_does():
     batch = cells()
     plan = plan_for(batch)
     visible = batch.hide(plan)
-    expression = network.content.log_expression(visible, network.content.exposure(visible))
+    expression = network.content.expression(visible, network.content.exposure(visible))
     got = network.encode(visible).detach().double().numpy()
     w, v, mean = loadings.double().numpy(), noise.double().numpy(), network.content.mean.double().numpy()
     for row in range(6):
@@ -56,3 +57,11 @@ def test_starting_from_factors_embeds_as_the_factor_model_does():
         factors = w[seen].T @ np.linalg.solve(w[seen] @ w[seen].T + np.diag(v[seen]), y)
         np.testing.assert_allclose(got[row, :6], factors * np.linalg.norm(w, axis=0), atol=1e-3)
         np.testing.assert_allclose(got[row, 6:], 0, atol=1e-5)
+
+
+def test_the_decoder_of_roots_starts_with_the_slope_of_the_log():
+    """The log of y squared moves by 2 / y with y; where y is small, by no more than y itself."""
+    content = GeneContent(GeneStatistics(torch.full((3,), 1 / 3), torch.tensor([0.5, 2.0, 10.0]), torch.ones(3), 60.0))
+    np.testing.assert_allclose(_log_per_content(content).numpy(), [1, 1, 0.2])
+    logs = GeneContent(GeneStatistics(torch.full((3,), 1 / 3), content.mean, torch.ones(3), 60.0), transform="log")
+    np.testing.assert_allclose(_log_per_content(logs).numpy(), 1)

@@ -12,7 +12,7 @@ from sklearn.decomposition import FactorAnalysis
 
 from r2mae_bio.io import CSRRows
 from r2mae_bio.nn import GeneContent
-from r2mae_bio.train import CellTable, RatioMeter, Score, collate, epoch_batches, factor_analysis, log_expression, scan_cells
+from r2mae_bio.train import CellTable, RatioMeter, Score, collate, epoch_batches, factor_analysis, scan_cells, sparse_expression
 
 
 class Source:
@@ -85,20 +85,21 @@ def test_the_meter_weights_by_hidden_slots():
     assert sum(meter.rows()) == 0
 
 
-def test_statistics_are_those_of_the_training_cells(table, counts):
+@pytest.mark.parametrize(("transform", "of"), [("sqrt", np.sqrt), ("log", np.log1p)])
+def test_statistics_are_those_of_the_training_cells(table, counts, transform, of):
     cells = np.arange(100, 700)
-    found = scan_cells(table, cells, counts=True)
+    found = scan_cells(table, cells, counts=True, transform=transform)
     chosen = counts[cells].astype(float)
     depth = chosen.sum(1)
     np.testing.assert_allclose(found.mean, chosen.mean(0), rtol=1e-5)
     np.testing.assert_allclose(found.variance, chosen.var(0), rtol=1e-4)
     np.testing.assert_allclose(found.network.share, chosen.sum(0) / chosen.sum(), rtol=1e-5)
-    content = np.log1p(chosen * ((depth.mean() + 10) / (depth + 10))[:, None])
+    content = of(chosen * ((depth.mean() + 10) / (depth + 10))[:, None])
     np.testing.assert_allclose(found.network.mean, content.mean(0), rtol=1e-4)
     np.testing.assert_allclose(found.network.sd, np.maximum(content.std(0), 0.03), rtol=1e-3)
     assert scan_cells(table, cells, counts=True).fingerprint == found.fingerprint
     assert scan_cells(table, cells - 1, counts=True).fingerprint != found.fingerprint
-    expression = log_expression(table, cells, GeneContent(found.network))
+    expression = sparse_expression(table, cells, GeneContent(found.network, transform=transform))
     np.testing.assert_allclose(expression.toarray(), content, rtol=1e-4, atol=1e-6)
 
 
