@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import anndata as ad
 import numpy as np
 import scanpy as sc
+import torch
 from scipy import sparse
 
 from r2mae_bio.evaluate import Split, stratified_split
@@ -100,7 +101,7 @@ def load(name: str, seed: int, *, n_genes: int = N_GENES, data: Path = DATA) -> 
     data
         Folder of the shared data.
     """
-    source = SETS[name]
+    source, threads = SETS[name], torch.get_num_threads()
     adata = ad.read_h5ad(data / "sc" / f"{source.file}.h5ad")
     labels = adata.obs[source.label].astype(str).replace(SAME_TYPE).to_numpy(str)
     groups = None if source.group is None else adata.obs[source.group].astype(str).to_numpy(str)
@@ -109,6 +110,9 @@ def load(name: str, seed: int, *, n_genes: int = N_GENES, data: Path = DATA) -> 
     split = stratified_split(labels, seed=seed) if groups is None else _by_group(groups, seed)
     counts = sparse.csr_array(adata.X).astype(np.float32)
     genes = _variable(counts[split.reference], n_genes)
+    torch.set_num_threads(
+        threads
+    )  # scanpy's compiled loops set it for the whole process, and threads that wait for a core stall networks
     return GeneSet(name, counts[:, genes], labels, adata.var_names.to_numpy(str)[genes], split)
 
 

@@ -206,9 +206,11 @@ class GeneTrainConfig(TrainConfig):
     """Learning rate of the least-squares read, in units of ``learning_rate``: its start is good, and what reads must hold still."""
     decoder_decay: float = 10.0
     """Decoupled weight decay of the decoder's per-gene weights, most of all parameters and the first to overfit."""
+    dispersion_rate: float = 30.0
+    """Learning rate of the dispersions, in units of ``learning_rate``: they are logarithms, and start far from where they belong."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("read_rate", "decoder_decay"):
+        for name in ("read_rate", "decoder_decay", "dispersion_rate"):
             value = getattr(self, name)
             _check(value >= 0, f"{name} is {value}; needed is at least 0.")

@@ -40,7 +40,9 @@ train_settings: dict[str, st.SearchStrategy[Any]] = {
     "patience": size,
 }
 train_configs = st.builds(TrainConfig, **train_settings)
-gene_train_configs = st.builds(GeneTrainConfig, **train_settings, read_rate=st.floats(0, 1), decoder_decay=st.floats(0, 20))
+gene_train_configs = st.builds(
+    GeneTrainConfig, **train_settings, read_rate=st.floats(0, 1), decoder_decay=st.floats(0, 20), dispersion_rate=st.floats(0, 50)
+)
 
 
 @given(st.one_of(gene_configs, train_configs, gene_train_configs))
@@ -105,7 +107,7 @@ def test_training_settings_that_cannot_work(cls: type[TrainConfig], setting: dic
         cls(**{"max_epochs": 1, **setting})
 
 
-@pytest.mark.parametrize("name", ["read_rate", "decoder_decay"])
+@pytest.mark.parametrize("name", ["read_rate", "decoder_decay", "dispersion_rate"])
 def test_settings_of_genes_stay_with_genes(name: str) -> None:
     with pytest.raises(ConfigError, match=f"{name} is -1; needed is at least 0"):
         GeneTrainConfig(max_epochs=1, **{name: -1})

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
+import numpy as np
 from scipy import sparse
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["BatchAware", "Denoiser", "Embedder", "FittedDenoiser", "FittedEmbedder", "SparseCounts", "fit_embedder"]
+__all__ = [
+    "BatchAware",
+    "BatchCorrecting",
+    "Denoiser",
+    "Embedder",
+    "FittedDenoiser",
+    "FittedEmbedder",
+    "SparseCounts",
+    "embed_known_batches",
+    "fit_embedder",
+]
 
 SparseCounts: TypeAlias = sparse.csr_matrix | sparse.csr_array
 """Raw counts (n_cells, n_genes) in compressed sparse rows."""
@@ -66,6 +76,15 @@ class BatchAware(Embedder, Protocol):
 
 
 @runtime_checkable
+class BatchCorrecting(FittedEmbedder, Protocol):
+    """A trained method that can also be told which batch each cell is from when it embeds it, to take the batch out."""
+
+    def embed_batches(self, counts: SparseCounts, measured: NDArray[np.bool_], batch: ArrayLike) -> NDArray[np.float32]:
+        """Embed cells from the measured genes and the cells' batches (n_cells,); otherwise as :meth:`FittedEmbedder.embed`."""
+        ...
+
+
+@runtime_checkable
 class FittedDenoiser(Protocol):
     """A method after training, asked for expression instead of an embedding."""
 
@@ -105,3 +124,12 @@ def fit_embedder(embedder: Embedder, counts: SparseCounts, *, seed: int, batch: 
     if batch is not None and isinstance(embedder, BatchAware) and embedder.uses_batch:
         return embedder.fit(counts, seed=seed, batch=batch)
     return embedder.fit(counts, seed=seed)
+
+
+def embed_known_batches(embedder: Embedder, counts: SparseCounts, *, seed: int, batch: ArrayLike) -> NDArray[np.float32]:
+    """Train on cells of known batches (n_cells,), and embed the same cells: told the batches where the method asks for them."""
+    fitted = fit_embedder(embedder, counts, seed=seed, batch=batch)
+    everything = np.ones(counts.shape[1], dtype=bool)
+    if isinstance(fitted, BatchCorrecting) and isinstance(embedder, BatchAware) and embedder.uses_batch:
+        return fitted.embed_batches(counts, everything, batch)
+    return fitted.embed(counts, everything)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KEYS", "METRICS", "check_columns", "metrics_of", "summarize", "to_markdown"]
 
-KEYS = ("set", "method", "panel", "fraction", "depth", "group", "n_genes", "probe", "label")
+KEYS = ("set", "method", "panel", "fraction", "depth", "group", "n_genes", "probe", "label", "kind", "metric")
 """Columns that say what a row is about, the seed apart."""
 METRICS: dict[str, bool] = {
     "accuracy": True,
@@ -25,6 +25,7 @@ METRICS: dict[str, bool] = {
     "f1": True,
     "poisson_nll": False,
     "mse_log": False,
+    "value": True,
 }
 """Columns with scores, and whether a larger one is better."""
 
@@ -35,15 +36,15 @@ def summarize(frame: pd.DataFrame, *, over: Sequence[str] = ("seed",)) -> pd.Dat
     Parameters
     ----------
     frame
-        Result of :func:`panel_transfer`, :func:`depth_transfer`, :func:`label_transfer` or :func:`denoising`, or several of one
-        kind concatenated.
+        Result of :func:`panel_transfer`, :func:`depth_transfer`, :func:`label_transfer`, :func:`denoising` or
+        :func:`integration`, or several of one kind concatenated.
     over
         Columns whose rows are averaged, such as ``("seed", "group")``.
 
     Returns
     -------
-    One row per method and whatever else tells rows apart (panel, fraction, n_genes, depth, group, probe, label), in the order of
-    `frame`, with two columns per metric, such as macro_f1_mean and macro_f1_std, and n_seeds. The standard deviation divides by
+    One row per method and whatever else tells rows apart (panel, fraction, n_genes, depth, group, probe, label, kind, metric), in the
+    order of `frame`, with two columns per metric, such as macro_f1_mean and macro_f1_std, and n_seeds. The standard deviation divides by
     the number of rows minus 1 and is NaN for one row.
 
     Raises
@@ -77,8 +78,8 @@ def to_markdown(
     metric
         A metric of the summary.
     columns
-        Column of the summary that is spread over the table; if None, the first of panel, fraction, depth and group that it
-        has, or a single column named after the metric.
+        Column of the summary that is spread over the table, such as metric for :func:`integration`; if None, the first of panel,
+        fraction, depth and group that it has, or a single column named after the metric.
     digits
         Digits after the point.
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from r2mae_bio._errors import ConfigError
 from r2mae_bio.evaluate._split import as_batches
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from r2mae_bio.evaluate._embedder import SparseCounts
-    from r2mae_bio.likelihoods import GeneParams
     from r2mae_bio.masking import RatioLaw
     from r2mae_bio.model import GeneMAE
 
@@ -45,6 +43,8 @@ class MaskedAutoencoder:
         Arguments of ``GeneMAE.train``.
     uses_batch
         Whether tasks that know the batches give them as ``batch_key``.
+    n_masks
+        Masks under which expected counts are predicted, see :class:`FittedGeneMAE`.
     """
 
     name: str
@@ -53,6 +53,7 @@ class MaskedAutoencoder:
     model_kwargs: dict[str, Any] = field(default_factory=dict)
     train_kwargs: dict[str, Any] = field(default_factory=dict)
     uses_batch: bool = True
+    n_masks: int = 0
 
     def fit(self, counts: SparseCounts, *, seed: int, batch: ArrayLike | None = None) -> FittedGeneMAE:
         """Train on raw counts (n_cells, n_genes) with every gene measured.
@@ -87,7 +88,7 @@ class MaskedAutoencoder:
             model.train(progress_bar=False, **self.train_kwargs)
         else:
             model.initialize()
-        return FittedGeneMAE(model, time.perf_counter() - started)
+        return FittedGeneMAE(model, time.perf_counter() - started, self.n_masks)
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,8 @@ class FittedGeneMAE:
     model: GeneMAE
     train_seconds: float = 0.0
     """Seconds that the training took."""
+    n_masks: int = 0
+    """Masks of :meth:`rates`; if 0, genes are decoded from all measured genes, otherwise from others, own counts weighed in."""
 
     def embed(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Embed cells from the measured genes alone.
@@ -113,10 +116,17 @@ class FittedGeneMAE:
         Embedding, float32 (n_cells, n_latent).
         """
         with _empty_cells_allowed():
-            return self.model.get_latent_representation(_as_anndata(counts, measured), min_coverage=0.0)
+            return self.model.get_latent_representation(_as_anndata(counts, measured), min_coverage=0.0, correct_batch=False)
+
+    def embed_batches(self, counts: SparseCounts, measured: NDArray[np.bool_], batch: ArrayLike) -> NDArray[np.float32]:
+        """Embed cells without what their batches (n_cells,) add; see :meth:`BatchCorrecting.embed_batches`."""
+        adata = _as_anndata(counts, measured)
+        adata.obs["batch"] = as_batches(batch, adata.n_obs)
+        with _empty_cells_allowed():
+            return self.model.get_latent_representation(adata, min_coverage=0.0, correct_batch=True)
 
     def rates(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Expected counts of every gene, decoded from all measured genes at the depth that the model estimates for the cell.
+        """Expected counts of every gene at the depth that the model estimates for the cell.
 
         A model that was trained with batches decodes cells as of no batch.
 
@@ -136,32 +146,27 @@ class FittedGeneMAE:
         ConfigError
             The model was trained on log-normalised values.
         """
-        import torch
-
-        from r2mae_bio.train import CellTable
-
-        model, adata = self.model, _as_anndata(counts, measured)
-        if model.record.config.gene_likelihood == "normal":
-            msg = "gene_likelihood='normal' predicts log-normalised values; a model of counts ('nb', 'zinb' or 'poisson') is needed."
-            raise ConfigError(msg)
         with _empty_cells_allowed():
-            # the cells as get_latent_representation would read them: aligned by name, unmeasured genes marked
-            source = model._source_of(adata, None, layer=None, duplicates="error", min_coverage=0.0)
-        table, network = CellTable(source, model.record.covariates.blank(source.n_cells)), model._network().eval()
-        chunks = [np.zeros((0, counts.shape[1]), np.float32)]
-        with torch.inference_mode():
-            for batch in table.chunks(np.arange(source.n_cells)):
-                there = batch.to(model.device)
-                chunks.append(_mean(network(there.tokens(), there.context)).float().cpu().numpy())
-        return np.concatenate(chunks)
+            return self.model.get_normalized_expression(
+                _as_anndata(counts, measured), library_size="latent", n_masks=self.n_masks, return_numpy=True, min_coverage=0.0
+            )
 
+    def moments(self, counts: SparseCounts, **masks: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mean and standard deviation of predicted counts, for :func:`interval_coverage`.
 
-def _mean(params: GeneParams) -> Any:
-    """Expected counts (B, G): a structural zero takes its share of the negative binomial's mean."""
-    import torch
+        Parameters
+        ----------
+        counts
+            Raw counts (n_cells, n_genes), every gene measured.
+        masks
+            Arguments of :meth:`GeneMAE.get_predictive_moments`, such as ``own_counts=False``.
 
-    mean = params.location.exp()
-    return mean if params.dropout is None else mean * torch.sigmoid(-params.dropout)
+        Returns
+        -------
+        Two arrays float32 (n_cells, n_genes).
+        """
+        with _empty_cells_allowed():
+            return self.model.get_predictive_moments(_as_anndata(counts, np.ones(counts.shape[1], bool)), **masks)
 
 
 @contextmanager

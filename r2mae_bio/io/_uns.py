@@ -10,7 +10,17 @@ from r2mae_bio._keys import KEYS
 if TYPE_CHECKING:
     from anndata import AnnData
 
-_OWN: Final = (KEYS.setup, KEYS.embed, KEYS.coverage, KEYS.spectrum, KEYS.mask_ratio)
+_OWN: Final = (
+    KEYS.setup,
+    KEYS.embed,
+    KEYS.coverage,
+    KEYS.spectrum,
+    KEYS.mask_ratio,
+    KEYS.gene_embeddings,
+    KEYS.attribution,
+    KEYS.impute,
+    KEYS.transfer_labels,
+)
 
 
 def check_key(key: str, *, default: str) -> None:

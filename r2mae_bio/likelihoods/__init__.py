@@ -13,6 +13,7 @@ from r2mae_bio.likelihoods._gene import (
     ZeroInflatedNegativeBinomial,
     masked_nll,
 )
+from r2mae_bio.likelihoods._predictive import mean_and_variance, predictive_distribution, predictive_interval
 
 __all__ = [
     "GENE_LIKELIHOODS",
@@ -24,4 +25,7 @@ __all__ = [
     "ZeroInflatedNegativeBinomial",
     "base_nll",
     "masked_nll",
+    "mean_and_variance",
+    "predictive_distribution",
+    "predictive_interval",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from r2mae_bio.masking._complementary import complementary_masks
 from r2mae_bio.masking._plan import MaskPlan, draw_plan
 from r2mae_bio.masking._ratio import (
     Beta,
@@ -27,6 +28,7 @@ __all__ = [
     "Scope",
     "Uniform",
     "as_ratio_law",
+    "complementary_masks",
     "draw_plan",
     "ratio_law_from_json",
 ]

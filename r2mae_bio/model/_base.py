@@ -63,6 +63,9 @@ class SavedModel(ABC, Generic[RecordT, NetworkT]):
     def _after_load(self) -> None:
         """Set what ``__init__`` would have set beside ``record`` and ``network``."""
 
+    def _before_training(self) -> None:
+        """Drop what was derived from weights that are about to change."""
+
     # ------------------------------------------------------------------ disk
 
     @classmethod
@@ -140,6 +143,7 @@ class SavedModel(ABC, Generic[RecordT, NetworkT]):
         if run.options.resume_from is not None:  # nothing of the model has changed up to here
             self.network = self._unpack(latest_checkpoint(run.options.resume_from))[1]
         network = self.network = build() if self.network is None else self.network
+        self._before_training()
         record.data_fingerprint, record.train = run.data_fingerprint, run.config.to_json()
         for name, value in run.findings.items():
             setattr(record, name, value)

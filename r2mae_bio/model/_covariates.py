@@ -44,7 +44,7 @@ class Covariates:
             A column has missing values, or a continuous one is not numeric.
         """
         for name in (*categorical, *continuous):
-            _check_column(obs, name)
+            check_column(obs, name)
         categories = {name: tuple(sorted({str(v) for v in obs[name]})) for name in categorical}
         return cls(categories, {name: _scale(obs[name]) for name in continuous})
 
@@ -72,7 +72,7 @@ class Covariates:
             As for :meth:`from_obs`.
         """
         for name in (*self.categories, *self.scales):
-            _check_column(obs, name)
+            check_column(obs, name)
         blocks = [np.zeros((len(obs), 0), np.float32)]
         for name, known in self.categories.items():
             codes = pd.Categorical(obs[name].astype(str), categories=known).codes
@@ -95,7 +95,8 @@ class Covariates:
         return cls({k: tuple(v) for k, v in data["categories"].items()}, {k: (v[0], v[1]) for k, v in data["scales"].items()})
 
 
-def _check_column(obs: pd.DataFrame, name: str) -> None:
+def check_column(obs: pd.DataFrame, name: str) -> None:
+    """Refuse a column that does not exist or has missing values."""
     if name not in obs:
         message = (
             f"obs has no column {name!r}; it has {', '.join(map(str, obs.columns)) or 'none'}. Check the spelling of the key."

@@ -14,7 +14,11 @@ from r2mae_bio._rng import derive_generator, derive_seed
 from r2mae_bio.config import GeneConfig, GeneTrainConfig
 from r2mae_bio.io import GeneVocabulary, align_anndata, gene_totals, get_matrix, open_cells, write_record
 from r2mae_bio.model._auto import resolve_mask_ratio
+from r2mae_bio.model._batch_correction import BatchCorrectionMixin
 from r2mae_bio.model._covariates import Covariates
+from r2mae_bio.model._expression import ExpressionMixin
+from r2mae_bio.model._gene_embeddings import GeneEmbeddingsMixin
+from r2mae_bio.model._gene_finetune import FinetuneMixin
 from r2mae_bio.model._gene_record import GeneRecord, build_network
 from r2mae_bio.model._gene_saved import SavedGeneModel
 from r2mae_bio.model._run import Run, default_epochs, train_options
@@ -37,7 +41,7 @@ if TYPE_CHECKING:
 _EMBED_BATCH = 256
 
 
-class GeneMAE(SavedGeneModel):
+class GeneMAE(BatchCorrectionMixin, ExpressionMixin, FinetuneMixin, GeneEmbeddingsMixin, SavedGeneModel):
     """Masked autoencoder of gene expression, pretrained at a mask ratio that is itself drawn at random (R2MAE).
 
     A share of the measured genes of every cell is hidden; the encoder sees the others, and the decoder predicts the hidden ones. A
@@ -135,7 +139,8 @@ class GeneMAE(SavedGeneModel):
         layer
             Layer of raw counts; ``X`` if None.
         batch_key
-            Column of ``.obs`` with the batch; like all covariates it enters the decoder, so the embedding need not carry it.
+            Column of ``.obs`` with the batch; like all covariates it enters the decoder, so the embedding need not carry it. What
+            is left of it is taken out of embeddings, see :meth:`get_latent_representation`.
         categorical_covariate_keys, continuous_covariate_keys
             Further columns.
         gene_likelihood
@@ -176,6 +181,8 @@ class GeneMAE(SavedGeneModel):
         self.record.data_fingerprint = statistics.fingerprint
         if self.network is None:
             self.network = self._build(table, statistics, train_size)
+            if self.record.setup.batch_key is not None:
+                self._fit_batch_effects()
 
     def train(
         self,
@@ -263,6 +270,8 @@ class GeneMAE(SavedGeneModel):
         }
         run = Run(config, options, loaders, objective, statistics.fingerprint, identity)
         self._fit(run, lambda: self._build(table, statistics, config.train_size))
+        if record.setup.batch_key is not None:
+            self._fit_batch_effects()
 
     def _scan(self, table: CellTable, train_size: float) -> CellStatistics:
         cells, _ = split_cells(table.source.n_cells, train_size, self.record.seed)
@@ -304,11 +313,13 @@ class GeneMAE(SavedGeneModel):
         layer: str | None = None,
         duplicates: str = "error",
         min_coverage: float | None = None,
+        correct_batch: bool | None = None,
     ) -> NDArray[np.float32]:
         """Embed cells, seeing every gene that was measured.
 
         Genes are matched by name, whatever their order; genes of the model that the data lack are hidden. A cell's embedding does
-        not depend on the other cells, on their order or on ``batch_size`` (to about 1e-5).
+        not depend on the other cells, on their order or on ``batch_size`` (to about 1e-5). A model that was set up with ``batch_key``
+        takes out what the cell's batch adds, which it estimated once, at the end of training.
 
         Parameters
         ----------
@@ -324,6 +335,8 @@ class GeneMAE(SavedGeneModel):
             What to do with columns of the same gene: ``"error"`` or ``"sum"``.
         min_coverage
             Smallest share of the model's genes that must be measured.
+        correct_batch
+            Take batches out; if None, where the model was set up with ``batch_key`` and the data have this column.
 
         Returns
         -------
@@ -338,11 +351,14 @@ class GeneMAE(SavedGeneModel):
             ``batch_size`` is not positive.
         CountsError, DuplicateGenesError, GeneCoverageError, SetupError
             The data cannot be used; the message says why and what to do.
+        DataError
+            The batch of a cell is missing, or unknown to the model; see :meth:`map_query`.
         """
         network = self._network()
         if batch_size is not None and batch_size < 1:
             message = f"batch_size is {batch_size}; needed is a positive number of cells, or None."
             raise ConfigError(message)
+        numbers = self._batch_numbers(self._training_data() if adata is None else adata, indices, correct_batch)
         source = self._source_of(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage)
         table = CellTable(source, self.record.covariates.blank(source.n_cells))
         network.eval()
@@ -351,7 +367,8 @@ class GeneMAE(SavedGeneModel):
         for start in range(0, source.n_cells, step):
             batch = table.batch(np.arange(start, min(start + step, source.n_cells))).to(self.device)
             chunks.append(network.embed(batch.tokens()).float().cpu().numpy())
-        return np.concatenate(chunks)
+        latent = np.concatenate(chunks)
+        return latent if numbers is None else self._corrected(latent, numbers)
 
     def _source_of(self, adata: AnnData | None, indices: Any, *, layer: str | None, **alignment: Any) -> CellSource:
         query = self._training_data() if adata is None else adata

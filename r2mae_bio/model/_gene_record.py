@@ -34,6 +34,10 @@ class GeneRecord(ModelRecord):
     """Categories and scales."""
     vocabulary: GeneVocabulary
     """Genes, their other names, and their training totals."""
+    batches: tuple[str, ...] = ()
+    """Batches whose effects the network holds, in their order."""
+    n_neighbourhoods: int = 0
+    """Neighbourhoods in which these effects are told apart."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data from which :meth:`from_json` makes an equal record."""
@@ -42,6 +46,8 @@ class GeneRecord(ModelRecord):
             "setup": asdict(self.setup),
             "covariates": self.covariates.to_json(),
             "vocabulary": self.vocabulary.to_json(),
+            "batches": list(self.batches),
+            "n_neighbourhoods": self.n_neighbourhoods,
         }
 
     @classmethod
@@ -52,6 +58,8 @@ class GeneRecord(ModelRecord):
             "setup": Setup(**setup),
             "covariates": Covariates.from_json(data["covariates"]),
             "vocabulary": GeneVocabulary.from_json(data["vocabulary"]),
+            "batches": tuple(data.get("batches", ())),  # absent from files older than batch correction
+            "n_neighbourhoods": int(data.get("n_neighbourhoods", 0)),
         }
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from r2mae_bio.model._base import SavedModel
 from r2mae_bio.model._gene_record import GeneRecord, blank_statistics, build_network, check_vocabulary
 from r2mae_bio.model._setup import Setup, choose_likelihood
-from r2mae_bio.nn import GeneMaskedAutoencoder
+from r2mae_bio.nn import BatchEffects, GeneMaskedAutoencoder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +80,10 @@ class SavedGeneModel(SavedModel[GeneRecord, GeneMaskedAutoencoder]):
 
     @classmethod
     def _blank_network(cls, record: GeneRecord) -> GeneMaskedAutoencoder:
-        return build_network(blank_statistics(len(record.vocabulary)), record, seed=0)
+        network = build_network(blank_statistics(len(record.vocabulary)), record, seed=0)
+        if record.batches:
+            network.batch_effects = BatchEffects(len(record.batches), record.n_neighbourhoods, record.config.n_latent)
+        return network
 
     def _marks(self) -> dict[str, str]:
         return {"vocabulary": self.record.vocabulary.fingerprint()}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from r2mae_bio.nn._batch_effects import BatchEffects
 from r2mae_bio.nn._block import TransformerBlock
+from r2mae_bio.nn._cell_classifier import CellClassifierNetwork
 from r2mae_bio.nn._classifier import SequenceClassifierHead, SequenceClassifierNetwork, SequenceEncoder
 from r2mae_bio.nn._content import Exposure, GeneContent, GeneStatistics
 from r2mae_bio.nn._decoder import GeneDecoder
@@ -14,6 +16,8 @@ from r2mae_bio.nn._read import LeastSquaresRead
 from r2mae_bio.nn._start import start_from_factors
 
 __all__ = [
+    "BatchEffects",
+    "CellClassifierNetwork",
     "DNAMaskedAutoencoder",
     "Exposure",
     "GeneContent",

@@ -13,6 +13,7 @@ from r2mae_bio.nn._encoder import GeneTransformer, MLPEncoder
 
 if TYPE_CHECKING:
     from r2mae_bio.config import GeneConfig
+    from r2mae_bio.nn._batch_effects import BatchEffects
     from r2mae_bio.tokens import TokenBatch
 
 _ENCODERS: dict[str, type[GeneTransformer] | type[MLPEncoder]] = {"transformer": GeneTransformer, "mlp": MLPEncoder}
@@ -40,6 +41,7 @@ class GeneMaskedAutoencoder(nn.Module):
         self.content = GeneContent(statistics, counts=counts, transform=config.content)
         self.encoder: GeneTransformer | MLPEncoder = _ENCODERS[config.encoder](statistics.share.shape[0], config)
         self.decoder = GeneDecoder(self.content, n_context, config)
+        self.batch_effects: BatchEffects | None = None  # fitted once the rest is trained
 
     def encode(self, visible: TokenBatch) -> Tensor:
         """Latent vectors of what is visible, (B, Z).

@@ -45,7 +45,7 @@ class LeastSquaresRead(nn.Module):
         self.keys = nn.Parameter(torch.randn(n_genes, n_factors) * 0.1)
         self.log_noise = nn.Parameter(torch.zeros(n_genes))
 
-    def forward(self, content: Tensor, batch: TokenBatch) -> Tensor:
+    def forward(self, content: Tensor, batch: TokenBatch, *, exact: bool = False) -> Tensor:
         """Read standardised content.
 
         Parameters
@@ -54,21 +54,25 @@ class LeastSquaresRead(nn.Module):
             (B, L), zero where not visible.
         batch
             Gives ``ids`` and ``visible``.
+        exact
+            Sum in float64 where the device has it, so that what is read of a cell does not depend on how the sums over its genes are
+            cut, which differs with the size of the batch.
 
         Returns
         -------
         Posterior means, float32 (B, F).
         """
+        dtype = torch.float64 if exact and content.device.type != "mps" else torch.float32
         with torch.autocast(content.device.type, enabled=False):
-            content = content.float()
-            weights = self._weights()
+            content = content.to(dtype)
+            weights = self._weights().to(dtype)
             if batch.full:
                 evidence = content @ weights
             else:
                 evidence = (content[:, None, :] @ weights[batch.ids])[:, 0]  # (B, 1, L) @ (B or 1, L, F)
             precision = self._precision(weights, batch)
             factor = torch.linalg.cholesky(precision)
-            return torch.cholesky_solve(evidence[..., None], factor)[..., 0]
+            return torch.cholesky_solve(evidence[..., None], factor)[..., 0].float()
 
     def gain(self, batch: TokenBatch) -> Tensor:
         r"""Factors by which a read of few genes is too short, float32 (B, F), or (1, F) when all rows see the same genes.
@@ -88,12 +92,12 @@ class LeastSquaresRead(nn.Module):
 
     def _precision(self, weights: Tensor, batch: TokenBatch) -> Tensor:
         """Posterior precision, (B, F, F) or (1, F, F)."""
-        eye = torch.eye(self.n_factors, device=weights.device)
+        eye = torch.eye(self.n_factors, dtype=weights.dtype, device=weights.device)
         visible = batch.visible.to(weights.dtype)
         if not batch.full or visible.shape[0] == 1:
-            keys, scaled = self.keys[batch.ids], weights[batch.ids] * visible[..., None]  # (B, L, F)
+            keys, scaled = self.keys[batch.ids].to(weights.dtype), weights[batch.ids] * visible[..., None]  # (B, L, F)
             return eye + keys.transpose(1, 2) @ scaled
-        scaled = self.keys * torch.exp(-self.log_noise / 2)[:, None]  # (G, F)
+        scaled = (self.keys * torch.exp(-self.log_noise / 2)[:, None]).to(weights.dtype)  # (G, F)
         gram: Tensor = _MaskedGram.apply(visible, scaled)
         return eye + gram
 

@@ -11,7 +11,9 @@ from r2mae_bio.model import GeneMAE
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
     from anndata import AnnData
+    from numpy.typing import NDArray
 
 
 def embed(
@@ -23,6 +25,7 @@ def embed(
     batch_size: int | None = None,
     duplicates: str = "error",
     min_coverage: float | None = None,
+    correct_batch: bool | None = None,
     copy: bool = False,
 ) -> AnnData | None:
     """Embed cells with a pretrained model.
@@ -43,6 +46,9 @@ def embed(
         ``"error"`` or ``"sum"`` for columns of the same gene.
     min_coverage
         Smallest share of the model's genes that must be measured.
+    correct_batch
+        Take batches out; if None, where the model was set up with ``batch_key`` and ``adata`` has this column. Batches that the model
+        does not know are mapped by :func:`map_query`.
     copy
         Leave ``adata`` as it is and return a changed copy.
 
@@ -63,15 +69,25 @@ def embed(
         adata = adata.copy()
     make_actual(adata)
     latent = model.get_latent_representation(
-        adata, batch_size=batch_size, layer=layer, duplicates=duplicates, min_coverage=min_coverage
+        adata,
+        batch_size=batch_size,
+        layer=layer,
+        duplicates=duplicates,
+        min_coverage=min_coverage,
+        correct_batch=correct_batch,
     )
-    adata.obsm[key_added] = latent
-    embeddings = adata.uns.get(KEYS.uns, {}).get(KEYS.embed, {})
-    write_record(adata, KEYS.embed, {**embeddings, key_added: _provenance(model, layer)})
+    write_embedding(adata, latent, key_added, provenance_of(model, layer))
     return adata if copy else None
 
 
-def _provenance(model: GeneMAE, layer: str | None) -> dict[str, Any]:
+def write_embedding(adata: AnnData, latent: NDArray[np.float32], key_added: str, provenance: dict[str, Any]) -> None:
+    """Write an embedding, and where it comes from."""
+    adata.obsm[key_added] = latent
+    embeddings = adata.uns.get(KEYS.uns, {}).get(KEYS.embed, {})
+    write_record(adata, KEYS.embed, {**embeddings, key_added: provenance})
+
+
+def provenance_of(model: GeneMAE, layer: str | None) -> dict[str, Any]:
     """What h5ad can hold of where an embedding comes from."""
     record = model.record
     return {

@@ -6,7 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from r2mae_bio.train._batch import CellBatch, collate, epoch_batches
+from r2mae_bio.train._batch_effects import add_batches, fit_batch_effects
 from r2mae_bio.train._bfloat16 import has_bfloat16
+from r2mae_bio.train._cell_finetune_config import CellFinetuneConfig
 from r2mae_bio.train._checkpoint import Bundle, check_intact, read_bundle, write_folder
 from r2mae_bio.train._class_metrics import class_metrics, matthews_correlation
 from r2mae_bio.train._classifier_config import FinetuneConfig
@@ -21,6 +23,7 @@ from r2mae_bio.train._runner import TrainOptions, TrainResult, fit, initial_stat
 from r2mae_bio.train._statistics import CellStatistics, scan_cells
 
 if TYPE_CHECKING:
+    from r2mae_bio.train._cell_classifier import CellFinetuneResult, LabelledCells, finetune_cell_classifier
     from r2mae_bio.train._classifier import FinetuneResult, LinearChoice, encoder_depths, finetune_classifier
     from r2mae_bio.train._linear import FittedLinear, fit_features, fit_linear, strands_agree
     from r2mae_bio.train._linear_readings import FittedReading, KmerFeatures, fit_readings, pick_reading
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Bundle",
     "CellBatch",
+    "CellFinetuneConfig",
+    "CellFinetuneResult",
     "CellLoader",
     "CellStatistics",
     "CellTable",
@@ -46,6 +51,7 @@ __all__ = [
     "FixedWindows",
     "GeneObjective",
     "KmerFeatures",
+    "LabelledCells",
     "LinearChoice",
     "Loaders",
     "MarkovModel",
@@ -60,6 +66,7 @@ __all__ = [
     "WindowBatch",
     "WindowLoader",
     "WindowReader",
+    "add_batches",
     "cell_loaders",
     "check_intact",
     "check_unused",
@@ -68,8 +75,10 @@ __all__ = [
     "encoder_depths",
     "epoch_batches",
     "factor_analysis",
+    "finetune_cell_classifier",
     "finetune_classifier",
     "fit",
+    "fit_batch_effects",
     "fit_features",
     "fit_linear",
     "fit_readings",
@@ -92,6 +101,7 @@ __all__ = [
 
 # These read files, and with them AnnData; a training run of genes on a bare machine does without.
 _WHEN_USED = {
+    "_cell_classifier": "CellFinetuneResult LabelledCells finetune_cell_classifier",
     "_classifier": "FinetuneResult LinearChoice encoder_depths finetune_classifier",
     "_linear": "FittedLinear fit_features fit_linear strands_agree",
     "_linear_readings": "FittedReading KmerFeatures fit_readings pick_reading",

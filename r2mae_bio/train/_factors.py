@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from r2mae_bio.train._loader import CellTable
 
 _OVERSAMPLING = 10
-_NOISE_FLOOR = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +30,13 @@ class Factors:
 
 
 def factor_analysis(
-    matrix: Any, n_factors: int, generator: np.random.Generator, *, max_iterations: int = 60, tolerance: float = 1e-4
+    matrix: Any,
+    n_factors: int,
+    generator: np.random.Generator,
+    *,
+    least_noise: float = 0.3,
+    max_iterations: int = 60,
+    tolerance: float = 1e-4,
 ) -> Factors:
     """Maximum-likelihood factor analysis by subspace iteration.
 
@@ -46,6 +51,9 @@ def factor_analysis(
         Number of factors F.
     generator
         Gives the first subspace.
+    least_noise
+        Least share of a gene's variance that is noise. With few cells maximum likelihood would give single genes factors of their own,
+        without noise (Heywood cases), and a read that trusts them wholly.
     max_iterations, tolerance
         Stop when the mean change of the log noise falls below ``tolerance``.
 
@@ -67,7 +75,7 @@ def factor_analysis(
         basis = basis @ vectors[:, ::-1]
         strength = np.sqrt(np.maximum(values[::-1][:n_factors] - 1, 0))
         loadings = scale * basis[:, : strength.size] * strength
-        updated = np.maximum(variance - (loadings**2).sum(1), _NOISE_FLOOR * variance)
+        updated = np.maximum(variance - (loadings**2).sum(1), least_noise * variance)
         change = float(np.abs(np.log(updated / noise)).mean())
         noise = updated
         if change < tolerance:

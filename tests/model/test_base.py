@@ -161,7 +161,7 @@ def test_a_checkpoint_of_a_run_tells_how_far_it_came(adata, sizes, tmp_path):
     assert last.record.mask_ratios == model.record.mask_ratios
     assert first.blind_loss == last.blind_loss == model.blind_loss
     assert last.checksum() == model.checksum() != first.checksum()
-    assert set(model.record.train) > {"read_rate", "decoder_decay"}
+    assert set(model.record.train) > {"read_rate", "decoder_decay", "dispersion_rate"}
 
 
 # ---------------------------------------------------------------- options of a run

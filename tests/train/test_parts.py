@@ -103,11 +103,23 @@ def test_statistics_are_those_of_the_training_cells(table, counts, transform, of
     np.testing.assert_allclose(expression.toarray(), content, rtol=1e-4, atol=1e-6)
 
 
+def test_no_gene_is_without_noise():
+    rng = np.random.default_rng(2)
+    matrix = sparse.csr_array(rng.normal(size=(40, 30)))
+    greedy = factor_analysis(matrix, 10, np.random.default_rng(0), least_noise=1e-3, max_iterations=500)
+    held = factor_analysis(matrix, 10, np.random.default_rng(0))
+    variance = matrix.toarray().var(0)
+    assert (greedy.noise / variance).min() < 0.05  # 40 cells, 10 factors: a Heywood case
+    assert (held.noise / variance).min() >= 0.3 - 1e-9
+
+
 def test_factor_analysis_agrees_with_scikit_learn():
     rng = np.random.default_rng(1)
     loadings, noise = rng.normal(size=(30, 3)), rng.uniform(0.3, 2, 30)
     matrix = rng.normal(size=(3000, 3)) @ loadings.T + rng.normal(size=(3000, 30)) * np.sqrt(noise) + 2
-    ours = factor_analysis(sparse.csr_array(matrix), 3, np.random.default_rng(0), max_iterations=500, tolerance=1e-9)
+    ours = factor_analysis(
+        sparse.csr_array(matrix), 3, np.random.default_rng(0), least_noise=1e-3, max_iterations=500, tolerance=1e-9
+    )
     theirs = FactorAnalysis(3, tol=1e-9, max_iter=2000, svd_method="lapack").fit(matrix)
     np.testing.assert_allclose(ours.noise, theirs.noise_variance_, rtol=2e-3)
     product = theirs.components_.T @ theirs.components_

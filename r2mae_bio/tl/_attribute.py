@@ -1,0 +1,217 @@
+"""``tl.attribute``: the genes that the embedding of a group of cells rests on, into ``.varm``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from r2mae_bio._errors import ConfigError, DataError, SetupError
+from r2mae_bio._keys import KEYS
+from r2mae_bio._rng import derive_generator
+from r2mae_bio.io import MIN_COVERAGE, align_anndata, make_actual, write_record
+from r2mae_bio.model import GeneMAE
+from r2mae_bio.model._attribution import Contrast, attribute_contrasts, open_table
+from r2mae_bio.tl._gene_columns import spread_over_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from r2mae_bio.model._attribution import Attribution
+
+_METHODS: Final = ("means", "lda")
+_STEPS: Final = 16
+_REST: Final = "rest"
+_FEWEST: Final = 2
+
+
+def attribute(
+    adata: AnnData,
+    model: GeneMAE | str | Path,
+    *,
+    groupby: str,
+    groups: Sequence[str] | None = None,
+    reference: str = _REST,
+    method: str = "means",
+    n_cells: int = 200,
+    layer: str | None = None,
+    duplicates: str = "error",
+    min_coverage: float = MIN_COVERAGE,
+    key_added: str = "r2mae_attribution",
+    seed: int = 0,
+    copy: bool = False,
+) -> AnnData | None:
+    """Say which genes the embedding of a group of cells rests on.
+
+    For every group, the direction of the embedding is taken that separates it from the reference; a cell's score is its product with
+    the cell's embedding. Integrated gradients along the straight line from the average cell to the cell then divide the
+    score among the genes that the encoder read. What is kept is the mean contribution of a gene over the cells of the group less that
+    over the reference: contributions add up to the distance between the two, in standard deviations of the score within
+    groups. A positive contribution draws the group away from the reference, be it by what is expressed there or by what is missing.
+
+    This describes what the model reads, not which genes differ: of two genes that say the same the model may read one. A whitened
+    direction also uses genes to cancel what other groups share with this one, so a marker may count against its own group;
+    ``method="means"`` does so less. The embedding is taken as the encoder gives it, before batches are taken out.
+
+    Parameters
+    ----------
+    adata
+        Cells with raw counts.
+    model
+        A model, or the folder of a saved one.
+    groupby
+        Column of ``.obs`` with the groups; cells without one are left out.
+    groups
+        The groups to explain; all if None.
+    reference
+        A group to compare with, or ``"rest"``: all cells of other groups.
+    method
+        How the direction is found. ``"means"``: the difference of the mean embeddings. ``"lda"``: the same, whitened by the covariance
+        within groups, which is sharper but turns some genes against the group that has them.
+    n_cells
+        Cells to draw from each group, and from each rest; all where there are fewer.
+    layer
+        Layer of raw counts; see :meth:`GeneMAE.get_latent_representation`.
+    duplicates
+        What to do with several columns of one gene: ``"error"`` refuses them, ``"sum"`` adds them up, and each gets the contribution of
+        the gene.
+    min_coverage
+        Smallest share of the model's genes that must be measured.
+    key_added
+        Key of ``.varm``.
+    seed
+        Seed of the draw.
+    copy
+        Leave ``adata`` as it is and return a changed copy.
+
+    Returns
+    -------
+    None, or the copy. Written are ``.varm[key_added]`` (float32, (n_vars, n_groups); NaN for genes that the model does not know or
+    that were not measured), ``.uns["r2mae"]["coverage"]`` and ``.uns["r2mae"]["attribution"][key_added]``, a dict of
+
+    - ``groups`` (str, (n_groups,)): the columns of ``.varm[key_added]``;
+    - ``difference`` (float64, (n_groups,)): mean score of the group less that of the reference, in standard deviations within groups;
+    - ``completeness_error`` (float64, (n_groups,)): by how much the contributions miss that difference;
+    - ``direction`` (float32, (n_groups, n_latent)): a cell's score is the product of its embedding, batches not taken out, with its group's;
+    - ``n_cells`` and ``n_reference`` (int64, (n_groups,)): cells that were averaged;
+    - ``groupby``, ``reference``, ``method``, ``layer``, ``vocabulary``, ``data_fingerprint`` (str), ``seed`` and ``steps`` (int).
+
+    Raises
+    ------
+    CheckpointError
+        The folder holds no model, or a damaged one.
+    ConfigError
+        There is no such group, method or number of cells.
+    CountsError, DataError, GeneIdentityError, SetupError
+        The data cannot be used, the column is missing, or a group has fewer than two cells; nothing is written.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import r2mae_bio as rb
+    >>> adata = rb.datasets.pbmc68k()
+    >>> model = rb.tl.pretrain(adata, layer="counts", max_epochs=1, progress_bar=False)
+    >>> rb.tl.attribute(adata, model, groupby="bulk_labels")
+    >>> groups = adata.uns["r2mae"]["attribution"]["r2mae_attribution"]["groups"]
+    >>> table = pd.DataFrame(adata.varm["r2mae_attribution"], index=adata.var_names, columns=groups)
+    >>> table["CD19+ B"].nlargest(5).index.size
+    5
+    """
+    model = model if isinstance(model, GeneMAE) else GeneMAE.load(model)
+    network = model._network().eval()
+    _check_settings(method, n_cells)
+    members = _members(adata, groupby)
+    names = _chosen(members, groups, reference, groupby)
+    samples, contrasts = _draw(members, names, reference, n_cells, seed)
+    if copy:
+        adata = adata.copy()
+    make_actual(adata)
+    table = open_table(model, adata, layer=layer, duplicates=duplicates, min_coverage=min_coverage)
+    found = attribute_contrasts(network, table, contrasts, samples, method=method, steps=_STEPS)
+    columns = align_anndata(model.vocabulary, adata, duplicates=duplicates, min_coverage=min_coverage).column_to_gene
+    adata.varm[key_added] = spread_over_columns(np.stack([a.contributions for a in found], 1), columns)
+    settings = {"groupby": groupby, "reference": reference, "method": method, "layer": layer or "", "seed": int(seed)}
+    origin = {"vocabulary": model.vocabulary.fingerprint(), "data_fingerprint": model.record.data_fingerprint}
+    records = adata.uns.get(KEYS.uns, {}).get(KEYS.attribution, {})
+    write_record(adata, KEYS.attribution, {**records, key_added: {**_results(names, contrasts, found), **settings, **origin}})
+    return adata if copy else None
+
+
+def _check_settings(method: str, n_cells: int) -> None:
+    if method not in _METHODS:
+        message = f"method is {method!r}; needed is one of {_METHODS}."
+        raise ConfigError(message)
+    if n_cells < _FEWEST:
+        message = f"n_cells is {n_cells}; needed are at least {_FEWEST} cells from each group."
+        raise ConfigError(message)
+
+
+def _members(adata: AnnData, groupby: str) -> dict[str, NDArray[np.int64]]:
+    """Positions of the cells of every group, in the order of the categories."""
+    if groupby not in adata.obs:
+        message = f"obs has no column {groupby!r}; it has {', '.join(map(str, adata.obs.columns)) or 'none'}. Check groupby."
+        raise SetupError(message)
+    labels = adata.obs[groupby].astype("category").cat
+    members = {str(name): np.flatnonzero(labels.codes == code) for code, name in enumerate(labels.categories)}
+    members = {name: cells for name, cells in members.items() if cells.size}
+    if len(members) < _FEWEST:
+        message = (
+            f"obs[{groupby!r}] holds {len(members)} groups ({', '.join(members) or 'none'}); at least two are needed to compare."
+        )
+        raise DataError(message)
+    return members
+
+
+def _chosen(members: dict[str, NDArray[np.int64]], groups: Sequence[str] | None, reference: str, groupby: str) -> list[str]:
+    """The groups to explain, after a check that they and the reference exist and are large enough."""
+    asked = [name for name in members if name != reference] if groups is None else [str(name) for name in groups]
+    named = asked if reference == _REST else [*asked, reference]
+    unknown = [name for name in named if name not in members]
+    if unknown or not asked or (reference in asked and reference != _REST):
+        message = (
+            f"groups is {groups!r} and reference {reference!r}; needed are groups of obs[{groupby!r}], which are {list(members)}, "
+            f"and a reference that is another one of them or {_REST!r}."
+        )
+        raise ConfigError(message)
+    small = {name: members[name].size for name in named if members[name].size < _FEWEST}
+    if small:
+        message = (
+            f"These groups of obs[{groupby!r}] have fewer than {_FEWEST} cells: {small}. Name others in groups, or merge these "
+            "with their like."
+        )
+        raise DataError(message)
+    return asked
+
+
+def _draw(
+    members: dict[str, NDArray[np.int64]], names: Sequence[str], reference: str, n_cells: int, seed: int
+) -> tuple[list[NDArray[np.int64]], list[Contrast]]:
+    """Cells of every group that has a spread, and the contrast of each group asked for."""
+
+    def sample(cells: NDArray[np.int64], stream: str, name: str) -> NDArray[np.int64]:
+        rng = derive_generator(seed, f"attribution {stream}", list(members).index(name))
+        return np.sort(rng.choice(cells, n_cells, replace=False)) if cells.size > n_cells else cells
+
+    def rest(name: str) -> NDArray[np.int64]:
+        return np.sort(np.concatenate([cells for other, cells in members.items() if other != name]))
+
+    samples = {name: sample(cells, "group", name) for name, cells in members.items()}
+    theirs = {name: sample(rest(name), "rest", name) if reference == _REST else samples[reference] for name in names}
+    return [c for c in samples.values() if c.size >= _FEWEST], [Contrast(samples[name], theirs[name]) for name in names]
+
+
+def _results(names: Sequence[str], contrasts: Sequence[Contrast], found: Sequence[Attribution]) -> dict[str, Any]:
+    """What h5ad can hold of the attributions, their genes aside."""
+    return {
+        "groups": np.array(names, dtype=object),
+        "difference": np.array([a.difference for a in found]),
+        "completeness_error": np.array([a.error for a in found]),
+        "direction": np.stack([a.direction for a in found]),
+        "n_cells": np.array([c.cells.size for c in contrasts]),
+        "n_reference": np.array([c.reference.size for c in contrasts]),
+        "steps": _STEPS,
+    }

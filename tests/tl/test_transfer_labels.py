@@ -1,0 +1,339 @@
+"""Label transfer: right labels, what must not change them, what is written, and what is refused."""
+
+from __future__ import annotations
+
+import warnings
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import sparse
+from scipy.special import expit, softmax
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+
+import r2mae_bio as rb
+from r2mae_bio._errors import ConfigError, DataError, DuplicateGenesError, GeneCoverageError, LogTransformedError, SetupError
+from r2mae_bio.evaluate import expected_calibration_error
+from r2mae_bio.model._label_transfer import STRENGTHS, LabelTransfer, deal_folds
+from r2mae_bio.model._shared_genes import embed_shared, share_genes
+
+SIZES = {"n_latent": 8, "n_factors": 4, "n_tokens": 2, "d_model": 16, "n_heads": 2, "n_layers": 1, "n_hidden": 16}
+TYPES = np.array(["CD4+/CD25 T", "B", "NK"])
+N_GENES = 30
+
+
+def make_cells(n, seed):
+    """Cells of three types, told apart with ease."""
+    rng = np.random.default_rng(seed)
+    profile = np.exp(np.random.default_rng(9).normal(0, 1.5, (3, N_GENES)))
+    kind = np.arange(n) % 3
+    counts = rng.poisson(rng.gamma(3, 1 / 3, (n, 1)) * 150 * (profile / profile.sum(1, keepdims=True))[kind]) + 1
+    obs = pd.DataFrame({"type": TYPES[kind], "donor": np.arange(n) // 3 % 4}, index=[f"{seed}-{i}" for i in range(n)])
+    return ad.AnnData(
+        sparse.csr_matrix(counts.astype(np.float32)), obs=obs, var=pd.DataFrame(index=[f"G{i}" for i in range(N_GENES)])
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return rb.tl.pretrain(make_cells(90, 0), model_kwargs=SIZES, max_epochs=2, progress_bar=False)
+
+
+@pytest.fixture
+def reference():
+    return make_cells(90, 1)
+
+
+@pytest.fixture
+def query():
+    return make_cells(60, 2)
+
+
+def put(adata, key, values):
+    adata.obs[key] = values
+
+
+def transfer(query, reference, model, **options):
+    return rb.tl.transfer_labels(query, reference, labels_key="type", model=model, copy=True, **options)
+
+
+# ---------------------------------------------------------------- what is written
+
+
+def test_labels_are_right_and_what_is_written_survives_h5ad(query, reference, model, tmp_path):
+    before = reference.copy()
+    assert rb.tl.transfer_labels(query, reference, labels_key="type", model=model.save(tmp_path / "model")) is None
+    assert (query.obs["r2mae_label"].astype(str) == query.obs["type"]).mean() > 0.95
+    assert list(query.obs["r2mae_label"].cat.categories) == sorted(TYPES)
+    probabilities = query.obsm["r2mae_label_probabilities"]
+    for values in (probabilities, query.obs["r2mae_label_confidence"], query.obs["r2mae_label_unknown"]):
+        assert values.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
+    np.testing.assert_array_equal(query.obs["r2mae_label_confidence"], probabilities.max(1))
+    assert query.obs["r2mae_label_unknown"].between(0, 1, inclusive="left").all()
+    assert reference.uns.keys() == before.uns.keys()
+    pd.testing.assert_frame_equal(reference.obs, before.obs)
+
+    query.write_h5ad(tmp_path / "query.h5ad")
+    back = ad.read_h5ad(tmp_path / "query.h5ad")
+    pd.testing.assert_frame_equal(back.obs, query.obs, check_categorical=False)
+    np.testing.assert_array_equal(back.obsm["r2mae_label_probabilities"], probabilities)
+    record = back.uns["r2mae"]["transfer_labels"]["r2mae_label"]
+    assert list(record["classes"]) == sorted(TYPES)
+    numbers = ("n_genes_shared", "n_genes_query", "n_genes_reference", "n_genes_model", "n_reference")
+    assert [record[name] for name in numbers] == [N_GENES] * 4 + [90]
+    assert record["accuracy_out_of_fold"] > 0.95
+    assert record["strength"] in STRENGTHS
+    assert record["labels_key"] == "type"
+    assert record["checksum"] == model.checksum()
+    assert "unknown_threshold" not in record
+
+
+def test_a_copy_leaves_the_query_and_a_second_key_leaves_the_first(query, reference, model):
+    first = transfer(query, reference, model)
+    assert "r2mae_label" not in query.obs
+    assert "r2mae" not in query.uns
+    second = transfer(first, reference, model, key_added="again", seed=1)
+    assert set(second.uns["r2mae"]["transfer_labels"]) == {"r2mae_label", "again"}
+    assert second.uns["r2mae"]["transfer_labels"]["again"]["seed"] == 1
+    np.testing.assert_array_equal(second.obsm["r2mae_label_probabilities"], first.obsm["r2mae_label_probabilities"])
+
+
+# ---------------------------------------------------------------- what must not matter
+
+
+def assert_same(found, expected, rows=slice(None)):
+    expected = expected[rows]
+    assert list(found.obs["r2mae_label"]) == list(expected.obs["r2mae_label"])
+    np.testing.assert_allclose(found.obsm["r2mae_label_probabilities"], expected.obsm["r2mae_label_probabilities"], atol=1e-3)
+    # a rank among 90 reference cells: rounding can move it by one place
+    np.testing.assert_allclose(found.obs["r2mae_label_unknown"], expected.obs["r2mae_label_unknown"], atol=1.5 / 91)
+
+
+def test_order_of_genes_and_cells_batch_size_and_foreign_genes_do_not_matter(query, reference, model):
+    expected = transfer(query, reference, model)
+    rng = np.random.default_rng(0)
+    rows = rng.permutation(query.n_obs)[:25]
+    assert_same(transfer(query[rows, rng.permutation(N_GENES)].copy(), reference, model, batch_size=7), expected, rows)
+    foreign = ad.concat(
+        [query, ad.AnnData(np.ones((60, 2), np.float32), query.obs, pd.DataFrame(index=["X", "Y"]))], axis=1, merge="same"
+    )
+    assert_same(transfer(foreign, reference[:, rng.permutation(N_GENES)], model), expected)
+
+
+def test_counts_of_genes_that_only_one_side_measured_do_not_matter(query, reference, model):
+    panel = query[:, :12].copy()
+    expected = transfer(panel, reference[:, :12].copy(), model)
+    noisy = reference.copy()
+    noisy.X = np.concatenate([noisy.X.toarray()[:, :12], np.random.default_rng(0).poisson(50, (90, 18))], 1).astype(np.float32)
+    found = transfer(panel, noisy, model)
+    assert_same(found, expected)
+    record = found.uns["r2mae"]["transfer_labels"]["r2mae_label"]
+    assert (record["n_genes_shared"], record["n_genes_query"], record["n_genes_reference"]) == (12, 12, 30)
+    # and the other way round: the query measured more than the reference
+    assert_same(transfer(query, reference[:, :12].copy(), model), expected)
+    marked = query.copy()
+    marked.var["measured"] = np.arange(N_GENES) < 12
+    assert_same(transfer(marked, reference, model), expected)
+
+
+def test_embeddings_are_those_of_data_that_hold_the_shared_genes_alone(query, reference, model, tmp_path):
+    reference.layers["counts"], reference.X = reference.X.copy(), sparse.csr_matrix(reference.shape, dtype=np.float32)
+    reference.write_h5ad(tmp_path / "reference.h5ad")
+    backed = ad.read_h5ad(tmp_path / "reference.h5ad", backed="r")
+    genes = share_genes(model.vocabulary, query[:, :20], backed)
+    assert genes.n_shared == 20
+    rows = np.array([3, 50, 7])
+    expected = model.get_latent_representation(reference[:, :20].copy(), rows, layer="counts")
+    for data in (reference, backed):
+        found = embed_shared(model, data, genes.reference, layer="counts", indices=rows, batch_size=2)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    backed.file.close()
+
+
+def test_columns_of_one_gene(query, reference, model):
+    expected = transfer(query, reference, model)
+    halves = query.X.toarray()
+    halves = np.concatenate([halves[:, :1] // 2, halves[:, 1:], halves[:, :1] - halves[:, :1] // 2], 1)
+    doubled = ad.AnnData(halves, query.obs.copy(), pd.DataFrame(index=[*query.var_names, "G0.again"]))
+    doubled.var["symbol"] = [*query.var_names, "G0"]
+    doubled.var_names = [f"id{i}" for i in range(N_GENES + 1)]
+    with pytest.raises(DuplicateGenesError, match="G0"):
+        transfer(doubled, reference, model)
+    assert_same(transfer(doubled, reference, model, duplicates="sum"), expected)
+
+
+# ---------------------------------------------------------------- unknown types
+
+
+def test_a_type_that_the_reference_lacks_is_flagged(query, reference, model):
+    known = reference[reference.obs["type"] != "NK"].copy()
+    free = transfer(query, known, model)
+    score, is_new = free.obs["r2mae_label_unknown"].to_numpy(), (query.obs["type"] == "NK").to_numpy()
+    assert roc_auc_score(is_new, score) > 0.9
+    assert list(free.obs["r2mae_label"].cat.categories) == ["B", "CD4+/CD25 T"]
+    strict = transfer(query, known, model, unknown_threshold=0.8)
+    labels = strict.obs["r2mae_label"]
+    assert list(labels.cat.categories) == ["B", "CD4+/CD25 T", "unknown"]
+    np.testing.assert_array_equal(labels == "unknown", score > np.float32(0.8))
+    np.testing.assert_array_equal(np.where(labels == "unknown", "unknown", free.obs["r2mae_label"]), labels)
+    assert strict.uns["r2mae"]["transfer_labels"]["r2mae_label"]["unknown_threshold"] == 0.8
+    np.testing.assert_array_equal(strict.obs["r2mae_label_confidence"], free.obs["r2mae_label_confidence"])
+
+
+def test_cells_without_label_and_classes_of_one_cell_are_left_out(query, reference, model):
+    expected = transfer(query, reference[5:].copy(), model)
+    reference.obs["type"] = reference.obs["type"].where(np.arange(90) >= 5)
+    with pytest.warns(UserWarning, match=r"5 of 90 reference cells have no label in obs\['type'\]"):
+        assert_same(transfer(query, reference, model), expected)
+    reference.obs["type"] = np.where(np.arange(90) < 5, "lonely", reference.obs["type"])
+    reference.obs.loc[reference.obs_names[1:5], "type"] = np.nan
+    single = "single reference cell are left out, since nothing can be validated on it: lonely"
+    with pytest.warns(UserWarning, match=single), pytest.warns(UserWarning, match="4 of 90 reference cells have no label"):
+        assert_same(transfer(query, reference, model), expected)
+
+
+def test_whole_groups_are_held_out(query, reference, model):
+    found = transfer(query, reference, model, groups_key="donor")
+    assert found.uns["r2mae"]["transfer_labels"]["r2mae_label"]["groups_key"] == "donor"
+    assert (found.obs["r2mae_label"].astype(str) == query.obs["type"]).mean() > 0.95
+
+
+# ---------------------------------------------------------------- errors
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "error", "message"),
+    [
+        (None, {"unknown_threshold": 1.5}, ConfigError, r"unknown_threshold is 1\.5"),
+        (None, {"batch_size": 0}, ConfigError, "batch_size is 0"),
+        (None, {"labels_key": "typo"}, SetupError, r"reference\.obs has no column 'typo'; it has type, donor"),
+        (None, {"groups_key": "typo"}, SetupError, r"reference\.obs has no column 'typo'"),
+        (None, {"layer": "typo"}, SetupError, "There is no layer 'typo'"),
+        (None, {"reference_layer": "typo"}, SetupError, "There is no layer 'typo'"),
+        (lambda q, r: put(r, "type", "B"), {}, DataError, "90 labelled cells of 1 classes"),
+        (lambda q, r: put(r, "donor", 1), {"groups_key": "donor"}, DataError, "of the group '1'; at least two"),
+        (lambda q, r: put(r, "donor", r.obs["type"]), {"groups_key": "donor"}, DataError, "one fold of groups alone"),
+        (lambda q, r: put(r, "donor", np.nan), {"groups_key": "donor"}, DataError, "90 of 90 labelled"),
+        (
+            lambda q, r: put(r, "type", r.obs["type"].replace("B", "unknown")),
+            {"unknown_threshold": 0.9},
+            ConfigError,
+            "has a class 'unknown'",
+        ),
+        (lambda q, r: setattr(q, "X", np.log1p(q.X.toarray())), {}, LogTransformedError, "log"),
+        (lambda q, r: setattr(r, "X", np.log1p(r.X.toarray())), {}, LogTransformedError, "log"),
+        (lambda q, r: setattr(q, "var_names", [f"X{i}" for i in range(N_GENES)]), {}, GeneCoverageError, "0 of the model's 30"),
+    ],
+)
+def test_errors_leave_the_query_as_it_was(query, reference, model, change, options, error, message):
+    if change is not None:
+        change(query, reference)
+    columns = list(query.obs)
+    with pytest.raises(error, match=message):
+        rb.tl.transfer_labels(query, reference, **{"labels_key": "type", "model": model, **options})
+    assert list(query.obs) == columns
+    assert not query.obsm
+    assert "r2mae" not in query.uns
+
+
+def test_too_few_genes_in_common(query, reference, model):
+    with pytest.raises(
+        GeneCoverageError, match=r"have 9 of the model's 30 genes in common .*measures 24 of them, the reference 15"
+    ):
+        transfer(query[:, :24].copy(), reference[:, 15:].copy(), model, min_coverage=0.4)
+    found = transfer(query[:, :24].copy(), reference[:, 15:].copy(), model, min_coverage=0.3)
+    assert found.uns["r2mae"]["transfer_labels"]["r2mae_label"]["n_genes_shared"] == 9
+
+
+# ---------------------------------------------------------------- the machinery, on arrays
+
+
+def blobs(n, spread, seed, n_classes=3):
+    rng = np.random.default_rng(seed)
+    centre, kind = np.random.default_rng(5).normal(0, 1, (n_classes, 6)), rng.integers(0, n_classes, n)
+    return centre[kind] + rng.normal(0, spread, (n, 6)), kind.astype(str)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_probabilities_are_those_of_scikit_learn_at_the_chosen_strength_and_temperature(n_classes):
+    x, y = blobs(200, 1.0, 0, n_classes)
+    fitted, new = LabelTransfer.fit(x, y), blobs(50, 1.0, 1, n_classes)[0]
+    z, z_new = (x - x.mean(0)) / x.std(0), (new - x.mean(0)) / x.std(0)
+    decision = LogisticRegression(C=fitted.strength, max_iter=1000).fit(z, y).decision_function(z_new) / fitted.temperature
+    expected = np.stack([expit(-decision), expit(decision)], 1) if n_classes == 2 else softmax(decision, 1)
+    np.testing.assert_allclose(fitted.predict(new).probabilities, expected, atol=2e-3)
+
+
+def test_probabilities_of_classes_that_overlap_are_calibrated():
+    x, y = blobs(1500, 1.5, 0)
+    fitted = LabelTransfer.fit(x, y)
+    new, truth = blobs(4000, 1.5, 1)
+    found = fitted.predict(new)
+    assert np.mean(fitted.classes[found.probabilities.argmax(1)] == truth) == pytest.approx(fitted.accuracy, abs=0.03)
+    assert expected_calibration_error(truth, found.probabilities, classes=fitted.classes) < 0.03
+    # a rank among reference cells that were held out: uniform for cells of the same kind
+    for level in (0.5, 0.9):
+        assert np.mean(found.unknown > level) == pytest.approx(1 - level, abs=0.04)
+    far = fitted.predict(new[:100] + 20)
+    assert far.unknown.min() == pytest.approx(1500 / 1501)
+
+
+def test_a_group_effect_lowers_the_confidence_where_groups_are_held_out():
+    rng = np.random.default_rng(0)
+    x, y = blobs(600, 0.5, 0)
+    groups = np.arange(600) % 6
+    shift = rng.normal(0, 1.2, (6, 3, 6))  # each group moves each type its own way
+    x = x + shift[groups, y.astype(int)]
+    loose, strict = LabelTransfer.fit(x, y), LabelTransfer.fit(x, y, groups=groups)
+    assert strict.accuracy < loose.accuracy
+    assert strict.predict(x).probabilities.max(1).mean() < loose.predict(x).probabilities.max(1).mean()
+
+
+def test_folds():
+    codes = np.repeat([0, 1, 2], [50, 10, 2])
+    folds = deal_folds(codes, None, seed=0)
+    assert [np.bincount(folds[codes == code], minlength=5).tolist() for code in (0, 1)] == [[10] * 5, [2] * 5]
+    assert len(set(folds[codes == 2])) == 2
+    assert (deal_folds(codes, None, seed=0) == folds).all()
+    assert (deal_folds(codes, None, seed=1) != folds).any()
+    groups = np.repeat(list("abcdefg"), [30, 12, 8, 5, 4, 2, 1])
+    whole = deal_folds(codes, groups, seed=0)
+    assert all(len(set(whole[groups == group])) == 1 for group in "abcdefg")
+    assert sorted(np.bincount(whole).tolist()) == [5 + 1, 4 + 2, 8, 12, 30]
+
+
+def test_a_class_of_one_group_is_learned_but_not_judged():
+    x, y = blobs(300, 0.5, 0)
+    groups = np.where(y == "2", "a", np.array(list("abc"))[np.arange(300) % 3])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted = LabelTransfer.fit(x, y, groups=groups)
+        found = fitted.predict(x)
+    assert np.mean(fitted.classes[found.probabilities.argmax(1)] == y) > 0.9
+    assert np.isfinite(found.unknown).all()
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (np.ones((4, 2)), ["a"] * 4, "have the classes a; at least two classes"),
+        (np.ones((4, 2)), ["a", "a", "a", "b"], "with a single cell in b"),
+        (np.ones((4, 2)), ["a", "b"], "4 embedded cells and 2 labels"),
+        (np.full((4, 2), np.nan), ["a", "a", "b", "b"], "not finite"),
+    ],
+)
+def test_arrays_that_cannot_be_used(x, y, message):
+    with pytest.raises(DataError, match=message):
+        LabelTransfer.fit(x, y)
