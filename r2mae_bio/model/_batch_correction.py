@@ -38,6 +38,21 @@ class BatchCorrectionMixin:
         """Names of the batches that can be taken out of an embedding: those trained on and those mapped later."""
         return list(self.record.batches)
 
+    def knows_batches(self, adata: AnnData) -> bool:
+        """Whether the model can take the batches of all cells out of their embeddings.
+
+        Parameters
+        ----------
+        adata
+            The cells.
+
+        Returns
+        -------
+        False where the model was set up without ``batch_key``, or the data lack this column or have batches that are still to be mapped.
+        """
+        key = self.record.setup.batch_key
+        return key is not None and key in adata.obs and set(adata.obs[key].astype(str)) <= set(self.record.batches)
+
     def map_query(
         self,
         query: AnnData,
@@ -162,6 +177,11 @@ class BatchCorrectionMixin:
             )
             raise DataError(message)
         return np.array([known[name] for name in names], np.int64)
+
+    def without_batches(self, latent: NDArray[np.float32], adata: AnnData, indices: Any = None) -> NDArray[np.float32]:
+        """Uncorrected embeddings (n_cells, n_latent) of cells, or of those at ``indices``, without what their batches add."""
+        obs = adata.obs if indices is None else adata.obs.iloc[np.asarray(indices)]
+        return self._corrected(latent, self._numbers(_as_text(obs, str(self.record.setup.batch_key))))
 
     @torch.inference_mode()
     def _corrected(self, latent: NDArray[np.float32], numbers: NDArray[np.int64]) -> NDArray[np.float32]:

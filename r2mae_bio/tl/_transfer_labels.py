@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from r2mae_bio.model._label_transfer import Transferred
     from r2mae_bio.model._shared_genes import SharedGenes
 
-_RECORD: Final = "transfer_labels"
-"""``.uns["r2mae"]`` entry: one record per key."""
 _UNKNOWN: Final = "unknown"
 _FEWEST: Final = 2
 
@@ -50,8 +48,8 @@ def transfer_labels(
     """Label cells by a reference, and say how far to trust each label.
 
     Both data sets are embedded by the same genes: those of the model that both measured. A logistic regression learns from the reference so
-    embedded, so that a query measured on a panel meets a classifier made for this panel. Its strength and the
-    temperature of its probabilities come from cross-validation within the reference. The score for unknown types compares a cell's distance to
+    embedded, so that a query measured on a panel meets a classifier made for this panel. Batches are taken out of both if the model knows
+    those of all cells (see :func:`map_query`). Its strength and the temperature of its probabilities come from cross-validation within the reference. The score for unknown types compares a cell's distance to
     the nearest reference cells, and the odds against its label, with those of reference cells of that label that were held out: 0.95 means
     that 95% of the reference cells look less unusual. Differences between the studies make all cells of a query look more unusual. A
     cell's results do not depend on the other cells of the query, on their order or on ``batch_size`` (to about 1e-5).
@@ -97,7 +95,7 @@ def transfer_labels(
     - ``.uns["r2mae"]["transfer_labels"][key_added]``, a dict of ``classes`` (str, (n_classes,)): the columns of the probabilities;
       ``temperature``, ``strength`` (inverse L2 penalty) and ``accuracy_out_of_fold`` (float): what cross-validation found;
       ``unknown_threshold`` (float, if given); ``n_genes_shared``, ``n_genes_query``, ``n_genes_reference``, ``n_genes_model``,
-      ``n_reference`` (cells learned from) and ``seed`` (int); ``labels_key``, ``groups_key``, ``layer``, ``reference_layer``, ``vocabulary`` and
+      ``n_reference`` (cells learned from), ``batches_taken_out`` (0 or 1) and ``seed`` (int); ``labels_key``, ``groups_key``, ``layer``, ``reference_layer``, ``vocabulary`` and
       ``checksum`` of the model (str).
 
     Raises
@@ -135,6 +133,8 @@ def transfer_labels(
     genes = share_genes(model.vocabulary, adata, reference, duplicates=duplicates, min_coverage=min_coverage)
     learned = embed_shared(model, reference, genes.reference, layer=reference_layer, indices=cells, batch_size=batch_size)
     asked = embed_shared(model, adata, genes.query, layer=layer, batch_size=batch_size)
+    if corrected := model.knows_batches(reference) and model.knows_batches(adata):
+        learned, asked = model.without_batches(learned, reference, cells), model.without_batches(asked, adata)
     transfer = LabelTransfer.fit(learned, labels[cells].astype(str), groups=groups, seed=seed)
     if copy:
         adata = adata.copy()
@@ -142,10 +142,12 @@ def transfer_labels(
     _write(adata, transfer.predict(asked), transfer.classes, key_added, unknown_threshold)
     columns = {"labels_key": labels_key, "groups_key": groups_key, "layer": layer, "reference_layer": reference_layer}
     texts = {name: value or "" for name, value in columns.items()}  # h5ad has no None
-    numbers = {"n_reference": len(cells), "seed": int(seed)}
+    numbers = {"n_reference": len(cells), "seed": int(seed), "batches_taken_out": int(corrected)}
     threshold = {} if unknown_threshold is None else {"unknown_threshold": float(unknown_threshold)}
-    records = adata.uns.get(KEYS.uns, {}).get(_RECORD, {})
-    write_record(adata, _RECORD, {**records, key_added: {**_results(model, transfer, genes), **texts, **numbers, **threshold}})
+    records = adata.uns.get(KEYS.uns, {}).get(KEYS.transfer_labels, {})
+    write_record(
+        adata, KEYS.transfer_labels, {**records, key_added: {**_results(model, transfer, genes), **texts, **numbers, **threshold}}
+    )
     return adata if copy else None
 
 

@@ -337,3 +337,20 @@ def test_a_class_of_one_group_is_learned_but_not_judged():
 def test_arrays_that_cannot_be_used(x, y, message):
     with pytest.raises(DataError, match=message):
         LabelTransfer.fit(x, y)
+
+
+def test_batches_are_taken_out_where_the_model_knows_them():
+    cells = rb.datasets.pbmc68k()
+    cells.obs["lane"] = np.where(np.arange(cells.n_obs) % 2, "a", "b")
+    reference, query = cells[:500].copy(), cells[500:].copy()
+    query.obs["lane"] = "new"
+    rb.model.GeneMAE.setup_anndata(reference, layer="counts", batch_key="lane")
+    model = rb.model.GeneMAE(reference, n_latent=8, n_factors=4, d_model=16, n_heads=2, n_layers=1, n_hidden=16)
+    model.initialize()
+    options = {"labels_key": "bulk_labels", "model": model, "layer": "counts", "reference_layer": "counts"}
+    before = rb.tl.transfer_labels(query, reference, **options, copy=True)
+    model.map_query(query)
+    after = rb.tl.transfer_labels(query, reference, **options, copy=True)
+    records = [q.uns["r2mae"]["transfer_labels"]["r2mae_label"] for q in (before, after)]
+    assert [r["batches_taken_out"] for r in records] == [0, 1]
+    assert not np.array_equal(before.obsm["r2mae_label_probabilities"], after.obsm["r2mae_label_probabilities"])
