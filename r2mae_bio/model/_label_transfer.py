@@ -25,7 +25,7 @@ STRENGTHS: Final = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 """Inverse L2 strengths among which cross-validation chooses."""
 N_FOLDS: Final = 5
 _MOST_VALIDATED: Final = 20_000
-"""Cells that take part in the cross-validation, and among which neighbours are looked for; the classifier learns from all."""
+"""Cells that take part in the cross-validation; the classifier learns from all."""
 _RARE: Final = 50
 """Cells of a class that are kept when these are drawn."""
 _LOG_TEMPERATURES: Final = (-3.0, 3.0)
@@ -45,7 +45,7 @@ class Transferred:
 class LabelTransfer:
     """Multinomial logistic regression on standardised embeddings; made by :meth:`fit`.
 
-    Everything that calibrates it is taken from reference cells of folds from which neither the classifier nor the neighbours were taken.
+    Everything that calibrates it is taken from reference cells that the classifier at hand had not learned from.
     """
 
     classes: NDArray[np.str_]
@@ -109,7 +109,7 @@ class LabelTransfer:
             _scale=scale,
             _weights=weights,
             _bias=bias,
-            _unusual=UnusualCells.fit(x[some], folds, judged, held),
+            _unusual=UnusualCells.fit(x[some], codes[some], folds, judged, held),
         )
 
     def predict(self, embedding: ArrayLike) -> Transferred:

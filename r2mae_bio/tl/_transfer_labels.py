@@ -50,7 +50,7 @@ def transfer_labels(
     Both data sets are embedded by the same genes: those of the model that both measured. A logistic regression learns from the reference so
     embedded, so that a query measured on a panel meets a classifier made for this panel. Batches are taken out of both if the model knows
     those of all cells (see :func:`map_query`). Its strength and the temperature of its probabilities come from cross-validation within the reference. The score for unknown types compares a cell's distance to
-    the nearest reference cells, and the odds against its label, with those of reference cells of that label that were held out: 0.95 means
+    the mean of its class, and the odds against its label, with those of reference cells of that label that were held out: 0.95 means
     that 95% of the reference cells look less unusual. Differences between the studies make all cells of a query look more unusual. A
     cell's results do not depend on the other cells of the query, on their order or on ``batch_size`` (to about 1e-5).
 
