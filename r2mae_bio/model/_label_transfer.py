@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LabelTransfer", "Transferred", "deal_folds"]
 
-STRENGTHS: Final = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+STRENGTHS: Final = (0.01, 0.05, 0.2, 1.0, 5.0)
 """Inverse L2 strengths among which cross-validation chooses."""
 N_FOLDS: Final = 5
 _MOST_VALIDATED: Final = 20_000
