@@ -79,7 +79,7 @@ def markdown(frame: pd.DataFrame) -> str:
         parts += [f"## {probe} probe", "", "Mean macro-F1:", "", table(mean.map("{:.3f}".format)), ""]
         if "R2MAE" not in wide.index:
             continue
-        gap = (wide.loc["R2MAE"] - wide).T.groupby(level="panel", sort=False)
+        gap = (wide.loc["R2MAE"] - wide.drop("R2MAE")).T.groupby(level="panel", sort=False)
         error = 1.96 * gap.std() / gap.count() ** 0.5
         parts += ["R2MAE minus the method, with 95% intervals over sets and seeds:", ""]
         parts += [table((gap.mean().map("{:+.3f}".format) + " ± " + error.map("{:.3f}".format)).T), ""]
