@@ -202,4 +202,4 @@ def _contents(network: GeneMaskedAutoencoder, table: CellTable, cells: NDArray[n
     reader = network.content
     for start in range(0, cells.size, _CELLS_AT_ONCE):
         tokens = table.batch(cells[start : start + _CELLS_AT_ONCE]).to(reader.share.device).tokens()
-        yield reader.standardize(reader.expression(tokens, reader.exposure(tokens)), tokens), tokens
+        yield reader(tokens), tokens

@@ -60,8 +60,7 @@ class CellClassifierNetwork(nn.Module):
 
     def embed(self, visible: TokenBatch) -> Tensor:
         """Embedding (B, Z) of visible tokens, as :meth:`GeneMaskedAutoencoder.embed` gives it."""
-        expression = self.content.expression(visible, self.content.exposure(visible))
-        return self.encoder.embed(self.content.standardize(expression, visible), visible)
+        return self.encoder.embed(self.content(visible), visible)
 
     def log_share(self, visible: TokenBatch) -> Tensor:
         """Logarithm of the share of an average cell's counts that the visible genes would hold, (B,)."""

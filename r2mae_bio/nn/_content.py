@@ -70,6 +70,10 @@ class GeneContent(nn.Module):
         share = (self.share[batch.ids] * batch.visible).sum(1)
         return Exposure(total, share.expand_as(total))
 
+    def forward(self, batch: TokenBatch) -> Tensor:
+        """What the encoder reads of visible tokens: standardised content, (B, L), zero where not visible."""
+        return self.standardize(self.expression(batch, self.exposure(batch)), batch)
+
     def expression(self, batch: TokenBatch, exposure: Exposure) -> Tensor:
         """Root or logarithm of depth-scaled counts, (B, L); zero where the count is zero or not visible."""
         if not self.counts:

@@ -49,7 +49,7 @@ class GeneTransformer(nn.Module):
 
     def embed(self, content: Tensor, batch: TokenBatch) -> Tensor:
         """As :meth:`forward`, with the read stretched to the spread that it has when every gene is visible."""
-        return self._refined(self.read(content, batch, exact=True) * self.read.gain(batch))
+        return self._refined(self.read.stretched(content, batch))
 
     def _refined(self, read: Tensor) -> Tensor:
         tokens = self.to_tokens(read).view(-1, self.n_tokens, self.d_model)  # (B, M, D)

@@ -51,7 +51,7 @@ class GeneMaskedAutoencoder(nn.Module):
         visible
             Visible tokens, from :meth:`TokenBatch.hide`, :meth:`TokenBatch.take`, or everything measured.
         """
-        return self.encoder(self._read_content(visible), visible)
+        return self.encoder(self.content(visible), visible)
 
     def embed(self, visible: TokenBatch) -> Tensor:
         """Latent vectors as users get them, (B, Z), of equal spread whether few or all genes are visible.
@@ -64,11 +64,7 @@ class GeneMaskedAutoencoder(nn.Module):
         visible
             Everything measured.
         """
-        return self.encoder.embed(self._read_content(visible), visible)
-
-    def _read_content(self, visible: TokenBatch) -> Tensor:
-        expression = self.content.expression(visible, self.content.exposure(visible))
-        return self.content.standardize(expression, visible)
+        return self.encoder.embed(self.content(visible), visible)
 
     def decode(self, latent: Tensor, context: Tensor, visible: TokenBatch, exposure: Exposure | None = None) -> GeneParams:
         """Distribution of all G genes.

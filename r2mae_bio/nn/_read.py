@@ -45,7 +45,7 @@ class LeastSquaresRead(nn.Module):
         self.keys = nn.Parameter(torch.randn(n_genes, n_factors) * 0.1)
         self.log_noise = nn.Parameter(torch.zeros(n_genes))
 
-    def forward(self, content: Tensor, batch: TokenBatch, *, exact: bool = False) -> Tensor:
+    def forward(self, content: Tensor, batch: TokenBatch) -> Tensor:
         """Read standardised content.
 
         Parameters
@@ -54,25 +54,26 @@ class LeastSquaresRead(nn.Module):
             (B, L), zero where not visible.
         batch
             Gives ``ids`` and ``visible``.
-        exact
-            Sum in float64 where the device has it, so that what is read of a cell does not depend on how the sums over its genes are
-            cut, which differs with the size of the batch.
 
         Returns
         -------
         Posterior means, float32 (B, F).
         """
-        dtype = torch.float64 if exact and content.device.type != "mps" else torch.float32
         with torch.autocast(content.device.type, enabled=False):
-            content = content.to(dtype)
+            weights = self._weights()
+            return self._solve(content.float(), weights, self._precision(weights, batch), batch)
+
+    def stretched(self, content: Tensor, batch: TokenBatch) -> Tensor:
+        """The read times its :meth:`gain`, float32 (B, F).
+
+        Summed in float64 where the device has it, so that what is read of a cell does not depend on how the sums over its genes are cut,
+        which differs with the size of the batch.
+        """
+        dtype = torch.float32 if content.device.type == "mps" else torch.float64
+        with torch.autocast(content.device.type, enabled=False):
             weights = self._weights().to(dtype)
-            if batch.full:
-                evidence = content @ weights
-            else:
-                evidence = (content[:, None, :] @ weights[batch.ids])[:, 0]  # (B, 1, L) @ (B or 1, L, F)
             precision = self._precision(weights, batch)
-            factor = torch.linalg.cholesky(precision)
-            return torch.cholesky_solve(evidence[..., None], factor)[..., 0].float()
+            return (self._solve(content.to(dtype), weights, precision, batch) * self._gain(weights, precision)).float()
 
     def gain(self, batch: TokenBatch) -> Tensor:
         r"""Factors by which a read of few genes is too short, float32 (B, F), or (1, F) when all rows see the same genes.
@@ -83,8 +84,20 @@ class LeastSquaresRead(nn.Module):
         """
         with torch.autocast(self.keys.device.type, enabled=False):
             weights = self._weights()
-            whole = torch.eye(self.n_factors, device=weights.device) + self.keys.T @ weights
-            return torch.sqrt(_spread(whole[None]) / _spread(self._precision(weights, batch)))
+            return self._gain(weights, self._precision(weights, batch))
+
+    def _solve(self, content: Tensor, weights: Tensor, precision: Tensor, batch: TokenBatch) -> Tensor:
+        """Posterior means, (B, F)."""
+        if batch.full:
+            evidence = content @ weights
+        else:
+            evidence = (content[:, None, :] @ weights[batch.ids])[:, 0]  # (B, 1, L) @ (B or 1, L, F)
+        return torch.cholesky_solve(evidence[..., None], torch.linalg.cholesky(precision))[..., 0]
+
+    def _gain(self, weights: Tensor, precision: Tensor) -> Tensor:
+        """The gain at a posterior precision, (B, F) or (1, F)."""
+        whole = torch.eye(self.n_factors, dtype=weights.dtype, device=weights.device) + self.keys.to(weights.dtype).T @ weights
+        return torch.sqrt(_spread(whole[None]) / _spread(precision))
 
     def _weights(self) -> Tensor:
         """Keys over noise, (G, F)."""
