@@ -11,13 +11,15 @@ from r2mae_bio._errors import ConfigError
 __all__ = ["DNAConfig", "GeneConfig", "GeneTrainConfig", "TrainConfig"]
 
 
-def _check(condition: bool, message: str) -> None:  # noqa: FBT001
+def check_setting(condition: bool, message: str) -> None:  # noqa: FBT001
     if not condition:
         raise ConfigError(message)
 
 
 @dataclass(frozen=True)
-class _Config:
+class Settings:
+    """What all settings can do."""
+
     def to_json(self) -> dict[str, Any]:
         """The settings as a plain dictionary."""
         return dataclasses.asdict(self)
@@ -41,12 +43,12 @@ class _Config:
             A setting is unknown.
         """
         unknown = sorted(set(data) - {f.name for f in dataclasses.fields(cls)})
-        _check(not unknown, f"Unknown settings {unknown} for {cls.__name__}; was the file written by a newer version?")
+        check_setting(not unknown, f"Unknown settings {unknown} for {cls.__name__}; was the file written by a newer version?")
         return cls(**data)
 
 
 @dataclass(frozen=True)
-class GeneConfig(_Config):
+class GeneConfig(Settings):
     """Sizes and likelihood of a gene model."""
 
     encoder: Literal["transformer", "mlp"] = "transformer"
@@ -77,19 +79,19 @@ class GeneConfig(_Config):
     """Take the depth from all measured genes, hidden ones included, instead of the visible ones."""
 
     def __post_init__(self) -> None:
-        _check(self.encoder in ("transformer", "mlp"), f"encoder is {self.encoder!r}; needed is 'transformer' or 'mlp'.")
+        check_setting(self.encoder in ("transformer", "mlp"), f"encoder is {self.encoder!r}; needed is 'transformer' or 'mlp'.")
         known = ("nb", "zinb", "poisson", "normal")
-        _check(self.gene_likelihood in known, f"gene_likelihood is {self.gene_likelihood!r}; needed is one of {known}.")
-        _check(self.content in ("sqrt", "log"), f"content is {self.content!r}; needed is 'sqrt' or 'log'.")
-        _check(self.start in ("factors", "random"), f"start is {self.start!r}; needed is 'factors' or 'random'.")
+        check_setting(self.gene_likelihood in known, f"gene_likelihood is {self.gene_likelihood!r}; needed is one of {known}.")
+        check_setting(self.content in ("sqrt", "log"), f"content is {self.content!r}; needed is 'sqrt' or 'log'.")
+        check_setting(self.start in ("factors", "random"), f"start is {self.start!r}; needed is 'factors' or 'random'.")
         for name in ("n_latent", "n_factors", "n_tokens", "d_model", "n_heads", "n_layers", "n_hidden"):
             value = getattr(self, name)
-            _check(isinstance(value, int) and value > 0, f"{name} is {value!r}; needed is a positive integer.")
-        _check(0 <= self.dropout < 1, f"dropout is {self.dropout}; needed is a probability below 1.")
+            check_setting(isinstance(value, int) and value > 0, f"{name} is {value!r}; needed is a positive integer.")
+        check_setting(0 <= self.dropout < 1, f"dropout is {self.dropout}; needed is a probability below 1.")
 
 
 @dataclass(frozen=True)
-class DNAConfig(_Config):
+class DNAConfig(Settings):
     """Sizes of a DNA model; ``DNAConfig.preset("tiny")`` and its like are the ones that were tried."""
 
     d_model: int = 128
@@ -117,17 +119,19 @@ class DNAConfig(_Config):
         object.__setattr__(self, "dilations", tuple(self.dilations))  # a list when it comes from JSON
         for name in ("d_model", "n_layers", "n_heads", "attention_every", "kernel", "stem_kernel", "expansion"):
             value = getattr(self, name)
-            _check(isinstance(value, int) and value > 0, f"{name} is {value!r}; needed is a positive integer.")
+            check_setting(isinstance(value, int) and value > 0, f"{name} is {value!r}; needed is a positive integer.")
         for name in ("kernel", "stem_kernel"):
-            _check(getattr(self, name) % 2 == 1, f"{name} is {getattr(self, name)}; needed is an odd number of taps.")
+            check_setting(getattr(self, name) % 2 == 1, f"{name} is {getattr(self, name)}; needed is an odd number of taps.")
         width = self.d_model / self.n_heads
-        _check(width % 2 == 0, f"d_model={self.d_model} gives heads of {width:g} features; needed is an even whole number.")
-        _check(
+        check_setting(
+            width % 2 == 0, f"d_model={self.d_model} gives heads of {width:g} features; needed is an even whole number."
+        )
+        check_setting(
             bool(self.dilations) and all(isinstance(d, int) and d > 0 for d in self.dilations),
             f"dilations is {self.dilations}; needed are positive integers.",
         )
-        _check(0 <= self.dropout < 1, f"dropout is {self.dropout}; needed is a probability below 1.")
-        _check(self.hiding in ("replace", "drop"), f"hiding is {self.hiding!r}; needed is 'replace' or 'drop'.")
+        check_setting(0 <= self.dropout < 1, f"dropout is {self.dropout}; needed is a probability below 1.")
+        check_setting(self.hiding in ("replace", "drop"), f"hiding is {self.hiding!r}; needed is 'replace' or 'drop'.")
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> Self:
@@ -149,7 +153,7 @@ class DNAConfig(_Config):
         ConfigError
             There is no such preset, or a setting is unknown or cannot work.
         """
-        _check(name in _DNA_PRESETS, f"preset is {name!r}; needed is one of {sorted(_DNA_PRESETS)}.")
+        check_setting(name in _DNA_PRESETS, f"preset is {name!r}; needed is one of {sorted(_DNA_PRESETS)}.")
         return cls.from_json({**_DNA_PRESETS[name], **changes})
 
 
@@ -161,7 +165,7 @@ _DNA_PRESETS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class TrainConfig(_Config):
+class TrainConfig(Settings):
     """Settings of one training run, of whatever model; a row is a cell or a window of a genome."""
 
     max_epochs: int
@@ -186,13 +190,13 @@ class TrainConfig(_Config):
     def __post_init__(self) -> None:
         for name in ("max_epochs", "batch_size", "patience"):
             value = getattr(self, name)
-            _check(isinstance(value, int) and value > 0, f"{name} is {value!r}; needed is a positive integer.")
-        _check(0 < self.train_size <= 1, f"train_size is {self.train_size}; needed is a share in (0, 1].")
-        _check(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; needed is a positive rate.")
-        _check(self.weight_decay >= 0, f"weight_decay is {self.weight_decay}; needed is at least 0.")
-        _check(0 <= self.warmup < 1, f"warmup is {self.warmup}; needed is a share of the steps in [0, 1).")
-        _check(self.gradient_clip > 0, f"gradient_clip is {self.gradient_clip}; needed is a positive norm.")
-        _check(
+            check_setting(isinstance(value, int) and value > 0, f"{name} is {value!r}; needed is a positive integer.")
+        check_setting(0 < self.train_size <= 1, f"train_size is {self.train_size}; needed is a share in (0, 1].")
+        check_setting(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; needed is a positive rate.")
+        check_setting(self.weight_decay >= 0, f"weight_decay is {self.weight_decay}; needed is at least 0.")
+        check_setting(0 <= self.warmup < 1, f"warmup is {self.warmup}; needed is a share of the steps in [0, 1).")
+        check_setting(self.gradient_clip > 0, f"gradient_clip is {self.gradient_clip}; needed is a positive norm.")
+        check_setting(
             not (self.early_stopping and self.train_size == 1),
             "early_stopping needs validation rows; give train_size below 1.",
         )
@@ -213,4 +217,4 @@ class GeneTrainConfig(TrainConfig):
         super().__post_init__()
         for name in ("read_rate", "decoder_decay", "dispersion_rate"):
             value = getattr(self, name)
-            _check(value >= 0, f"{name} is {value}; needed is at least 0.")
+            check_setting(value >= 0, f"{name} is {value}; needed is at least 0.")

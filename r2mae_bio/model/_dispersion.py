@@ -21,8 +21,6 @@ _SHIFTS: Final = torch.arange(-4.0, 6.01, 0.25)
 """Changes of the logarithm that are tried."""
 _PRIOR_SD: Final = 1.0
 """How far the shifts of single genes are believed to lie from that of all genes."""
-_LARGEST_LOG_THETA: Final = 9.0
-"""Beyond this the decoder takes counts to be Poisson, too."""
 
 
 @torch.inference_mode()
@@ -71,8 +69,7 @@ def _shifted(network: GeneMaskedAutoencoder, shift: Tensor) -> Tensor:
     """Dispersion (1, G) moved by a number, or by one per gene."""
     decoder = network.decoder
     assert decoder.dispersion is not None
-    moved = decoder.dispersion + shift
-    return moved.clamp(max=_LARGEST_LOG_THETA) if decoder.counts else moved
+    return decoder.bounded(decoder.dispersion + shift)
 
 
 def _nll_by_gene(likelihood: str, params: GeneParams, batch: CellBatch, hidden: Tensor) -> Tensor:

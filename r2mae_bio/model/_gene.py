@@ -354,21 +354,24 @@ class GeneMAE(BatchCorrectionMixin, ExpressionMixin, FinetuneMixin, GeneEmbeddin
         DataError
             The batch of a cell is missing, or unknown to the model; see :meth:`map_query`.
         """
-        network = self._network()
+        self._network()  # refuses a model without weights before anything of the data is read
         if batch_size is not None and batch_size < 1:
             message = f"batch_size is {batch_size}; needed is a positive number of cells, or None."
             raise ConfigError(message)
         numbers = self._batch_numbers(self._training_data() if adata is None else adata, indices, correct_batch)
         source = self._source_of(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage)
-        table = CellTable(source, self.record.covariates.blank(source.n_cells))
-        network.eval()
+        latent = self._embed_cells(source, batch_size)
+        return latent if numbers is None else self._corrected(latent, numbers)
+
+    def _embed_cells(self, source: CellSource, batch_size: int | None) -> NDArray[np.float32]:
+        """Uncorrected embeddings (n_cells, n_latent) of cells that were checked and aligned."""
+        network, table = self._network().eval(), CellTable(source, self.record.covariates.blank(source.n_cells))
         chunks = [np.zeros((0, self.record.config.n_latent), np.float32)]
         step = _EMBED_BATCH if batch_size is None else batch_size
         for start in range(0, source.n_cells, step):
             batch = table.batch(np.arange(start, min(start + step, source.n_cells))).to(self.device)
             chunks.append(network.embed(batch.tokens()).float().cpu().numpy())
-        latent = np.concatenate(chunks)
-        return latent if numbers is None else self._corrected(latent, numbers)
+        return np.concatenate(chunks)
 
     def _source_of(self, adata: AnnData | None, indices: Any, *, layer: str | None, **alignment: Any) -> CellSource:
         query = self._training_data() if adata is None else adata

@@ -11,7 +11,6 @@ import torch
 from r2mae_bio._errors import GeneCoverageError
 from r2mae_bio.io import MIN_COVERAGE, align_anndata, open_cells
 from r2mae_bio.model._setup import Setup, query_layer
-from r2mae_bio.train import CellTable
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from r2mae_bio.model._gene import GeneMAE
 
 __all__ = ["SharedGenes", "embed_shared", "share_genes"]
-
-_CELLS_AT_ONCE = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,13 +132,8 @@ def embed_shared(
     CountsError, SetupError
         The counts cannot be used.
     """
-    network, likelihood = model._network().eval(), model.record.config.gene_likelihood
+    model._network()  # refuses a model without weights before the counts are read
+    likelihood = model.record.config.gene_likelihood
     layer = query_layer(adata, layer, model.record.setup.layer, likelihood)
     Setup(layer, likelihood).check(adata, allow_empty=True)
-    source = open_cells(adata, layer=layer, alignment=alignment, indices=indices)
-    table, step = CellTable(source, model.record.covariates.blank(source.n_cells)), batch_size or _CELLS_AT_ONCE
-    chunks = [np.zeros((0, model.record.config.n_latent), np.float32)]
-    for start in range(0, source.n_cells, step):
-        batch = table.batch(np.arange(start, min(start + step, source.n_cells))).to(model.device)
-        chunks.append(network.embed(batch.tokens()).float().cpu().numpy())
-    return np.concatenate(chunks)
+    return model._embed_cells(open_cells(adata, layer=layer, alignment=alignment, indices=indices), batch_size)

@@ -94,11 +94,11 @@ class GeneDecoder(nn.Module):
             log_share = torch.log_softmax(location, 1)  # (B, G)
             location = log_share + self._log_depth(log_share, batch, exposure, mean_depth)[:, None]
         dropout = None if self.dropout_logit is None else self.dropout_logit(hidden).float()
-        return GeneParams(location, self._bounded_dispersion(), dropout)
+        return GeneParams(location, None if self.dispersion is None else self.bounded(self.dispersion), dropout)
 
-    def _bounded_dispersion(self) -> Tensor | None:
-        """Beyond a log theta of 9 counts are Poisson for all purposes, and float32 cancels in lgamma(x + theta) - lgamma(theta)."""
-        return self.dispersion.clamp(max=_LARGEST_LOG_THETA) if self.counts and self.dispersion is not None else self.dispersion
+    def bounded(self, dispersion: Tensor) -> Tensor:
+        """Dispersions as they are used, of the same shape: beyond a log theta of 9 counts are Poisson for all purposes, and float32 cancels in lgamma(x + theta) - lgamma(theta)."""
+        return dispersion.clamp(max=_LARGEST_LOG_THETA) if self.counts else dispersion
 
     def _log_depth(self, log_share: Tensor, batch: TokenBatch, exposure: Exposure, mean_depth: Tensor) -> Tensor:
         share = log_share.exp()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any, Self
 
-from r2mae_bio._errors import ConfigError
+from r2mae_bio.config import Settings, check_setting
 
 __all__ = ["CellFinetuneConfig"]
 
 
 @dataclass(frozen=True)
-class CellFinetuneConfig:
+class CellFinetuneConfig(Settings):
     """How a classifier of cells is trained.
 
     Raises
@@ -55,15 +53,15 @@ class CellFinetuneConfig:
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "encoder_rate", "probe_strength"):
-            _check(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; needed is a number above 0.")
+            check_setting(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; needed is a number above 0.")
         for name in ("warmup", "dropout", "average"):
-            _check(0 <= getattr(self, name) < 1, f"{name} is {getattr(self, name)}; needed is a number from 0 to below 1.")
+            check_setting(0 <= getattr(self, name) < 1, f"{name} is {getattr(self, name)}; needed is a number from 0 to below 1.")
         for name in ("batch_size", "patience", "n_steps", "evaluate_every"):
             value = getattr(self, name)
-            _check(value is None or value >= 1, f"{name} is {value}; needed is at least 1.")
+            check_setting(value is None or value >= 1, f"{name} is {value}; needed is at least 1.")
         for name in ("read_rate", "weight_decay", "n_hidden", "dev_views"):
-            _check(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; needed is 0 or more.")
-        _check(0 <= self.full_share <= 1, f"full_share is {self.full_share}; needed is a share from 0 to 1.")
+            check_setting(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; needed is 0 or more.")
+        check_setting(0 <= self.full_share <= 1, f"full_share is {self.full_share}; needed is a share from 0 to 1.")
 
     def steps(self, n_batches: int) -> int:
         """Steps of the schedule for an epoch of ``n_batches`` batches."""
@@ -72,19 +70,3 @@ class CellFinetuneConfig:
     def evaluation_interval(self, n_batches: int) -> int:
         """Steps between two looks at the dev cells."""
         return self.evaluate_every or min(max(n_batches, 20), 250)
-
-    def to_json(self) -> dict[str, Any]:
-        """The settings as a plain dictionary."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """Settings from :meth:`to_json`; an unknown one is a ConfigError."""
-        unknown = sorted(set(data) - {f.name for f in dataclasses.fields(cls)})
-        _check(not unknown, f"Unknown settings {unknown} for {cls.__name__}; was the file written by a newer version?")
-        return cls(**data)
-
-
-def _check(condition: bool, message: str) -> None:  # noqa: FBT001
-    if not condition:
-        raise ConfigError(message)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Literal
 
-from r2mae_bio._errors import ConfigError
+from r2mae_bio.config import Settings, check_setting
 
 __all__ = ["FinetuneConfig"]
 
 
 @dataclass(frozen=True)
-class FinetuneConfig:
+class FinetuneConfig(Settings):
     """How a classifier of sequences is trained end to end.
 
     Raises
@@ -58,17 +57,19 @@ class FinetuneConfig:
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "encoder_rate", "layer_decay"):
-            _check(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; needed is a number above 0.")
+            check_setting(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; needed is a number above 0.")
         for name in ("warmup", "dropout", "average"):
-            _check(0 <= getattr(self, name) < 1, f"{name} is {getattr(self, name)}; needed is a number from 0 to below 1.")
+            check_setting(0 <= getattr(self, name) < 1, f"{name} is {getattr(self, name)}; needed is a number from 0 to below 1.")
         for name in ("batch_size", "patience", "n_hidden", "n_projected", "n_steps", "evaluate_every"):
             value = getattr(self, name)
-            _check(value is None or value >= 1, f"{name} is {value}; needed is at least 1.")
+            check_setting(value is None or value >= 1, f"{name} is {value}; needed is at least 1.")
         precisions = ("auto", "float32", "bfloat16")
-        _check(self.precision in precisions, f"precision is {self.precision!r}; needed is one of {precisions}.")
-        _check(self.weight_decay >= 0, f"weight_decay is {self.weight_decay}; needed is 0 or more.")
+        check_setting(self.precision in precisions, f"precision is {self.precision!r}; needed is one of {precisions}.")
+        check_setting(self.weight_decay >= 0, f"weight_decay is {self.weight_decay}; needed is 0 or more.")
         known = (True, False, "auto")
-        _check(self.reverse_complement in known, f"reverse_complement is {self.reverse_complement!r}; needed is one of {known}.")
+        check_setting(
+            self.reverse_complement in known, f"reverse_complement is {self.reverse_complement!r}; needed is one of {known}."
+        )
 
     def steps(self, n_batches: int) -> int:
         """Steps of the schedule for an epoch of ``n_batches`` batches."""
@@ -77,19 +78,3 @@ class FinetuneConfig:
     def evaluation_interval(self, n_batches: int) -> int:
         """Steps between two looks at the dev rows."""
         return self.evaluate_every or min(max(n_batches, 25), 250)
-
-    def to_json(self) -> dict[str, Any]:
-        """The settings as a plain dictionary."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """Settings from :meth:`to_json`; an unknown one is a ConfigError."""
-        unknown = sorted(set(data) - {f.name for f in dataclasses.fields(cls)})
-        _check(not unknown, f"Unknown settings {unknown} for {cls.__name__}; was the file written by a newer version?")
-        return cls(**data)
-
-
-def _check(condition: bool, message: str) -> None:  # noqa: FBT001
-    if not condition:
-        raise ConfigError(message)
