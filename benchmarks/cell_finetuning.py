@@ -12,27 +12,24 @@ probe paired over both.
 
 from __future__ import annotations
 
-import argparse
-import sys
 import time
 import warnings
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
 from anndata import AnnData
 from scipy import sparse
 from sklearn.metrics import f1_score
 
-from benchmarks.gene_sets import DATA, SETS, load
-from benchmarks.panels import table, write
+from benchmarks.command_line import execute, parser, refuse_unknown, table, write
+from benchmarks.gene_sets import SETS, load
 from r2mae_bio import evaluate
 from r2mae_bio.model import GeneMAE
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable
 
     from numpy.typing import NDArray
@@ -152,30 +149,10 @@ def markdown(frame: pd.DataFrame) -> str:
 
 def main() -> None:
     """Run what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--sets", type=lambda text: text.split(","), default=list(SETS))
-    parser.add_argument(
-        "--methods",
-        type=lambda text: text.split(";"),
-        default=list(METHODS),
-        help=f"separated by semicolons: {'; '.join(METHODS)}",
-    )
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    unknown = [name for name in options.sets if name not in SETS] + [name for name in options.methods if name not in METHODS]
-    if unknown:
-        parser.error(f"unknown: {', '.join(unknown)}; sets are {', '.join(SETS)}, methods {'; '.join(METHODS)}")
-    if options.json.exists() and not options.resume:
-        sys.exit(f"{options.json} exists; pass --resume to add to it, or name another file.")
-    torch.set_num_threads(options.threads)
-    frame = run(options)
-    if options.out is not None:
-        write(options.out, markdown(frame))
+    command = parser(__doc__, list(SETS), list(METHODS))
+    options = command.parse_args()
+    refuse_unknown(command, options, SETS, METHODS)
+    execute(options, run, markdown)
 
 
 if __name__ == "__main__":

@@ -9,24 +9,22 @@ Rows are written after each set, seed and method; --resume leaves out what the f
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import sys
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
 
-from benchmarks.gene_sets import DATA, SETS, load
-from benchmarks.panels import table, write
+from benchmarks.command_line import execute, parser, refuse_unknown, table, write
+from benchmarks.gene_sets import SETS, load
 from r2mae_bio import evaluate
 from r2mae_bio._rng import derive_seed
 from r2mae_bio.evaluate import FittedGeneMAE, MaskedAutoencoder
 
 if TYPE_CHECKING:
+    import argparse
+
     from benchmarks.gene_sets import GeneSet
 
 TRAIN_SHARE = 0.9
@@ -143,33 +141,16 @@ def markdown(frame: pd.DataFrame) -> str:
         for predicted, rows in held.groupby("predicted", sort=False):
             wide = rows.pivot_table(index="set", columns="expression", values="coverage", sort=False)
             parts += [f"## Coverage of {LEVEL:.0%} intervals: {predicted}", "", "By thirds of the mean, lowest first:", ""]
-            parts += [table(wide.map("{:.3f}".format)).replace("| method |", "| set |", 1), ""]
+            parts += [table(wide.map("{:.3f}".format), "set"), ""]
     return "\n".join(parts)
 
 
 def main() -> None:
     """Run what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--sets", type=lambda text: text.split(","), default=["pancreas", "pbmc_studies", "kidney"])
-    parser.add_argument(
-        "--methods", type=lambda text: text.split(";"), default=NAMES, help=f"separated by semicolons: {'; '.join(NAMES)}"
-    )
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    unknown = [name for name in options.sets if name not in SETS] + [name for name in options.methods if name not in NAMES]
-    if unknown:
-        parser.error(f"unknown: {', '.join(unknown)}; sets are {', '.join(SETS)}, methods {'; '.join(NAMES)}")
-    if options.json.exists() and not options.resume:
-        sys.exit(f"{options.json} exists; pass --resume to add to it, or name another file.")
-    torch.set_num_threads(options.threads)
-    frame = run(options)
-    if options.out is not None:
-        write(options.out, markdown(frame))
+    command = parser(__doc__, ["pancreas", "pbmc_studies", "kidney"], NAMES)
+    options = command.parse_args()
+    refuse_unknown(command, options, SETS, NAMES)
+    execute(options, run, markdown)
 
 
 if __name__ == "__main__":

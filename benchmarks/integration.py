@@ -10,25 +10,24 @@ labels of the cell lines are genotypes, which any method keeps apart: that set i
 
 from __future__ import annotations
 
-import argparse
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anndata as ad
 import numpy as np
 import pandas as pd
-import torch
 from scipy import sparse
 
+from benchmarks.command_line import execute, parser, refuse_unknown, table, write
 from benchmarks.gene_sets import DATA, N_GENES, SAME_TYPE, SMALLEST_CLASS
-from benchmarks.panels import write
 from r2mae_bio import evaluate
 from r2mae_bio._rng import derive_generator
 from r2mae_bio.evaluate import MaskedAutoencoder
 
 if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 MAX_CELLS = 3000
@@ -111,35 +110,16 @@ def differences(rows: pd.DataFrame) -> str:
     found = evaluate.paired_differences(rows, reference="R2MAE", metric="value", by=("kind", "metric"))
     text = [f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]" for mean, low, high in found[["mean", "low", "high"]].to_numpy()]
     texts = found.assign(text=text).pivot_table(index="method", columns="metric", values="text", aggfunc="first", sort=False)
-    head = ["method", *texts.columns]
-    lines = [head, ["---"] * len(head), *([name, *row] for name, row in zip(texts.index, texts.to_numpy(), strict=True))]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return table(texts)
 
 
 def main() -> None:
     """Run what the command line asks for."""
     names = [method.name for method in METHODS]
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--sets", type=lambda text: text.split(","), default=list(SETS))
-    parser.add_argument(
-        "--methods", type=lambda text: text.split(";"), default=names, help=f"separated by semicolons: {'; '.join(names)}"
-    )
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    unknown = [name for name in options.sets if name not in SETS] + [name for name in options.methods if name not in names]
-    if unknown:
-        parser.error(f"unknown: {', '.join(unknown)}; sets are {', '.join(SETS)}, methods {'; '.join(names)}")
-    if options.json.exists() and not options.resume:
-        sys.exit(f"{options.json} exists; pass --resume to add to it, or name another file.")
-    torch.set_num_threads(options.threads)
-    frame = run(options)
-    if options.out is not None:
-        write(options.out, markdown(frame))
+    command = parser(__doc__, list(SETS), names)
+    options = command.parse_args()
+    refuse_unknown(command, options, SETS, names)
+    execute(options, run, markdown)
 
 
 if __name__ == "__main__":

@@ -13,26 +13,23 @@ out what the file holds. --out writes means over sets and seeds.
 
 from __future__ import annotations
 
-import argparse
-import sys
 import time
 import warnings
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
 from anndata import AnnData
 from scipy import sparse
 from sklearn.metrics import f1_score, roc_auc_score
 
-from benchmarks.gene_sets import DATA, SETS, load
-from benchmarks.panels import write
+from benchmarks.command_line import execute, parser, refuse_unknown, table, write
+from benchmarks.gene_sets import SETS, load
 from r2mae_bio import evaluate, tl
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
@@ -195,33 +192,17 @@ def markdown(frame: pd.DataFrame) -> str:
 
 
 def _table(values: pd.DataFrame) -> str:
-    head = [values.index.name or "", *map(str, values.columns)]
-    rows = [[str(name), *(f"{v:.3f}" for v in row)] for name, row in zip(values.index, values.to_numpy(float), strict=True)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *rows])
+    return table(values.astype(float).map("{:.3f}".format), values.index.name or "")
 
 
 def main() -> None:
     """Run what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--sets", type=lambda text: text.split(","), default=list(SETS))
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--retrain", action="store_true", help="pretrain without the class that is taken out")
-    parser.add_argument("--epochs", type=int, help="of pretraining; the default of the package if left away")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    unknown = [name for name in options.sets if name not in SETS]
-    if unknown:
-        parser.error(f"unknown: {', '.join(unknown)}; sets are {', '.join(SETS)}")
-    if options.json.exists() and not options.resume:
-        sys.exit(f"{options.json} exists; pass --resume to add to it, or name another file.")
-    torch.set_num_threads(options.threads)
-    frame = run(options)
-    if options.out is not None:
-        write(options.out, markdown(frame))
+    command = parser(__doc__, list(SETS))
+    command.add_argument("--retrain", action="store_true", help="pretrain without the class that is taken out")
+    command.add_argument("--epochs", type=int, help="of pretraining; the default of the package if left away")
+    options = command.parse_args()
+    refuse_unknown(command, options, SETS)
+    execute(options, run, markdown)
 
 
 if __name__ == "__main__":

@@ -8,17 +8,17 @@ Every set is split anew by each seed, by donor, animal or study where it has the
 
 from __future__ import annotations
 
-import argparse
-import os
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
-import torch
 
-from benchmarks.gene_sets import DATA, SETS, load
+from benchmarks.command_line import execute, parser, refuse_unknown, table, write
+from benchmarks.gene_sets import SETS, load
 from r2mae_bio import evaluate
 from r2mae_bio.evaluate import MaskedAutoencoder
+
+if TYPE_CHECKING:
+    import argparse
 
 METHODS = (
     MaskedAutoencoder("R2MAE"),
@@ -59,13 +59,6 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
     return frame
 
 
-def write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
 def markdown(frame: pd.DataFrame) -> str:
     """Means over sets and seeds, and paired differences, for both probes."""
     parts = [
@@ -86,37 +79,13 @@ def markdown(frame: pd.DataFrame) -> str:
     return "\n".join(parts)
 
 
-def table(texts: pd.DataFrame) -> str:
-    """A markdown table of texts."""
-    head = ["method", *texts.columns]
-    lines = [head, ["---"] * len(head), *([name, *row] for name, row in zip(texts.index, texts.to_numpy(), strict=True))]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def main() -> None:
     """Run what the command line asks for."""
     names = [method.name for method in METHODS]
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--sets", type=lambda text: text.split(","), default=list(SETS))
-    parser.add_argument(
-        "--methods", type=lambda text: text.split(";"), default=names, help=f"separated by semicolons: {'; '.join(names)}"
-    )
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    unknown = [name for name in options.sets if name not in SETS] + [name for name in options.methods if name not in names]
-    if unknown:
-        parser.error(f"unknown: {', '.join(unknown)}; sets are {', '.join(SETS)}, methods {'; '.join(names)}")
-    if options.json.exists() and not options.resume:
-        sys.exit(f"{options.json} exists; pass --resume to add to it, or name another file.")
-    torch.set_num_threads(options.threads)
-    frame = run(options)
-    if options.out is not None:
-        write(options.out, markdown(frame))
+    command = parser(__doc__, list(SETS), names)
+    options = command.parse_args()
+    refuse_unknown(command, options, SETS, names)
+    execute(options, run, markdown)
 
 
 if __name__ == "__main__":

@@ -11,15 +11,12 @@ means, ranks and paired differences.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
-import os
 import sys
 import time
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -29,7 +26,8 @@ import pandas as pd
 import torch
 from scipy import sparse
 
-from benchmarks.gene_sets import DATA, SETS, GeneSet, load
+from benchmarks.command_line import execute, parser, write
+from benchmarks.gene_sets import SETS, GeneSet, load
 from benchmarks.ratio_laws_report import F1, QUERY, R2MAE, VALIDATION, markdown
 from r2mae_bio import evaluate
 from r2mae_bio._rng import derive_generator
@@ -39,6 +37,7 @@ from r2mae_bio.masking import Beta, Choice, Fixed, LogUniformVisible, RatioLaw, 
 from r2mae_bio.train import CellTable, MaskedTrainingPlan, split_cells
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from r2mae_bio.evaluate import FittedGeneMAE
@@ -255,41 +254,21 @@ def one(cells: GeneSet, arm: str, law: str, seed: int, *, steps: int) -> list[di
     return [{**row, **cost} for row in rows]
 
 
-def write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA)
-    default = ["pbmc_sorted", "pancreas", "kidney", "bladder", "brain"]
-    parser.add_argument("--sets", type=lambda text: text.split(","), default=default, help=f"of {', '.join(SETS)}")
+    command = parser(__doc__, ["pbmc_sorted", "pancreas", "kidney", "bladder", "brain"])
     for option, names in (("--arms", list(ARMS)), ("--laws", list(LAWS))):
         text = f"separated by semicolons: {'; '.join(names)}"
-        parser.add_argument(option, type=lambda text: [t.strip() for t in text.split(";")], default=names, help=text)
-    parser.add_argument("--seeds", type=int, default=3)
-    budget = parser.add_mutually_exclusive_group()
+        command.add_argument(option, type=lambda text: [t.strip() for t in text.split(";")], default=names, help=text)
+    budget = command.add_mutually_exclusive_group()
     budget.add_argument("--steps", type=int, default=300, help="optimiser steps of every run")
     budget.add_argument("--seconds", type=float, help="seconds of training of every run, instead of steps")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args(arguments)
+    options = command.parse_args(arguments)
     for asked, known in ((options.sets, SETS), (options.arms, ARMS), (options.laws, LAWS)):
         unknown = [name for name in asked if name not in known]
         if unknown:
-            parser.error(f"unknown: {'; '.join(unknown)}; known are {'; '.join(known)}")
-    if options.json.exists() and not options.resume:
-        sys.exit(f"{options.json} exists; pass --resume to add to it, or name another file.")
-    torch.set_num_threads(options.threads)
-    frame = run(options)
-    if options.out is not None:
-        write(options.out, markdown(frame))
+            command.error(f"unknown: {'; '.join(unknown)}; known are {'; '.join(known)}")
+    execute(options, run, markdown)
 
 
 if __name__ == "__main__":

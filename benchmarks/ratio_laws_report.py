@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from benchmarks.command_line import table
+
 R2MAE = "R2MAE"
 F1 = {"linear": "linear F1", "knn": "kNN F1"}
 QUERY, VALIDATION = "nats", "validation nats"
@@ -39,11 +41,16 @@ def arm_parts(rows: pd.DataFrame) -> list[str]:
     if wide.empty:
         return ["No set and seed has rows of every law.", ""]
     ranked = ranks(asked)
-    parts = ["Mean rank over sets, seeds and tasks, 1 is best, with its standard deviation over these:", "", table(ranked), ""]
-    parts += ["Mean:", "", table(means(grouped)), "", table(means(wide)), "", *costs(rows)]
+    parts = [
+        "Mean rank over sets, seeds and tasks, 1 is best, with its standard deviation over these:",
+        "",
+        table(ranked, "law"),
+        "",
+    ]
+    parts += ["Mean:", "", table(means(grouped), "law"), "", table(means(wide), "law"), "", *costs(rows)]
     if R2MAE in wide.index:
         head = "R2MAE minus the law; above 0 in F1 and below 0 in nats, R2MAE is better:"
-        parts += [head, "", *(table(summary(w.loc[R2MAE] - w.drop(R2MAE))) + "\n" for w in (grouped, wide) if len(w) > 1)]
+        parts += [head, "", *(table(summary(w.loc[R2MAE] - w.drop(R2MAE)), "law") + "\n" for w in (grouped, wide) if len(w) > 1)]
     return parts + best_fixed(asked) + tuned_uniform(rows)
 
 
@@ -109,7 +116,7 @@ def costs(rows: pd.DataFrame) -> list[str]:
     found.columns = ["steps", "seconds of training", "of which computing"]
     advised = rows.loc[rows["law"] == "auto"].drop_duplicates("set")
     text = [f"{name}: {ratios}" for name, ratios in zip(advised["set"], advised["ratios"], strict=True)]
-    return [table(found), "", *(["First law of `auto` for each set: " + "; ".join(text) + ".", ""] if text else [])]
+    return [table(found, "law"), "", *(["First law of `auto` for each set: " + "; ".join(text) + ".", ""] if text else [])]
 
 
 def best_fixed(rows: pd.DataFrame) -> list[str]:
@@ -147,13 +154,6 @@ def against(frame: pd.DataFrame, other: str) -> list[str]:
         gap = (ours - theirs).dropna(how="all").dropna(axis=1)
         if gap.empty:
             return []
-        parts += [table(pd.concat([summary(gap), summary(gap.mean().rename("all laws").to_frame().T)])), ""]
+        parts += [table(pd.concat([summary(gap), summary(gap.mean().rename("all laws").to_frame().T)]), "law"), ""]
     head = "Under the same law; above 0 in F1 and below 0 in nats, the former is better:"
     return [f"## transformer minus {other}", "", head, "", *parts]
-
-
-def table(cells: pd.DataFrame, corner: str = "law") -> str:
-    """A markdown table of texts."""
-    head = [corner, *cells.columns]
-    lines = [head, ["---"] * len(head), *([str(name), *row] for name, row in zip(cells.index, cells.to_numpy(), strict=True))]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

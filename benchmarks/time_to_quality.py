@@ -10,23 +10,20 @@ of the processor, summed over threads: they change less than the clock's when th
 
 from __future__ import annotations
 
-import argparse
-import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
 
-from benchmarks.gene_sets import DATA, SETS, GeneSet, load
-from benchmarks.ratio_laws import Ready, trained, write
-from benchmarks.ratio_laws_report import table
+from benchmarks.command_line import execute, parser, refuse_unknown, table, write
+from benchmarks.gene_sets import SETS, GeneSet, load
+from benchmarks.ratio_laws import Ready, trained
 from r2mae_bio import evaluate
 from r2mae_bio.evaluate import MaskedAutoencoder
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from r2mae_bio.evaluate import FittedEmbedder
@@ -143,26 +140,12 @@ def _texts(rows: pd.DataFrame) -> pd.DataFrame:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--sets", type=lambda text: text.split(","), default=["pancreas", "pbmc_studies", "kidney"])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--budgets", type=lambda text: [int(t) for t in text.split(",")], default=list(BUDGETS))
-    parser.add_argument("--scvi-epochs", type=int, help="for a trial; the rule of scvi-tools if not given")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args(arguments)
-    unknown = [name for name in options.sets if name not in SETS]
-    if unknown:
-        parser.error(f"unknown: {', '.join(unknown)}; sets are {', '.join(SETS)}")
-    if options.json.exists() and not options.resume:
-        sys.exit(f"{options.json} exists; pass --resume to add to it, or name another file.")
-    torch.set_num_threads(options.threads)
-    frame = run(options)
-    if options.out is not None:
-        write(options.out, markdown(frame))
+    command = parser(__doc__, ["pancreas", "pbmc_studies", "kidney"])
+    command.add_argument("--budgets", type=lambda text: [int(t) for t in text.split(",")], default=list(BUDGETS))
+    command.add_argument("--scvi-epochs", type=int, help="for a trial; the rule of scvi-tools if not given")
+    options = command.parse_args(arguments)
+    refuse_unknown(command, options, SETS)
+    execute(options, run, markdown)
 
 
 if __name__ == "__main__":
