@@ -2,7 +2,8 @@
 
 python -m benchmarks.panels --json FILE [--sets pancreas,kidney,...] [--seeds 3] [--methods R2MAE,PCA,...] [--resume] [--out FILE]
 
-Every set is split anew by each seed, by donor, animal or study where it has them. Rows are written after each set, seed and method;
+Every set is split anew by each seed, by donor, animal or study where it has them. Probes learn from reference cells with all genes, and once more
+from the genes of the query alone. Rows are written after each set, seed and method;
 --resume leaves out what the file holds. --out writes the mean over sets, and differences to R2MAE paired over sets and seeds.
 """
 
@@ -35,6 +36,7 @@ METHODS = (
     evaluate.Noise(),
 )
 VARIABLE = "300 variable"
+TITLES = {"all genes": "all genes", "panel": "the genes of the query"}
 
 
 def run(options: argparse.Namespace) -> pd.DataFrame:
@@ -50,26 +52,33 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
             panels = {VARIABLE: evaluate.variable_panel(cells.counts[cells.split.reference], 300)}
             for method in todo:
                 rows = evaluate.panel_transfer(
-                    [method], cells.counts, cells.labels, split=cells.split, panels=panels, seeds=(seed,), on_result=None
+                    [method], cells.counts, cells.labels, split=cells.split, panels=panels, seeds=(seed,), matched=True
                 )
                 frame = pd.concat([frame, rows.assign(set=name)], ignore_index=True)
                 write(options.json, frame.to_json(orient="records", indent=1))
-                shown = rows.pivot_table(index="probe", columns="panel", values="macro_f1", sort=False).round(3)
+                shown = rows.pivot_table(index=["probe", "reference"], columns="panel", values="macro_f1", sort=False).round(3)
                 print(f"{name}, seed {seed}, {method.name}\n{shown.to_string()}", flush=True)
     return frame
 
 
 def markdown(frame: pd.DataFrame) -> str:
-    """Means over sets and seeds, and paired differences, for both probes."""
+    """Means over sets and seeds, and paired differences, for both probes and both kinds of reference."""
     parts = [
         "# Panels",
         f"{frame['set'].nunique()} sets ({', '.join(frame['set'].unique())}), {frame['seed'].nunique()} seeds.",
         "",
     ]
-    for probe, rows in frame.groupby("probe", sort=False):
+    for (probe, reference), rows in frame.groupby(["probe", "reference"], sort=False):
         wide = rows.pivot_table(index="method", columns=["set", "seed", "panel"], values="macro_f1", sort=False).dropna(axis=1)
         mean = wide.T.groupby(level="panel", sort=False).mean().T
-        parts += [f"## {probe} probe", "", "Mean macro-F1:", "", table(mean.map("{:.3f}".format)), ""]
+        parts += [
+            f"## {probe} probe, learned from {TITLES[reference]}",
+            "",
+            "Mean macro-F1:",
+            "",
+            table(mean.map("{:.3f}".format)),
+            "",
+        ]
         if "R2MAE" not in wide.index:
             continue
         gap = (wide.loc["R2MAE"] - wide.drop("R2MAE")).T.groupby(level="panel", sort=False)

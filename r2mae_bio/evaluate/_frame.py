@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KEYS", "METRICS", "check_columns", "metrics_of", "summarize", "to_markdown"]
 
-KEYS = ("set", "method", "panel", "fraction", "depth", "group", "n_genes", "probe", "label", "kind", "metric")
+KEYS = ("set", "method", "panel", "fraction", "depth", "group", "n_genes", "reference", "probe", "label", "kind", "metric")
 """Columns that say what a row is about, the seed apart."""
 METRICS: dict[str, bool] = {
     "accuracy": True,

@@ -26,7 +26,7 @@ def paired_differences(
     *,
     reference: str,
     metric: str = "macro_f1",
-    by: Sequence[str] = ("probe", "panel"),
+    by: Sequence[str] = ("probe", "panel", "reference"),
     pair: Sequence[str] = ("set", "seed"),
     level: float = 0.95,
 ) -> pd.DataFrame:

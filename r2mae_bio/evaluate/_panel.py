@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["panel_transfer"]
 
+REFERENCES = ("all genes", "panel")
+"""Genes of the reference cells that a probe learns from."""
 COLUMNS = ["method", "seed", "panel", "fraction", "n_genes", *SCORES]
 
 
@@ -36,6 +38,7 @@ def panel_transfer(
     panels: Mapping[str, ArrayLike] | None = None,
     seeds: Sequence[int] = (0, 1, 2),
     probes: Sequence[ProbeKind] = ("linear", "knn"),
+    matched: bool = False,
     by_class: bool = False,
     on_result: Callable[[str], None] | None = None,
 ) -> pd.DataFrame:
@@ -64,6 +67,9 @@ def panel_transfer(
         Seeds of random panels and methods; the spread over seeds is what :func:`summarize` reports.
     probes
         Kinds of probe, see :func:`fit_probe`.
+    matched
+        Score each panel a second time with probes that learned from reference cells of which the same panel was taken, as the genes of a query
+        are known when its labels are asked for. Rows are told apart by a further column, reference: ``"all genes"`` or ``"panel"``.
     by_class
         One row per class among the query cells, with the further columns label, n_label (query cells of the class) and f1.
     on_result
@@ -93,17 +99,24 @@ def panel_transfer(
     for seed in seeds:
         masks = {_percent(fraction): panel_mask(n_genes, fraction, seed=seed) for fraction in fractions}
         shares = dict(zip(masks, fractions, strict=True))
-        views = [_view(name, mask, query, shares.get(name)) for name, mask in {**masks, **designed}.items()]
+        views = [
+            _view(name, mask, query, shares.get(name), reference)
+            for name, mask in {**masks, **designed}.items()
+            for reference in (REFERENCES if matched else [None])
+        ]
         for embedder in embedders:
             rows += score_views(embedder, reference, views, seed=seed, **options)
-    return pd.DataFrame(rows, columns=COLUMNS + CLASS_COLUMNS * by_class)
+    columns = [*COLUMNS[: -len(SCORES)], *["reference"] * matched, *SCORES]
+    return pd.DataFrame(rows, columns=columns + CLASS_COLUMNS * by_class)
 
 
 def _percent(fraction: float) -> str:
     return f"{100 * fraction:.3g}%"
 
 
-def _view(name: str, measured: NDArray[np.bool_], query: Cells, fraction: float | None) -> View:
+def _view(name: str, measured: NDArray[np.bool_], query: Cells, fraction: float | None, reference: str | None) -> View:
     n_genes = int(measured.sum())
     columns = {"panel": name, "fraction": n_genes / len(measured) if fraction is None else fraction, "n_genes": n_genes}
-    return View(columns, f"{n_genes} genes", query, measured)
+    if reference is not None:
+        columns["reference"] = reference
+    return View(columns, f"{n_genes} genes", query, measured, matched=reference == REFERENCES[1])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from ._embedder import Embedder, SparseCounts
-    from ._probe import ProbeKind, ProbeResult
+    from ._probe import FittedProbe, ProbeKind, ProbeResult
     from ._split import Split
 
 __all__ = ["CLASS_COLUMNS", "SCORES", "Cells", "View", "check_cells", "check_split", "check_unique", "score_views"]
@@ -60,6 +60,8 @@ class View:
     """The query."""
     measured: NDArray[np.bool_]
     """Measured genes (n_genes,)."""
+    matched: bool = False
+    """Whether probes learn from reference cells that were embedded with the measured genes alone, instead of all."""
 
 
 def score_views(
@@ -75,14 +77,19 @@ def score_views(
 ) -> Iterator[dict[str, Any]]:
     """Rows of one method under one seed: it is fitted once, and each view is embedded once for all probes.
 
-    Reference cells are embedded with every gene measured, and each probe is trained on them once.
+    Reference cells are embedded with every gene measured, and each probe is trained on them once; views that are matched have
+    probes of their own.
     """
     fitted = fit_embedder(embedder, reference.counts, seed=seed, batch=batch)
-    embedding = fitted.embed(reference.counts, np.ones(reference.counts.shape[1], dtype=bool))
-    trained = [fit_probe(embedding, reference.labels, kind=kind) for kind in probes]
+
+    def trained(measured: NDArray[np.bool_]) -> list[FittedProbe]:
+        embedding = fitted.embed(reference.counts, measured)
+        return [fit_probe(embedding, reference.labels, kind=kind) for kind in probes]
+
+    whole = trained(np.ones(reference.counts.shape[1], dtype=bool))
     for view in views:
         embedding = fitted.embed(view.cells.counts, view.measured)
-        for probe in trained:
+        for probe in trained(view.measured) if view.matched and not view.measured.all() else whole:
             result = probe.score(embedding, view.cells.labels)
             row = {"method": embedder.name, "seed": seed, **view.columns, "probe": probe.kind}
             yield from _rows(row, result, view.cells.labels, by_class=by_class)

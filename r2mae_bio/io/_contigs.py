@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Contig", "ContigNames"]
 
 _VERSIONED: Final = re.compile(r"^([A-Za-z]{1,6}_?[A-Za-z]*\d{4,})\.\d+$")  # NC_000913.3, GL000192.1; not chr1.2
+_NCBI: Final = re.compile(r"^(?:gi\|\d+\|)?(?:ref|gb|emb|dbj|tpg|tpe|tpd|lcl)\|([^|]+)\|?$")  # gi|9626243|ref|NC_001416.1|
 _PREFIX: Final = re.compile(r"^chr(?=.)", re.IGNORECASE)
 _N_SHOWN: Final = 8
 
@@ -55,7 +56,8 @@ class ContigNames:
     """Finds contigs by name.
 
     In this order: the qualified name; a name given by the user; and within each species the exact name, the name with or without
-    ``chr`` (M and MT are one), the accession with or without its version. Two different versions never match. A name that leads to
+    ``chr`` (M and MT are one), the accession with or without its version; that of ``gi|9626243|ref|NC_001416.1|`` is
+    ``NC_001416.1``. Two different versions never match. A name that leads to
     contigs of several species, or to several of one, is ambiguous.
 
     Parameters
@@ -157,7 +159,7 @@ class _SpeciesNames:
     def add(self, name: str, position: int) -> None:
         self._by_name[name] = position
         self._by_core[_core(name)].append(position)
-        if versioned := _VERSIONED.match(name):
+        if versioned := _VERSIONED.match(_accession(name)):
             self._by_accession[versioned[1]].append(position)
 
     def find(self, name: str) -> Sequence[int]:
@@ -165,11 +167,18 @@ class _SpeciesNames:
             return [self._by_name[name]]
         if found := self._by_core.get(_core(name)):
             return found
-        if versioned := _VERSIONED.match(name):
-            return [self._by_name[versioned[1]]] if versioned[1] in self._by_name else []
-        return self._by_accession.get(name, [])
+        accession = _accession(name)
+        if versioned := _VERSIONED.match(accession):
+            return self._by_core.get(versioned[1], [])
+        return self._by_accession.get(accession, [])
+
+
+def _accession(name: str) -> str:
+    """What stands between the bars of an identifier of NCBI, or the name itself."""
+    ncbi = _NCBI.match(name)
+    return ncbi[1] if ncbi else name
 
 
 def _core(name: str) -> str:
-    core = _PREFIX.sub("", name)
+    core = _PREFIX.sub("", _accession(name))
     return "MT" if core.upper() in ("M", "MT") else core

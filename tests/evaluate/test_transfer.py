@@ -20,7 +20,9 @@ from r2mae_bio.evaluate import (
     label_transfer,
     log_normalize,
     marker_panel,
+    panel_mask,
     panel_transfer,
+    probe,
     stratified_split,
     stratified_splits,
     summarize,
@@ -127,6 +129,25 @@ def test_named_panels_stand_beside_fractions(counts, labels):
     }
     table = to_markdown(summarize(frame), probe="knn")
     assert table.splitlines()[0] == "| method | 50% | variable | two genes |"
+
+
+def test_matched_probes_learn_from_the_panel(counts, labels):
+    split, options = stratified_split(labels), {"fractions": (1.0, 0.1), "seeds": (0,), "probes": ("linear",)}
+    frame = panel_transfer([PCAZeroFill(5)], counts, labels, split=split, matched=True, **options)
+    score = frame.set_index(["panel", "reference"])["macro_f1"]
+    plain = panel_transfer([PCAZeroFill(5)], counts, labels, split=split, **options).set_index("panel")["macro_f1"]
+    assert score["100%", "panel"] == score["100%", "all genes"] == plain["100%"]
+    assert score["10%", "all genes"] == plain["10%"]
+    measured = panel_mask(counts.shape[1], 0.1, seed=0)
+    fitted = PCAZeroFill(5).fit(counts[split.reference], seed=0)
+    by_hand = probe(
+        fitted.embed(counts[split.reference], measured),
+        labels[split.reference],
+        fitted.embed(counts[split.query], measured),
+        labels[split.query],
+    )
+    assert score["10%", "panel"] == by_hand.macro_f1 != plain["10%"]
+    assert summarize(frame)["reference"].tolist() == frame["reference"].tolist()
 
 
 @pytest.mark.parametrize("panel", [[0, 0], [-1], [10**6], [0.5], []], ids=["twice", "negative", "beyond", "fraction", "empty"])
