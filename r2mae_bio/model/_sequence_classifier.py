@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
-from r2mae_bio._errors import CheckpointError, ConfigError, CorruptCheckpointError, DataError
+from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio.io import encode_sequences, read_sequence_table, read_sequences
+from r2mae_bio.model._bundle import load_weights, read_kind, refused_if_misstated, versions
 from r2mae_bio.model._encoders import build_encoder, describe_encoder
 from r2mae_bio.nn import SequenceClassifierHead, SequenceClassifierNetwork
 from r2mae_bio.train import (
@@ -20,7 +21,6 @@ from r2mae_bio.train import (
     class_metrics,
     finetune_classifier,
     predict_classes,
-    read_bundle,
     write_folder,
 )
 
@@ -181,7 +181,7 @@ class SequenceClassifier:
         CheckpointError
             The folder exists, or holds other files.
         """
-        data = {"kind": KIND, **asdict(self.record)}
+        data = {"kind": KIND, "versions": versions(), **asdict(self.record)}
         return write_folder(path, {"model": Bundle(dict(self.network.state_dict()), data, {"kind": KIND})}, overwrite=overwrite)
 
     @classmethod
@@ -204,18 +204,12 @@ class SequenceClassifier:
         CheckpointError
             The folder holds something else; its subclasses tell damage and a pickle apart.
         """
-        bundle = read_bundle(path, "model")
-        if bundle.data.get("kind") != KIND:
-            message = f"{path} holds a {bundle.data.get('kind')}, not a {KIND}; load it with that class."
-            raise CheckpointError(message)
+        bundle = read_kind(path, KIND)
         check_intact(bundle, path)
-        try:
+        with refused_if_misstated(path, KIND):
             record = _record(bundle.data)
             network = _network(record, encoder if encoder is not None else build_encoder(record.encoder))
-            network.load_state_dict(bundle.tensors)
-        except (KeyError, TypeError, ConfigError, RuntimeError) as error:
-            message = f"{path} lacks or misstates part of a {KIND} ({error}); it was written by another program or version."
-            raise CorruptCheckpointError(message) from error
+        load_weights(network, bundle.tensors, path)
         return cls(network, record)
 
     def _probabilities(self, codes: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
