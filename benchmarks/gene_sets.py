@@ -110,9 +110,8 @@ def load(name: str, seed: int, *, n_genes: int = N_GENES, data: Path = DATA) -> 
     split = stratified_split(labels, seed=seed) if groups is None else _by_group(groups, seed)
     counts = sparse.csr_array(adata.X).astype(np.float32)
     genes = _variable(counts[split.reference], n_genes)
-    torch.set_num_threads(
-        threads
-    )  # scanpy's compiled loops set it for the whole process, and threads that wait for a core stall networks
+    # scanpy's compiled loops set it for the whole process, and threads that wait for a core stall networks
+    torch.set_num_threads(threads)
     return GeneSet(name, counts[:, genes], labels, adata.var_names.to_numpy(str)[genes], split)
 
 

@@ -100,9 +100,9 @@ def panel_transfer(
         masks = {_percent(fraction): panel_mask(n_genes, fraction, seed=seed) for fraction in fractions}
         shares = dict(zip(masks, fractions, strict=True))
         views = [
-            _view(name, mask, query, shares.get(name), reference)
+            _view(name, mask, query, shares.get(name), genes)
             for name, mask in {**masks, **designed}.items()
-            for reference in (REFERENCES if matched else [None])
+            for genes in (REFERENCES if matched else [None])
         ]
         for embedder in embedders:
             rows += score_views(embedder, reference, views, seed=seed, **options)
@@ -114,9 +114,9 @@ def _percent(fraction: float) -> str:
     return f"{100 * fraction:.3g}%"
 
 
-def _view(name: str, measured: NDArray[np.bool_], query: Cells, fraction: float | None, reference: str | None) -> View:
+def _view(name: str, measured: NDArray[np.bool_], query: Cells, fraction: float | None, learned_from: str | None) -> View:
     n_genes = int(measured.sum())
     columns = {"panel": name, "fraction": n_genes / len(measured) if fraction is None else fraction, "n_genes": n_genes}
-    if reference is not None:
-        columns["reference"] = reference
-    return View(columns, f"{n_genes} genes", query, measured, matched=reference == REFERENCES[1])
+    if learned_from is not None:
+        columns["reference"] = learned_from
+    return View(columns, f"{n_genes} genes", query, measured, matched=learned_from == REFERENCES[1])

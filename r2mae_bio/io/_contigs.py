@@ -57,8 +57,8 @@ class ContigNames:
 
     In this order: the qualified name; a name given by the user; and within each species the exact name, the name with or without
     ``chr`` (M and MT are one), the accession with or without its version; that of ``gi|9626243|ref|NC_001416.1|`` is
-    ``NC_001416.1``. Two different versions never match. A name that leads to
-    contigs of several species, or to several of one, is ambiguous.
+    ``NC_001416.1``. Two different versions never match. A name that leads to contigs of several species, or to several of one, is
+    ambiguous.
 
     Parameters
     ----------
