@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 METHODS = (
     MaskedAutoencoder("R2MAE"),
+    MaskedAutoencoder("R2MAE and depth", depth=True),
     MaskedAutoencoder("R2MAE, MLP", model_kwargs={"encoder": "mlp"}),
     MaskedAutoencoder("fixed ratio 0.5", 0.5),
     MaskedAutoencoder("untrained encoder", trained=False),

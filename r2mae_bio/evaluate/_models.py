@@ -45,6 +45,8 @@ class MaskedAutoencoder:
         Whether tasks that know the batches give them as ``batch_key``.
     n_masks
         Masks under which expected counts are predicted, see :class:`FittedGeneMAE`.
+    depth
+        Add the logarithm of the estimated depth of a cell to its embedding, as a further column.
     """
 
     name: str
@@ -54,6 +56,7 @@ class MaskedAutoencoder:
     train_kwargs: dict[str, Any] = field(default_factory=dict)
     uses_batch: bool = True
     n_masks: int = 0
+    depth: bool = False
 
     def fit(self, counts: SparseCounts, *, seed: int, batch: ArrayLike | None = None) -> FittedGeneMAE:
         """Train on raw counts (n_cells, n_genes) with every gene measured.
@@ -88,7 +91,7 @@ class MaskedAutoencoder:
             model.train(progress_bar=False, **self.train_kwargs)
         else:
             model.initialize()
-        return FittedGeneMAE(model, time.perf_counter() - started, self.n_masks)
+        return FittedGeneMAE(model, time.perf_counter() - started, self.n_masks, self.depth)
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,8 @@ class FittedGeneMAE:
     """Seconds that the training took."""
     n_masks: int = 0
     """Masks of :meth:`rates`; if 0, genes are decoded from all measured genes, otherwise from others, own counts weighed in."""
+    depth: bool = False
+    """Whether the last column of an embedding is the logarithm of the depth."""
 
     def embed(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Embed cells from the measured genes alone.
@@ -113,10 +118,14 @@ class FittedGeneMAE:
 
         Returns
         -------
-        Embedding, float32 (n_cells, n_latent).
+        Embedding, float32 (n_cells, n_latent), one column more with `depth`.
         """
+        adata = _as_anndata(counts, measured)
         with _empty_cells_allowed():
-            return self.model.get_latent_representation(_as_anndata(counts, measured), min_coverage=0.0, correct_batch=False)
+            latent = self.model.get_latent_representation(adata, min_coverage=0.0, correct_batch=False)
+            if not self.depth:
+                return latent
+            return np.column_stack([latent, np.log(self.model.get_latent_library_size(adata, min_coverage=0.0))])
 
     def embed_batches(self, counts: SparseCounts, measured: NDArray[np.bool_], batch: ArrayLike) -> NDArray[np.float32]:
         """Embed cells without what their batches (n_cells,) add; see :meth:`BatchCorrecting.embed_batches`."""

@@ -21,6 +21,7 @@ from r2mae_bio.model._gene_embeddings import GeneEmbeddingsMixin
 from r2mae_bio.model._gene_finetune import FinetuneMixin
 from r2mae_bio.model._gene_record import GeneRecord, build_network
 from r2mae_bio.model._gene_saved import SavedGeneModel
+from r2mae_bio.model._library_size import LibrarySizeMixin
 from r2mae_bio.model._run import Run, default_epochs, train_options
 from r2mae_bio.model._setup import Setup, choose_likelihood, query_layer
 from r2mae_bio.nn import start_from_factors
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 _EMBED_BATCH = 256
 
 
-class GeneMAE(BatchCorrectionMixin, ExpressionMixin, FinetuneMixin, GeneEmbeddingsMixin, SavedGeneModel):
+class GeneMAE(BatchCorrectionMixin, ExpressionMixin, FinetuneMixin, GeneEmbeddingsMixin, LibrarySizeMixin, SavedGeneModel):
     """Masked autoencoder of gene expression, pretrained at a mask ratio that is itself drawn at random (R2MAE).
 
     A share of the measured genes of every cell is hidden; the encoder sees the others, and the decoder predicts the hidden ones. A
