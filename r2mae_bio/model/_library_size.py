@@ -48,13 +48,7 @@ class LibrarySizeMixin(SavedGeneModel):
 
         Parameters
         ----------
-        adata
-            Cells; the training data if None. It need not have been set up.
-        indices
-            Positions of cells, or a boolean mask; all if None.
-        batch_size
-            Cells at a time; 256 if None.
-        layer, duplicates, min_coverage
+        adata, indices, batch_size, layer, duplicates, min_coverage
             As in :meth:`get_latent_representation`.
 
         Returns
