@@ -170,14 +170,15 @@ def test_dropped_slots_may_come_in_any_order() -> None:
         torch.testing.assert_close(NETWORKS["drop"](other), NETWORKS["drop"](tokens)[:, order], **CLOSE)
 
 
-def test_a_convolution_is_the_sum_over_its_taps() -> None:
-    layer = DepthwiseConvolution(3, 5, 2)
+@pytest.mark.parametrize("dilation", [1, 2, 3, 12])
+def test_a_convolution_is_the_sum_over_its_taps(dilation: int) -> None:
+    layer = DepthwiseConvolution(3, 5, dilation)
     x = torch.randn(2, 11, 3, generator=torch.Generator().manual_seed(0))
     weight = layer.filters.weight[:, 0, 0].detach()  # (D, taps)
     expected = torch.zeros_like(x) + layer.filters.bias.detach()
     for place in range(11):
         for tap in range(5):
-            source = place + 2 * (tap - 2)
+            source = place + dilation * (tap - 2)
             if 0 <= source < 11:
                 expected[:, place] += weight[:, tap] * x[:, source]
     with torch.no_grad():
