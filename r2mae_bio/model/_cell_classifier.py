@@ -16,6 +16,7 @@ from r2mae_bio.model._bundle import load_weights, read_kind, refused_if_misstate
 from r2mae_bio.model._cell_labels import read_labels, split_labelled
 from r2mae_bio.model._gene_record import GeneRecord, blank_statistics, build_network, check_vocabulary
 from r2mae_bio.model._setup import Setup, query_layer
+from r2mae_bio.model._trained_classifier import TrainedClassifier
 from r2mae_bio.nn import CellClassifierNetwork
 from r2mae_bio.train import Bundle, CellFinetuneConfig, CellTable, check_intact, class_metrics, write_folder
 
@@ -72,7 +73,7 @@ class CellClassifierRecord:
 _PLAIN = ("classes", "labels_key", "frozen", "seed", "pretrained", "best_step", "history")
 
 
-class CellClassifier:
+class CellClassifier(TrainedClassifier[CellClassifierNetwork, CellClassifierRecord]):
     """Classifies cells by their genes; made by :meth:`GeneMAE.finetune` or :meth:`load`.
 
     Genes are matched by name; those that the data lack are hidden, never zero, so that cells of a panel are read by the same classifier.
@@ -85,18 +86,10 @@ class CellClassifier:
         The rest.
     """
 
-    def __init__(self, network: CellClassifierNetwork, record: CellClassifierRecord) -> None:
-        self.network, self.record = network.eval(), record
-
     def __repr__(self) -> str:
         classes = f"{len(self.classes)} classes ({', '.join(self.classes[:5])}{', ...' if len(self.classes) > 5 else ''})"
         encoder = "frozen encoder" if self.record.frozen else "fine-tuned encoder"
         return f"CellClassifier of {classes}, {len(self.record.gene.vocabulary)} genes, {encoder}"
-
-    @property
-    def classes(self) -> list[str]:
-        """Names of the classes."""
-        return self.record.classes
 
     @property
     def history(self) -> pd.DataFrame:
@@ -105,7 +98,7 @@ class CellClassifier:
         Columns are step, train_loss, dev_loss (nats), dev_macro_f1, of which half the weight is on cells in full and half on cells
         with hidden genes, and dev_loss_full and dev_macro_f1_full, in full alone.
         """
-        return pd.DataFrame(self.record.history)
+        return super().history
 
     def predict_proba(
         self,
@@ -197,21 +190,6 @@ class CellClassifier:
         codes = pd.Categorical(labels.names[known], categories=self.classes).codes.astype(np.int64)
         return {**class_metrics(codes, probabilities[known]), "n": len(codes)}
 
-    def to_device(self, device: str | torch.device) -> Self:
-        """Move the network.
-
-        Parameters
-        ----------
-        device
-            Such as ``"cpu"`` or ``"cuda"``.
-
-        Returns
-        -------
-        The classifier itself.
-        """
-        self.network.to(device)
-        return self
-
     def save(self, path: Path | str, *, overwrite: bool = False) -> Path:
         """Write weights, classes and genes as ``model.safetensors`` and ``model.json`` into a folder, whole or not at all.
 
@@ -265,7 +243,7 @@ class CellClassifier:
 
     @torch.inference_mode()
     def _probabilities(self, source: CellSource, batch_size: int) -> NDArray[np.float32]:
-        table, device = CellTable(source, self.record.gene.covariates.blank(source.n_cells)), self.network.mean.device
+        table, device = CellTable(source, self.record.gene.covariates.blank(source.n_cells)), self.device
         chunks = [np.zeros((0, len(self.classes)), np.float32)]
         for start in range(0, source.n_cells, batch_size):
             batch = table.batch(np.arange(start, min(start + batch_size, source.n_cells))).to(device)

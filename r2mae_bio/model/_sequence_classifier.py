@@ -11,6 +11,7 @@ from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio.io import encode_sequences, read_sequence_table, read_sequences
 from r2mae_bio.model._bundle import load_weights, read_kind, refused_if_misstated, versions
 from r2mae_bio.model._encoders import build_encoder, describe_encoder
+from r2mae_bio.model._trained_classifier import TrainedClassifier
 from r2mae_bio.nn import SequenceClassifierHead, SequenceClassifierNetwork
 from r2mae_bio.train import (
     Bundle,
@@ -61,7 +62,7 @@ class ClassifierRecord:
     """The linear reading beside the states and the weights of both; None if there is none."""
 
 
-class SequenceClassifier:
+class SequenceClassifier(TrainedClassifier[SequenceClassifierNetwork, ClassifierRecord]):
     """Classifies sequences; made by :func:`finetune_sequences` or :meth:`load`.
 
     Parameters
@@ -72,9 +73,6 @@ class SequenceClassifier:
         The rest.
     """
 
-    def __init__(self, network: SequenceClassifierNetwork, record: ClassifierRecord) -> None:
-        self.network, self.record = network.eval(), record
-
     def __repr__(self) -> str:
         length = "any length" if self.record.length is None else f"{self.record.length} bp"
         strands = "both strands" if self.record.both_strands else "the given strand"
@@ -82,14 +80,9 @@ class SequenceClassifier:
         return f"SequenceClassifier of {classes}, {length}, {strands}, {self.record.linear or 'states alone'}"
 
     @property
-    def classes(self) -> list[str]:
-        """Names of the classes."""
-        return self.record.classes
-
-    @property
     def history(self) -> pd.DataFrame:
         """Looks at the dev rows while it was trained: step, train_loss, dev_loss (nats), dev_mcc."""
-        return pd.DataFrame(self.record.history)
+        return super().history
 
     def predict_proba(self, sequences: Path | str | Sequence[str] | pd.Series) -> pd.DataFrame:
         """Probabilities of the classes.

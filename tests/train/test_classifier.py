@@ -463,6 +463,14 @@ def classifier() -> SequenceClassifier:
     return finetune_sequences(ToyEncoder(), table, config=config, pretrained="abc")
 
 
+def test_a_classifier_can_be_moved(classifier, tmp_path):
+    moved = SequenceClassifier.load(classifier.save(tmp_path / "saved"), encoder=ToyEncoder(seed=5))
+    assert moved.device.type == "cpu"
+    assert moved.to_device("meta") is moved  # a device that every machine has
+    assert moved.device.type == "meta"
+    assert all(p.device.type == "meta" for p in moved.network.parameters())
+
+
 def test_a_classifier_returns_from_disk(classifier, tmp_path):
     table = motif_frame()
     sequences = table["sequence"][:30]
