@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from r2mae_bio._errors import ConfigError
+from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio._rng import derive_generator
 from r2mae_bio.theory._autoencoder import autoencoder_risk
 from r2mae_bio.theory._curve import RATIOS, risk_curve
@@ -156,14 +156,25 @@ def recommend(
     d = eigen.n_features
     genes = np.sort(derive_generator(seed, "theory-genes").permutation(d)[:_N_GENES])
     settings = {"algebra": "eigenbasis", "genes": genes, **settings}  # its error of about 1% is common to all ratios
+    resampled = None if eigenvalue_samples is None else _check_samples(eigenvalue_samples, d)
     advice = _advise(eigen, n, panel, **settings)
-    if eigenvalue_samples is None:
+    if resampled is None:
         return advice
     samples = [
-        _advise(replace(eigen, values=values), n, panel, law=advice.law, ratios=RATIOS[::2], **settings)
-        for values in np.asarray(eigenvalue_samples, np.float64)
+        _advise(replace(eigen, values=values), n, panel, law=advice.law, ratios=RATIOS[::2], **settings) for values in resampled
     ]
     return replace(advice, bootstrap=_spread(samples))
+
+
+def _check_samples(eigenvalue_samples: ArrayLike, d: int) -> Float:
+    values = np.asarray(eigenvalue_samples, np.float64)
+    if values.ndim != 2 or values.shape[1] != d or not len(values) or not (np.isfinite(values) & (values >= 0)).all():
+        message = (
+            f"eigenvalue_samples has the shape {values.shape}; needed is (samples, {d}), at least one sample, and finite eigenvalues "
+            "of 0 or more."
+        )
+        raise DataError(message)
+    return values
 
 
 def candidates() -> list[tuple[float, float]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,6 +13,9 @@ from r2mae_bio import theory
 from r2mae_bio.errors import ConfigError, DataError
 from r2mae_bio.theory._curve import RATIOS
 from r2mae_bio.theory._recommend import candidates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 N, PANEL = 100, 0.3
 SETTINGS = {"calibrated": True}
@@ -184,6 +188,16 @@ def test_bad_input_is_refused(eigen: theory.Eigendecomposition) -> None:
         theory.recommend(eigen, n=0)
     with pytest.raises(DataError, match="needs eigenvectors"):
         theory.recommend(replace(eigen, vectors=None), n=N)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda v: v, lambda v: v[None, :-1], lambda v: v[None][:0], lambda v: -v[None], lambda v: v[None] * np.nan]
+)
+def test_samples_of_eigenvalues_fit_the_matrix(
+    change: Callable[[np.ndarray], np.ndarray], eigen: theory.Eigendecomposition
+) -> None:
+    with pytest.raises(DataError, match="eigenvalue_samples has the shape"):
+        theory.recommend(eigen, n=N, eigenvalue_samples=change(eigen.values))
 
 
 @pytest.fixture(scope="module")
