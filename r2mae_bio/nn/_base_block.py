@@ -42,9 +42,9 @@ class DepthwiseConvolution(nn.Module):
         rows, slots, width = x.shape
         n_steps = -(-slots // self.dilation)
         padded = F.pad(x, (0, 0, 0, n_steps * self.dilation - slots))
-        phases = padded.view(rows, n_steps, self.dilation, width).transpose(1, 2).reshape(-1, n_steps, width)
+        phases = padded.view(rows, n_steps, self.dilation, width).transpose(1, 2).reshape(rows * self.dilation, n_steps, width)
         mixed = self._convolve(phases).reshape(rows, self.dilation, n_steps, width).transpose(1, 2)
-        return mixed.reshape(rows, -1, width)[:, :slots]
+        return mixed.reshape(rows, n_steps * self.dilation, width)[:, :slots]
 
     def _convolve(self, x: Tensor) -> Tensor:
         return self.filters(x.transpose(1, 2)[:, :, None]).squeeze(2).transpose(1, 2)
