@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
@@ -12,14 +12,13 @@ from torch import nn
 
 from r2mae_bio._errors import NotTrainedError
 from r2mae_bio.model._bundle import checksum, load_weights, read_kind, refused_if_misstated, versions
+from r2mae_bio.model._on_device import OnDevice
 from r2mae_bio.model._record import ModelRecord
 from r2mae_bio.model._run import run_identity
 from r2mae_bio.train import Bundle, check_intact, fit, initial_state, latest_checkpoint, write_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import torch
 
     from r2mae_bio.masking import RatioLaw
     from r2mae_bio.model._run import Run
@@ -28,7 +27,7 @@ RecordT = TypeVar("RecordT", bound=ModelRecord)
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
-class SavedModel(ABC, Generic[RecordT, NetworkT]):
+class SavedModel(OnDevice, Generic[RecordT, NetworkT]):
     """State of a model, its way to disk and its training run; made by its subclasses.
 
     A subclass says how its files are named (:attr:`_kind`), read (:meth:`_read_record`, :meth:`_blank_network`), recognised
@@ -163,21 +162,6 @@ class SavedModel(ABC, Generic[RecordT, NetworkT]):
 
     # ------------------------------------------------------------------ state
 
-    def to_device(self, device: str | torch.device) -> Self:
-        """Move the network.
-
-        Parameters
-        ----------
-        device
-            Such as ``"cpu"`` or ``"cuda"``.
-
-        Returns
-        -------
-        The model itself.
-        """
-        self._network().to(device)
-        return self
-
     def checksum(self) -> str:
         """sha256 of kind, configuration and weights: equal for models that compute the same, whatever their history or device.
 
@@ -202,11 +186,6 @@ class SavedModel(ABC, Generic[RecordT, NetworkT]):
         Version by name.
         """
         return versions()
-
-    @property
-    def device(self) -> torch.device:
-        """Where the network is."""
-        return next(self._network().parameters()).device
 
     @property
     def is_trained(self) -> bool:

@@ -98,7 +98,7 @@ class CellClassifier(TrainedClassifier[CellClassifierNetwork, CellClassifierReco
         Columns are step, train_loss, dev_loss (nats), dev_macro_f1, of which half the weight is on cells in full and half on cells
         with hidden genes, and dev_loss_full and dev_macro_f1_full, in full alone.
         """
-        return super().history
+        return pd.DataFrame(self.record.history)
 
     def predict_proba(
         self,

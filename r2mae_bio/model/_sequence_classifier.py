@@ -82,7 +82,7 @@ class SequenceClassifier(TrainedClassifier[SequenceClassifierNetwork, Classifier
     @property
     def history(self) -> pd.DataFrame:
         """Looks at the dev rows while it was trained: step, train_loss, dev_loss (nats), dev_mcc."""
-        return super().history
+        return pd.DataFrame(self.record.history)
 
     def predict_proba(self, sequences: Path | str | Sequence[str] | pd.Series) -> pd.DataFrame:
         """Probabilities of the classes.
