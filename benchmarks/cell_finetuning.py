@@ -23,7 +23,7 @@ from anndata import AnnData
 from scipy import sparse
 from sklearn.metrics import f1_score
 
-from benchmarks.command_line import execute, parser, refuse_unknown, table, write
+from benchmarks.command_line import execute, parser, refuse_unknown, sweep, table
 from benchmarks.gene_sets import SETS, load
 from r2mae_bio import evaluate
 from r2mae_bio.model import GeneMAE
@@ -111,21 +111,17 @@ class Workbench:
 
 def run(options: argparse.Namespace) -> pd.DataFrame:
     """Add what is missing to the file, and return all of it."""
-    frame = pd.read_json(options.json) if options.json.exists() else pd.DataFrame(columns=["set", "seed", "method"])
-    done = set(zip(frame["set"], frame["seed"], frame["method"], strict=True))
-    for seed in range(options.seeds):
-        for name in options.sets:
-            todo = [method for method in METHODS if method in options.methods and (name, seed, method) not in done]
-            if not todo:
-                continue
-            bench = Workbench(load(name, seed, data=options.data), seed)
-            for method in todo:
-                rows = bench.rows(method)
-                frame = pd.concat([frame, rows], ignore_index=True)
-                write(options.json, frame.to_json(orient="records", indent=1))
-                shown = rows.set_index("panel")[["macro_f1", "accuracy"]].T.round(3)
-                print(f"{name}, seed {seed}, {method} ({rows['seconds'].iloc[0]:.0f} s)\n{shown.to_string()}", flush=True)
-    return frame
+
+    def prepare(name: str, seed: int) -> Workbench:
+        return Workbench(load(name, seed, data=options.data), seed)
+
+    return sweep(options, METHODS, prepare, lambda bench, method, _: bench.rows(method), show)
+
+
+def show(rows: pd.DataFrame) -> str:
+    """Scores by panel, and seconds."""
+    shown = rows.set_index("panel")[["macro_f1", "accuracy"]].T.round(3)
+    return f"{rows['seconds'].iloc[0]:.0f} s\n{shown.to_string()}"
 
 
 def markdown(frame: pd.DataFrame) -> str:

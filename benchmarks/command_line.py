@@ -9,8 +9,9 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+import pandas as pd
 import torch
 
 from benchmarks.gene_sets import DATA
@@ -18,7 +19,8 @@ from benchmarks.gene_sets import DATA
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    import pandas as pd
+T = TypeVar("T")
+"""What a benchmark prepares for a set and seed."""
 
 
 def parser(description: str | None, sets: Sequence[str], methods: Sequence[str] | None = None) -> argparse.ArgumentParser:
@@ -60,6 +62,33 @@ def execute(
     frame = run(options)
     if options.out is not None:
         write(options.out, markdown(frame))
+
+
+def sweep(
+    options: argparse.Namespace,
+    methods: Sequence[str],
+    prepare: Callable[[str, int], T],
+    measure: Callable[[T, str, int], pd.DataFrame],
+    show: Callable[[pd.DataFrame], str],
+) -> pd.DataFrame:
+    """Rows of every set, seed and method: what the file lacks is measured and added to it, one method after another.
+
+    ``prepare`` takes set and seed; ``measure`` what it returned, the method and the seed; ``show`` says in words what was measured.
+    """
+    frame = pd.read_json(options.json) if options.json.exists() else pd.DataFrame(columns=["set", "seed", "method"])
+    done = set(zip(frame["set"], frame["seed"], frame["method"], strict=True))
+    for seed in range(options.seeds):
+        for name in options.sets:
+            todo = [m for m in methods if m in options.methods and (name, seed, m) not in done]
+            if not todo:
+                continue
+            prepared = prepare(name, seed)
+            for method in todo:
+                rows = measure(prepared, method, seed).assign(set=name, seed=seed, method=method)
+                frame = pd.concat([frame, rows], ignore_index=True) if len(frame) else rows
+                write(options.json, frame.to_json(orient="records", indent=1))
+                print(f"{name}, seed {seed}, {method}\n{show(rows)}", flush=True)
+    return frame
 
 
 def write(path: Path, text: str) -> None:

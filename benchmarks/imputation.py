@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.command_line import execute, parser, refuse_unknown, table, write
+from benchmarks.command_line import execute, parser, refuse_unknown, sweep, table
 from benchmarks.gene_sets import SETS, load
 from r2mae_bio import evaluate
 from r2mae_bio._rng import derive_seed
@@ -69,22 +70,13 @@ NAMES = [*(method.name for method in METHODS), INTERVALS]
 
 def run(options: argparse.Namespace) -> pd.DataFrame:
     """Add what is missing to the file, and return all of it."""
-    frame = pd.read_json(options.json) if options.json.exists() else pd.DataFrame(columns=["set", "seed", "method"])
-    done = set(zip(frame["set"], frame["seed"], frame["method"], strict=True))
-    order = [METHODS[0].name, METHODS[1].name, INTERVALS, *NAMES]  # what shares a model comes together
-    for seed in range(options.seeds):
-        for name in options.sets:
-            todo = [m for m in dict.fromkeys(order) if m in options.methods and (name, seed, m) not in done]
-            cells = load(name, seed, data=options.data) if todo else None
-            for method in todo:
-                rows = scores(cells, method, seed).assign(set=name)
-                frame = pd.concat([frame, rows], ignore_index=True)
-                write(options.json, frame.to_json(orient="records", indent=1))
-                print(
-                    f"{name}, seed {seed}, {method}\n{rows.drop(columns=['set', 'seed', 'method']).to_string(index=False)}",
-                    flush=True,
-                )
-    return frame
+    order = dict.fromkeys([METHODS[0].name, METHODS[1].name, INTERVALS, *NAMES])  # what shares a model comes together
+    return sweep(options, list(order), partial(load, data=options.data), scores, show)
+
+
+def show(rows: pd.DataFrame) -> str:
+    """All that was measured."""
+    return rows.drop(columns=["set", "seed", "method"]).to_string(index=False)
 
 
 def scores(cells: GeneSet, name: str, seed: int) -> pd.DataFrame:

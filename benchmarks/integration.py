@@ -11,14 +11,14 @@ labels of the cell lines are genotypes, which any method keeps apart: that set i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 import anndata as ad
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
-from benchmarks.command_line import execute, parser, refuse_unknown, table, write
+from benchmarks.command_line import execute, parser, refuse_unknown, sweep, table
 from benchmarks.gene_sets import DATA, N_GENES, SAME_TYPE, SMALLEST_CLASS
 from r2mae_bio import evaluate
 from r2mae_bio._rng import derive_generator
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
+    import pandas as pd
     from numpy.typing import NDArray
+
+    Cells: TypeAlias = tuple[sparse.csr_array, NDArray[np.str_], NDArray[np.str_]]
 
 MAX_CELLS = 3000
 METHODS = (
@@ -60,7 +63,7 @@ SETS = {
 """By short name: five cell lines in three technologies, sorted blood cells of two studies, islets of two donors."""
 
 
-def load(name: str, seed: int, *, data: Path = DATA) -> tuple[sparse.csr_array, NDArray[np.str_], NDArray[np.str_]]:
+def load(name: str, seed: int, *, data: Path = DATA) -> Cells:
     """Counts (n_cells, n_genes), classes and batches of a set, cells chosen by the seed."""
     source = SETS[name]
     adata = ad.read_h5ad(data / "sc" / f"{source.file}.h5ad")
@@ -76,21 +79,19 @@ def load(name: str, seed: int, *, data: Path = DATA) -> tuple[sparse.csr_array, 
 
 def run(options: argparse.Namespace) -> pd.DataFrame:
     """Add what is missing to the file, and return all of it."""
-    frame = pd.read_json(options.json) if options.json.exists() else pd.DataFrame(columns=["set", "seed", "method"])
-    done = set(zip(frame["set"], frame["seed"], frame["method"], strict=True))
-    for seed in range(options.seeds):
-        for name in options.sets:
-            todo = [m for m in METHODS if m.name in options.methods and (name, seed, m.name) not in done]
-            if not todo:
-                continue
-            counts, labels, batch = load(name, seed, data=options.data)
-            for method in todo:
-                rows = evaluate.integration([method], counts, labels, batch=batch, seeds=(seed,), max_cells=None)
-                frame = pd.concat([frame, rows.assign(set=name)], ignore_index=True)
-                write(options.json, frame.to_json(orient="records", indent=1))
-                shown = rows.set_index("metric")["value"].round(3)
-                print(f"{name}, {len(labels)} cells, seed {seed}, {method.name}\n{shown.to_string()}", flush=True)
-    return frame
+    return sweep(options, [m.name for m in METHODS], partial(load, data=options.data), measure, show)
+
+
+def measure(cells: Cells, name: str, seed: int) -> pd.DataFrame:
+    """Every metric of one method."""
+    counts, labels, batch = cells
+    method = next(m for m in METHODS if m.name == name)
+    return evaluate.integration([method], counts, labels, batch=batch, seeds=(seed,), max_cells=None)
+
+
+def show(rows: pd.DataFrame) -> str:
+    """The metrics."""
+    return rows.set_index("metric")["value"].round(3).to_string()
 
 
 def markdown(frame: pd.DataFrame) -> str:

@@ -9,17 +9,20 @@ from the genes of the query alone. Rows are written after each set, seed and met
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from benchmarks.command_line import execute, parser, refuse_unknown, table, write
+from benchmarks.command_line import execute, parser, refuse_unknown, sweep, table
 from benchmarks.gene_sets import SETS, load
 from r2mae_bio import evaluate
 from r2mae_bio.evaluate import MaskedAutoencoder
 
 if TYPE_CHECKING:
     import argparse
+
+    import pandas as pd
+
+    from benchmarks.gene_sets import GeneSet
 
 METHODS = (
     MaskedAutoencoder("R2MAE"),
@@ -42,24 +45,21 @@ TITLES = {"all genes": "all genes", "panel": "the genes of the query"}
 
 def run(options: argparse.Namespace) -> pd.DataFrame:
     """Add what is missing to the file, and return all of it."""
-    frame = pd.read_json(options.json) if options.json.exists() else pd.DataFrame(columns=["set", "seed", "method"])
-    done = set(zip(frame["set"], frame["seed"], frame["method"], strict=True))
-    for seed in range(options.seeds):
-        for name in options.sets:
-            todo = [m for m in METHODS if m.name in options.methods and (name, seed, m.name) not in done]
-            if not todo:
-                continue
-            cells = load(name, seed, data=options.data)
-            panels = {VARIABLE: evaluate.variable_panel(cells.counts[cells.split.reference], 300)}
-            for method in todo:
-                rows = evaluate.panel_transfer(
-                    [method], cells.counts, cells.labels, split=cells.split, panels=panels, seeds=(seed,), matched=True
-                )
-                frame = pd.concat([frame, rows.assign(set=name)], ignore_index=True)
-                write(options.json, frame.to_json(orient="records", indent=1))
-                shown = rows.pivot_table(index=["probe", "reference"], columns="panel", values="macro_f1", sort=False).round(3)
-                print(f"{name}, seed {seed}, {method.name}\n{shown.to_string()}", flush=True)
-    return frame
+    return sweep(options, [m.name for m in METHODS], partial(load, data=options.data), measure, show)
+
+
+def measure(cells: GeneSet, name: str, seed: int) -> pd.DataFrame:
+    """One method on all panels."""
+    method = next(m for m in METHODS if m.name == name)
+    panels = {VARIABLE: evaluate.variable_panel(cells.counts[cells.split.reference], 300)}
+    return evaluate.panel_transfer(
+        [method], cells.counts, cells.labels, split=cells.split, panels=panels, seeds=(seed,), matched=True
+    )
+
+
+def show(rows: pd.DataFrame) -> str:
+    """Macro-F1 of both probes by panel."""
+    return rows.pivot_table(index=["probe", "reference"], columns="panel", values="macro_f1", sort=False).round(3).to_string()
 
 
 def markdown(frame: pd.DataFrame) -> str:
