@@ -21,6 +21,7 @@ from r2mae_bio.nn import CellClassifierNetwork
 from r2mae_bio.train._batch import batches_per_epoch, epoch_batches
 from r2mae_bio.train._cell_finetune_config import CellFinetuneConfig
 from r2mae_bio.train._cell_views import DevCells, hide_some
+from r2mae_bio.train._seeded import seeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -123,10 +124,7 @@ def finetune_cell_classifier(
         Ctrl-C came before the linear probe was scored, so that there is nothing to keep.
     """
     config = config or CellFinetuneConfig()
-    devices = [p.device for p in autoencoder.parameters() if p.device.type == "cuda"][:1]
-    with torch.random.fork_rng(devices=devices):
-        # Layers and dropout take no generator; torch.manual_seed would seed accelerators that are not in use, too.
-        torch.default_generator.manual_seed(derive_seed(seed, "finetune-cells"))
+    with seeded(autoencoder, derive_seed(seed, "finetune-cells")):
         network = _build(autoencoder, cells.n_classes, n_latent, config)
         _start_at_probe(network, cells, config)
         run = _Run(network, cells, law, config, freeze_encoder=freeze_encoder, seed=seed)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 from torch.nn import functional as F
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from r2mae_bio._errors import DataError, TrainingError
 from r2mae_bio._rng import derive_generator, derive_seed
@@ -23,6 +24,7 @@ from r2mae_bio.train._classifier_config import FinetuneConfig
 from r2mae_bio.train._linear import strands_agree
 from r2mae_bio.train._linear_mix import choose_mix, log_loss
 from r2mae_bio.train._linear_readings import FittedReading, KmerFeatures, fit_readings, pick_reading
+from r2mae_bio.train._seeded import seeded
 from r2mae_bio.train._sequence_batches import SequenceGroups, as_tensor, predict_classes, predict_logits
 
 if TYPE_CHECKING:
@@ -138,10 +140,7 @@ def finetune_classifier(
     both_strands = strands_agree(table) if config.reverse_complement == "auto" else config.reverse_complement
     if config.linear_reading and readings is None:
         readings = fit_readings(table)
-    devices = [p.device for p in network.parameters() if p.device.type == "cuda"][:1]
-    with torch.random.fork_rng(devices=devices):
-        # Layers and dropout take no generator; torch.manual_seed would seed accelerators that are not in use, too.
-        torch.default_generator.manual_seed(derive_seed(seed, "finetune"))
+    with seeded(network, derive_seed(seed, "finetune")):
         classifier = _build(network, table, config)
         run = _Run(classifier, table, config, both_strands=both_strands, seed=seed, on_evaluation=on_evaluation)
         interrupted = run.to_the_end()
@@ -226,9 +225,10 @@ class _Run:
         self.on_evaluation = on_evaluation
         n_batches = self.train.n_batches(config.batch_size)
         self.n_steps, self.interval = config.steps(n_batches), config.evaluation_interval(n_batches)
-        self.optimizer = torch.optim.AdamW(_parameter_groups(classifier, config), betas=(0.9, 0.98))
-        self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
         self.device = next(classifier.parameters()).device
+        fused = True if self.device.type == "cuda" else None  # one kernel instead of hundreds
+        self.optimizer = torch.optim.AdamW(_parameter_groups(classifier, config), betas=(0.9, 0.98), fused=fused)
+        self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
         self.half = has_bfloat16(self.device.type) if config.precision == "auto" else config.precision == "bfloat16"
         self.averaged = copy.deepcopy(classifier)
         self.history: list[dict[str, float]] = []
@@ -292,11 +292,10 @@ class _Run:
     def _update_average(self, step: int) -> None:
         """Early on the mean is over few steps, so that the first weights do not linger."""
         decay = min(self.config.average, step / (step + 10)) if self.config.average else 0.0
-        with torch.no_grad():
-            for mean, now in zip(self.averaged.parameters(), self.classifier.parameters(), strict=True):
-                mean.lerp_(now, 1 - decay)
-            for held, new in zip(self.averaged.buffers(), self.classifier.buffers(), strict=True):
-                held.copy_(new)
+        means, weights = ([p.detach() for p in module.parameters()] for module in (self.averaged, self.classifier))
+        get_ema_multi_avg_fn(decay)(means, weights, step)
+        for held, new in zip(self.averaged.buffers(), self.classifier.buffers(), strict=True):
+            held.copy_(new)
 
     def _evaluate(self, step: int, train_loss: float) -> None:
         dev_loss, dev_mcc = self._score(self.dev_rows)

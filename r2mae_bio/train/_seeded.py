@@ -1,0 +1,37 @@
+"""Seeding of what takes no generator: the weights of layers, and dropout."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import nn
+
+__all__ = ["seeded"]
+
+
+@contextmanager
+def seeded(network: nn.Module, seed: int) -> Iterator[None]:
+    """Within it, layers and dropout draw from this seed, on the CPU and where the network is; afterwards all is as it was.
+
+    ``torch.manual_seed`` would seed, and so wake, accelerators that are not in use.
+
+    Parameters
+    ----------
+    network
+        A network with parameters.
+    seed
+        The seed.
+    """
+    device = next(network.parameters()).device
+    cuda = [device.index] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.default_generator.manual_seed(seed)
+        for index in cuda:
+            torch.cuda.default_generators[index].manual_seed(seed)
+        yield
