@@ -1,8 +1,8 @@
 """Does pretraining help to classify sequences? Floors, frozen and fine-tuned models beside published figures, test MCC over seeds.
 
 python -m benchmarks.dna_probes --methods floors --json FILE        (linear instead of floors: without the small network, minutes)
-python -m benchmarks.dna_probes --model FOLDER [--tasks tf_0,...] [--methods frozen,finetuned] [--seeds 3] [--steps N]
-    [--learning-rate R] [--batch-size B] --json FILE [--json OTHER] [--resume] [--out FILE]
+python -m benchmarks.dna_probes --model [NAME=]FOLDER [--model ...] [--only NAMES] [--tasks tf_0,...] [--methods frozen,finetuned]
+    [--seeds 3] [--device cpu] [--steps N] [--learning-rate R] [--batch-size B] --json FILE [--json OTHER] [--resume] [--out FILE]
 
 Rows are written after every task, method and seed; --resume leaves out what a file holds. Several --json: the first is written to,
 the others are read, for --resume and for the table; so two processes each write their own. --out with --methods "" writes the table
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from r2mae_bio.evaluate._sequence_probe import SequenceMethod
+    from r2mae_bio.model import DNAMAE
 
 TASKS = {
     **{
@@ -45,7 +46,7 @@ LINEAR = "linear"
 
 
 class Results:
-    """Rows by task, method, kind, seed, model and settings; on disk whole or not at all. Other files are only read."""
+    """Rows by task, method, kind, seed, checksum and settings; on disk whole or not at all. Other files are only read."""
 
     def __init__(self, path: Path, others: Sequence[Path], *, resume: bool) -> None:
         self.path = path
@@ -80,19 +81,27 @@ def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def methods_of(options: argparse.Namespace) -> tuple[list[SequenceMethod], str]:
-    """What is to be run, and the checksum of the model."""
+def methods_of(options: argparse.Namespace) -> tuple[list[SequenceMethod], dict[str, str]]:
+    """What is to be run, and the checksum of each model; random weights have none."""
     kinds = {name.removesuffix("s") for name in options.methods}
-    methods, checksum = [m for m in floor_methods() if "floors" in options.methods or not m.seeded], ""
+    methods = [m for m in floor_methods() if "floors" in options.methods or not m.seeded]
     if LINEAR in kinds:
         kinds.add("floor")
-    if options.model is not None:
-        from r2mae_bio.model import DNAMAE
+    models = load_models(options)
+    methods += model_methods(models, finetune=True, config=FinetuneConfig(**settings_of(options))) if models else []
+    chosen = [m for m in methods if m.kind in kinds and (options.only is None or m.name in options.only)]
+    return chosen, {name: model.checksum()[:16] for name, model in models.items()}
 
-        model = DNAMAE.load(options.model)
-        checksum = model.checksum()[:16]
-        methods += model_methods({options.name: model}, finetune=True, config=FinetuneConfig(**settings_of(options)))
-    return [m for m in methods if m.kind in kinds], checksum
+
+def load_models(options: argparse.Namespace) -> dict[str, DNAMAE]:
+    """Models by name, on the device."""
+    from r2mae_bio.model import DNAMAE
+
+    models = {}
+    for given in options.model:
+        name, _, folder = given.rpartition("=")
+        models[name or "R2MAE"] = DNAMAE.load(folder).to_device(options.device)
+    return models
 
 
 def wanted(options: argparse.Namespace, methods: list[SequenceMethod]) -> Iterator[tuple[int, str, SequenceMethod]]:
@@ -105,11 +114,11 @@ def wanted(options: argparse.Namespace, methods: list[SequenceMethod]) -> Iterat
 
 
 def run(options: argparse.Namespace, results: Results) -> None:
-    methods, checksum = methods_of(options)
+    methods, checksums = methods_of(options)
     tables: dict[str, SequenceTable] = {}  # kept, so that linear readings are fitted once per task and not once per seed
     settings = {"finetuned": settings_of(options)}
     for seed, task, method in wanted(options, methods):
-        model = "" if method.kind == "floor" else checksum
+        model = checksums.get(method.name, "")
         own = {"settings": settings[method.kind]} if settings.get(method.kind) else {}
         if results.has(task, method, seed, model, setting(own)):
             continue
@@ -131,8 +140,9 @@ def rounded(row: dict[str, Any]) -> dict[str, Any]:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, help="folder of a saved DNAMAE")
-    parser.add_argument("--name", default="R2MAE", help="its name in the table")
+    parser.add_argument("--model", action="append", default=[], help="folder of a saved DNAMAE; NAME=FOLDER names it, else R2MAE")
+    parser.add_argument("--only", type=lambda text: text.split(","), help="methods to run, by name")
+    parser.add_argument("--device", default="cpu", help="of encoders; floors stay on the CPU")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("R2MAE_BIO_DATA", "../shared/data")))
     parser.add_argument("--tasks", type=lambda text: text.split(","), default=list(TASKS))
     parser.add_argument(

@@ -1,8 +1,9 @@
 """Pretrain the model of benchmarks.dna_probes on the sequences of the tasks' train parts, without labels.
 
-python -m benchmarks.dna_probes_pretrain --folder DIR [--epochs 4]
+python -m benchmarks.dna_probes_pretrain --folder DIR [--epochs 4] [--batch-size 128] [--ratio R]
 
-Sequences that share a 24-mer, on either strand, with a dev or test sequence of any task are left out.
+Sequences that share a 24-mer, on either strand, with a dev or test sequence of any task are left out. --ratio pretrains at that fixed
+mask ratio instead of R2MAE's random one. Arithmetic is float32 on every device.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from r2mae_bio.model import DNAMAE
 K = 24
 SETTINGS = {"d_model": 64, "n_layers": 4, "attention_every": 4}
 WINDOW = 70  # the shortest sequences of the tasks
+BATCHES = 2000  # of an epoch
 
 
 def words(sequence: str) -> np.ndarray:
@@ -69,7 +71,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("R2MAE_BIO_DATA", "../shared/data")))
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=4, help="of 2,000 batches")
+    parser.add_argument("--batch-size", type=int, default=128, help="windows per step")
+    parser.add_argument("--ratio", type=float, help="hide this share of every window; R2MAE if not given")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -79,12 +83,12 @@ def main() -> None:
     genome = Genome(corpus, cache_dir=args.folder)
     names = list(genome.contigs)
     split = split_genome(genome, validation=names[-len(names) // 50 :])
-    model = DNAMAE(genome, window=WINDOW, **SETTINGS)
+    model = DNAMAE(genome, window=WINDOW, mask_ratio=(0, 1) if args.ratio is None else args.ratio, **SETTINGS)
     checkpoints = args.folder / "checkpoints"
     resume = checkpoints if any(checkpoints.glob("step_*")) else None
     model.train(
-        args.epochs, split=split, batch_size=128, checkpoint_dir=checkpoints, resume_from=resume, progress_bar=False,
-        train_kwargs={"learning_rate": 3e-3},
+        args.epochs, split=split, batch_size=args.batch_size, epoch_windows=BATCHES * args.batch_size, precision="32-true",
+        checkpoint_dir=checkpoints, resume_from=resume, progress_bar=False, train_kwargs={"learning_rate": 3e-3},
     )  # fmt: skip
     print(model.history.T.to_string())
     print(model.save(args.folder / "model", overwrite=True))

@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 PUBLISHED = {
     "tf_0": (66.84, 61.59, 66.64, 71.99),
@@ -20,7 +21,8 @@ PUBLISHED = {
 """MCC x 100 on the same test rows, from the figure `Performance` of the DNABERT-2 repository."""
 PUBLISHED_NAMES = ("DNABERT-6", "NT-500M-human", "NT-2.5B-multi", "DNABERT-2")
 KIND_NAMES = {"frozen": "frozen", "finetuned": "fine-tuned", "finetuned_states": "fine-tuned, states alone"}
-RANDOM_INIT = "random init"
+FIRST = "R2MAE"
+"""The model that the others are compared with."""
 
 Rows = list[dict[str, Any]]
 
@@ -61,17 +63,24 @@ def markdown(rows: Rows) -> str:
 
 
 def gains(scores: dict[tuple[str, ...], list[float]], models: list[tuple[str, ...]], tasks: list[str]) -> list[str]:
-    """What pretraining adds: the mean difference to the same network begun at random, over tasks that have both."""
+    """What R2MAE's pretraining adds to random weights, and to another mask ratio."""
     lines = []
-    for name, *key in models:
-        pairs = [(scores[task, name, *key], scores[task, RANDOM_INIT, *key]) for task in tasks]
-        differences = [np.mean(own) - np.mean(random) for own, random in pairs if own and random]
-        if name != RANDOM_INIT and differences:
-            n_better = sum(difference > 0 for difference in differences)
-            lines.append(
-                f"{name}, {KIND_NAMES[key[0]]}: {np.mean(differences):+.2f} over {RANDOM_INIT} in the mean, better in {n_better} of {len(differences)} tasks."
-            )
+    for name, kind, checksum, settings in models:
+        others = [m for m in models if m[0] != name and (m[1], m[3]) == (kind, settings)] if name == FIRST else []
+        for other in others:
+            pairs = [(scores[task, name, kind, checksum, settings], scores[task, *other]) for task in tasks]
+            lines += gain(f"{name} over {other[0]}, {KIND_NAMES[kind]}", pairs)
     return [*lines, ""] if lines else []
+
+
+def gain(title: str, pairs: list[tuple[list[float], list[float]]]) -> list[str]:
+    """Mean difference over tasks that have both, with the 95% interval of a t distribution over tasks."""
+    differences = np.array([np.mean(own) - np.mean(other) for own, other in pairs if own and other])
+    if not differences.size:
+        return []
+    n_better = int((differences > 0).sum())
+    half = stats.t.ppf(0.975, differences.size - 1) * stats.sem(differences) if differences.size > 1 else float("nan")
+    return [f"- {title}: {differences.mean():+.2f} ± {half:.2f} over tasks, better in {n_better} of {differences.size}."]
 
 
 def settings_line(models: list[tuple[str, ...]]) -> list[str]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import time
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,7 @@ import torch
 from scipy import sparse
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks import gpu_dna
 from r2mae_bio._rng import derive_generator
 from r2mae_bio.config import GeneConfig
 from r2mae_bio.likelihoods import masked_nll
@@ -54,25 +57,31 @@ class Source:
         return Rows(self.matrix[index])
 
 
-def generate(n_cells: int, n_genes: int, seed: int = 0, chunk: int = 2000) -> sparse.csr_array:
-    """Counts of a log-normal factor model with gamma-Poisson noise, a few thousand cells at a time.
+def generate(n_cells: int, n_genes: int, chunk: int = 2000) -> sparse.csr_array:
+    """Counts of a log-normal factor model with gamma-Poisson noise, a few thousand cells at a time on each core.
 
     Its parameters are chosen by hand, not fitted: log gene means with spread 1.9, ten programmes of log-normal loadings, a log-normal
     depth around 2,500 counts with spread 0.4, inverse dispersion 2.
     """
-    rng = np.random.default_rng(seed)
+    jobs = [(start, min(chunk, n_cells - start), n_genes) for start in range(0, n_cells, chunk)]
+    if len(jobs) == 1:
+        return _cells(jobs[0])
+    with multiprocessing.get_context("fork").Pool() as pool:
+        return sparse.vstack(pool.map(_cells, jobs, chunksize=1), format="csr")
+
+
+def _cells(job: tuple[int, int, int]) -> sparse.csr_array:
+    start, n, n_genes = job
+    rng = np.random.default_rng(0)
     base = np.exp(rng.normal(0, 1.9, n_genes))
     loadings = rng.normal(0, 0.6, (10, n_genes)) * (rng.random((10, n_genes)) < 0.2)
-    blocks = []
-    for start in range(0, n_cells, chunk):
-        n = min(chunk, n_cells - start)
-        rate = base * np.exp((rng.normal(0, 1, (n, 10)) @ loadings).astype(np.float32))
-        depth = 2500 * np.exp(rng.normal(0, 0.4, (n, 1)))
-        mean = (rate / rate.sum(1, keepdims=True) * depth).astype(np.float32)
-        counts = rng.poisson(mean * rng.gamma(2.0, 0.5, mean.shape).astype(np.float32))
-        counts[counts.sum(1) == 0, 0] = 1
-        blocks.append(sparse.csr_array(counts.astype(np.float32)))
-    return sparse.vstack(blocks, format="csr")
+    rng = np.random.default_rng((0, start))
+    rate = base * np.exp((rng.normal(0, 1, (n, 10)) @ loadings).astype(np.float32))
+    depth = 2500 * np.exp(rng.normal(0, 0.4, (n, 1)))
+    mean = (rate / rate.sum(1, keepdims=True) * depth).astype(np.float32)
+    counts = rng.poisson(mean * rng.gamma(2.0, 0.5, mean.shape).astype(np.float32))
+    counts[counts.sum(1) == 0, 0] = 1
+    return sparse.csr_array(counts.astype(np.float32))
 
 
 class Bench:
@@ -122,9 +131,9 @@ class Bench:
 
 
 def agreement(bench: Bench) -> dict:
-    """Loss and latent of one batch on the CPU and on the device, same plan, float32."""
+    """Loss and latent of some cells on the CPU and on the device, same plan, float32."""
     network = bench.network().eval()
-    batch = bench.batch().to("cpu")
+    batch = bench.table.batch(bench.rng.integers(0, bench.options.cells, min(64, bench.options.batch)))
     plan = draw_plan(batch.measured, np.full(batch.context.shape[0], 0.5), derive_generator(0, "mask", 0))
     with torch.inference_mode():
         loss, latent = bench.loss(network, batch, plan), network.encode(batch.tokens())
@@ -212,27 +221,41 @@ def hiding(bench: Bench) -> list[dict]:
 
 def attempt(call: Callable[[], dict], what: str) -> dict:
     """A mode that a build of torch cannot run is reported, not fatal."""
+    start = time.perf_counter()
     try:
-        return call()
+        row = call()
+        print(f"{what}: took {time.perf_counter() - start:.0f} s", flush=True)
+        return row
     except Exception as error:  # noqa: BLE001 - torch.compile fails in many ways
         print(f"{what} skipped: {type(error).__name__}: {str(error).splitlines()[0]}")
         return {"mode": what, "skipped": f"{type(error).__name__}: {error}"}
 
 
 def run(options: argparse.Namespace) -> dict:
+    """All measurements; what is there is written after each, compiled modes last since they take longest to begin."""
     bench = Bench(options)
     name = torch.cuda.get_device_name() if bench.device.type == "cuda" else "CPU"
     nonzero = bench.table.source.matrix.nnz / (options.cells * options.genes)
     result = {"device": name, "torch": torch.__version__, "cells": options.cells, "genes": options.genes, "nonzero": nonzero}
-    result["agreement"] = agreement(bench)
-    modes = ["float32", "bf16"] if options.toy else ["float32", "tf32", "bf16", "bf16+compile"]
-    result["throughput"] = [
-        attempt(lambda e=encoder, m=mode: throughput(bench, e, m), f"{encoder} {mode}")
-        for encoder in ("transformer", "mlp")
-        for mode in modes
-    ]
-    result["hiding"] = hiding(bench)
+    result |= {"agreement": agreement(bench), "dna_agreement": gpu_dna.agreement(bench.device)}
+    result |= {"throughput": [], "hiding": hiding(bench), "dna": []}
+    jobs = measurements(bench, options)
+    for key, what, call in [*(j for j in jobs if "compile" not in j[1]), *(j for j in jobs if "compile" in j[1])]:
+        result[key].append(attempt(call, what))
+        save(result, options)
     return result
+
+
+def measurements(bench: Bench, options: argparse.Namespace) -> list[tuple[str, str, Callable[[], dict]]]:
+    """Part of the result, name and call of each row."""
+    settings = {"device": bench.device, "steps": options.steps, "peak": options.peak_tflops * 1e12}
+    jobs: list[tuple[str, str, Callable[[], dict]]] = []
+    for encoder in ("transformer", "mlp"):
+        modes = ("float32", "bf16") if options.toy else ("float32", "tf32", "bf16", "bf16+compile")
+        jobs += [("throughput", f"{encoder} {mode}", partial(throughput, bench, encoder, mode)) for mode in modes]
+    for preset, (shape, modes) in (gpu_dna.TOY if options.toy else gpu_dna.RUNS).items():
+        jobs += [("dna", f"{preset} {mode}", partial(gpu_dna.throughput, preset, shape, mode, **settings)) for mode in modes]
+    return jobs
 
 
 def report(result: dict) -> str:
@@ -252,7 +275,13 @@ def report(result: dict) -> str:
             f"{row['peak_memory_mib']:8.0f}"
         )
     lines += [f"hidden {r['ratio']:.0%}: drop {r['take_ms']:.1f} ms, keep {r['hide_ms']:.1f} ms" for r in result["hiding"]]
-    return "\n".join(lines)
+    return "\n".join([*lines, *gpu_dna.report(result)])
+
+
+def save(result: dict, options: argparse.Namespace) -> None:
+    name = "gpu_toy" if options.toy else "gpu"
+    write(options.out / f"{name}.json", json.dumps(result, indent=1))
+    write(options.out / f"{name}.txt", report(result) + "\n")
 
 
 def write(path: Path, text: str) -> None:
@@ -275,11 +304,8 @@ def main(arguments: list[str] | None = None) -> dict:
         options.cells, options.genes, options.batch, options.steps = 400, 300, 32, 3
     elif not torch.cuda.is_available():
         parser.error("no CUDA device; --toy runs at toy size on the CPU")
-    result = run(options)
     options.out.mkdir(parents=True, exist_ok=True)
-    name = "gpu_toy" if options.toy else "gpu"
-    write(options.out / f"{name}.json", json.dumps(result, indent=1))
-    write(options.out / f"{name}.txt", report(result) + "\n")
+    result = run(options)
     print(report(result))
     return result
 

@@ -1,0 +1,148 @@
+"""The DNA part of benchmarks.gpu: presets in several numerical modes, and agreement with the CPU, on random bases."""
+
+from __future__ import annotations
+
+import time
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from r2mae_bio._rng import derive_generator
+from r2mae_bio.config import DNAConfig
+from r2mae_bio.likelihoods import base_nll
+from r2mae_bio.masking import Uniform, draw_plan
+from r2mae_bio.nn import DNAMaskedAutoencoder, base_tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from r2mae_bio.masking import MaskPlan
+
+WINDOW = 512
+RUNS = {  # preset: shape of a batch, and modes
+    "tiny": ((256, WINDOW), ("float32", "tf32", "bf16")),
+    "small": ((128, WINDOW), ("float32", "tf32", "bf16", "bf16+compile")),
+    "base": ((64, WINDOW), ("tf32", "bf16")),
+}
+TOY = {"tiny": ((4, 64), ("float32",))}
+
+
+class DNABench:
+    """One network and random bases on a device."""
+
+    def __init__(self, preset: str, shape: tuple[int, int], device: torch.device) -> None:
+        torch.manual_seed(0)
+        self.network, self.device = DNAMaskedAutoencoder(DNAConfig.preset(preset)).to(device), device
+        self.shape = shape
+        self.rng = np.random.default_rng(0)
+
+    def batch(self) -> Tensor:
+        return torch.from_numpy(self.rng.integers(0, 4, self.shape)).to(self.device)
+
+    def plan(self, codes: Tensor, step: int) -> MaskPlan:
+        ratio = Uniform().sample(self.shape[0], self.rng)
+        on_cpu = self.device.type == "cpu"
+        generator = derive_generator(0, "mask", step) if on_cpu else torch.Generator(self.device).manual_seed(step)
+        return draw_plan(torch.ones_like(codes, dtype=torch.bool), ratio, generator)
+
+    def loss(self, call: Callable[..., Tensor], codes: Tensor, plan: MaskPlan) -> Tensor:
+        logits = call(base_tokens(codes).hide(plan))
+        return base_nll(logits.float(), codes, plan.hidden).sum() / plan.hidden.sum()
+
+    def seconds(self, call: Callable[[int], Any], n: int) -> float:
+        for step in range(3):
+            call(step)
+        self.wait()
+        start = time.perf_counter()
+        for step in range(n):
+            call(step)
+        self.wait()
+        return (time.perf_counter() - start) / n
+
+    def wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+
+
+def agreement(device: torch.device) -> dict[str, float]:
+    """Relative differences of loss and states between CPU and device, same plan, float32."""
+    torch.set_float32_matmul_precision("highest")
+    bench = DNABench("tiny", (8, 128), torch.device("cpu"))
+    codes = bench.batch()
+    plan = bench.plan(codes, 0)
+    network = bench.network.eval()
+    with torch.inference_mode():
+        loss, states = bench.loss(network, codes, plan), network.states(codes)
+        network.to(device)
+        moved = replace(plan, hidden=plan.hidden.to(device), valid=plan.valid.to(device))
+        there = bench.loss(network, codes.to(device), moved).cpu(), network.states(codes.to(device)).cpu()
+    return {
+        "loss": float((there[0] - loss).abs() / loss.abs()),
+        "states": float((there[1] - states).abs().max() / states.abs().max()),
+    }
+
+
+def throughput(
+    preset: str, shape: tuple[int, int], mode: str, device: torch.device, *, steps: int, peak: float
+) -> dict[str, Any]:
+    """Training and reading in one numerical mode; ``peak`` is the device's bf16 rate in operations per second."""
+    torch.set_float32_matmul_precision("high" if mode == "tf32" else "highest")
+    bench = DNABench(preset, shape, device)
+    amp = torch.autocast(device.type, torch.bfloat16) if mode.startswith("bf16") else nullcontext()
+    compiled = torch.compile(bench.network) if mode.endswith("compile") else bench.network
+    optimizer = torch.optim.AdamW(bench.network.parameters(), lr=1e-3, fused=True)
+
+    def train(step: int) -> None:
+        codes = bench.batch()
+        with amp:
+            loss = bench.loss(compiled, codes, bench.plan(codes, step))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    @torch.inference_mode()
+    def read(_: int) -> None:
+        with amp:
+            bench.network.states(bench.batch())
+
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    training, reading = bench.seconds(train, steps), bench.seconds(read, steps)
+    codes = bench.batch()
+    with FlopCounterMode(display=False) as counter:
+        bench.loss(bench.network, codes, bench.plan(codes, 0)).backward()
+    return {
+        "preset": preset,
+        "weights": sum(p.numel() for p in bench.network.parameters()),
+        "mode": mode,
+        "windows": shape[0],
+        "train_bases_per_second": codes.numel() / training,
+        "read_bases_per_second": codes.numel() / reading,
+        "step_tflop": counter.get_total_flops() / 1e12,
+        "model_flop_utilisation": counter.get_total_flops() / training / peak,
+        "peak_memory_mib": torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else float("nan"),
+    }
+
+
+def report(result: dict[str, Any]) -> list[str]:
+    """Lines of text."""
+    agree = result["dna_agreement"]
+    lines = [
+        f"DNA, windows of {WINDOW} bases; CPU and device, float32: loss differs by {agree['loss']:.1e}, states by {agree['states']:.1e}",
+        f"{'':24s} {'weights':>10s} {'batch':>6s} {'train bases/s':>14s} {'read bases/s':>13s} {'MFU':>7s} {'MiB':>8s}",
+    ]
+    for row in result["dna"]:
+        if "skipped" in row:
+            lines.append(f"{row['mode']:24s} skipped: {row['skipped'].splitlines()[0]}")
+            continue
+        lines.append(
+            f"{row['preset'] + ' ' + row['mode']:24s} {row['weights']:10,d} {row['windows']:6d} {row['train_bases_per_second']:14.3g} "
+            f"{row['read_bases_per_second']:13.3g} {row['model_flop_utilisation']:7.2%} {row['peak_memory_mib']:8.0f}"
+        )
+    return lines
