@@ -238,7 +238,12 @@ def run(options: argparse.Namespace) -> dict:
     nonzero = bench.table.source.matrix.nnz / (options.cells * options.genes)
     result = {"device": name, "torch": torch.__version__, "cells": options.cells, "genes": options.genes, "nonzero": nonzero}
     result |= {"agreement": agreement(bench), "dna_agreement": gpu_dna.agreement(bench.device)}
-    result |= {"throughput": [], "hiding": hiding(bench), "dna": []}
+    result |= {
+        "hiding": hiding(bench),
+        "convolution": gpu_dna.convolutions(bench.device, toy=options.toy),
+        "throughput": [],
+        "dna": [],
+    }
     jobs = measurements(bench, options)
     for key, what, call in [*(j for j in jobs if "compile" not in j[1]), *(j for j in jobs if "compile" in j[1])]:
         result[key].append(attempt(call, what))

@@ -16,6 +16,7 @@ from r2mae_bio.config import DNAConfig
 from r2mae_bio.likelihoods import base_nll
 from r2mae_bio.masking import Uniform, draw_plan
 from r2mae_bio.nn import DNAMaskedAutoencoder, base_tokens
+from r2mae_bio.nn._depthwise import DepthwiseConvolution
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,16 +59,12 @@ class DNABench:
     def seconds(self, call: Callable[[int], Any], n: int) -> float:
         for step in range(3):
             call(step)
-        self.wait()
+        wait(self.device)
         start = time.perf_counter()
         for step in range(n):
             call(step)
-        self.wait()
+        wait(self.device)
         return (time.perf_counter() - start) / n
-
-    def wait(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
 
 
 def agreement(device: torch.device) -> dict[str, float]:
@@ -130,6 +127,40 @@ def throughput(
     }
 
 
+def convolutions(device: torch.device, *, toy: bool = False) -> list[dict[str, Any]]:
+    """Microseconds forward and backward of both ways of a depthwise convolution, and how far their gradients are apart."""
+    rows = []
+    for shape in [(2, 40, 8)] if toy else [(64, 101, 64), (256, WINDOW, 128), (64, WINDOW, 768)]:
+        for dilation in (1, 2):
+            layer = DepthwiseConvolution(shape[2], 9, dilation).to(device)
+            x, gradient = (torch.randn(shape, device=device, requires_grad=wanted) for wanted in (True, False))
+            inputs = (x, layer.filters.weight, layer.filters.bias)
+            ways: dict[str, Callable[[Tensor], Tensor]] = {"dilated": layer._dilated, "phases": layer._by_phases}
+            row: dict[str, Any] = {"shape": shape, "dilation": dilation}
+            results = [torch.autograd.grad(way(x), inputs, gradient) for way in ways.values()]
+            row["difference"] = max(float((a - b).norm() / a.norm()) for a, b in zip(*results, strict=True))
+            for name, way in ways.items():
+                row[name] = 1e6 * timed(lambda w=way, i=inputs, g=gradient: torch.autograd.grad(w(i[0]), i, g), device)
+            rows.append(row)
+    return rows
+
+
+def timed(call: Callable[[], Any], device: torch.device, n: int = 10) -> float:
+    """Seconds of a call."""
+    for i in range(2 * n):
+        if i == n:
+            wait(device)
+            start = time.perf_counter()
+        call()
+    wait(device)
+    return (time.perf_counter() - start) / n
+
+
+def wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
 def report(result: dict[str, Any]) -> list[str]:
     """Lines of text."""
     agree = result["dna_agreement"]
@@ -144,5 +175,11 @@ def report(result: dict[str, Any]) -> list[str]:
         lines.append(
             f"{row['preset'] + ' ' + row['mode']:24s} {row['weights']:10,d} {row['windows']:6d} {row['train_bases_per_second']:14.3g} "
             f"{row['read_bases_per_second']:13.3g} {row['model_flop_utilisation']:7.2%} {row['peak_memory_mib']:8.0f}"
+        )
+    for row in result["convolution"]:
+        size = "x".join(map(str, row["shape"]))
+        lines.append(
+            f"depthwise convolution {size}, dilation {row['dilation']}, forward and backward: one kernel {row['dilated']:.0f} us, by "
+            f"phases {row['phases']:.0f} us, gradients differ by {row['difference']:.0e}"
         )
     return lines

@@ -4,50 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import nn
 from torch.nn import functional as F
 
+from r2mae_bio.nn._depthwise import DepthwiseConvolution
 from r2mae_bio.nn._rotary import rotate
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-class DepthwiseConvolution(nn.Module):
-    """One filter per feature along the sequence, the ends padded with zeros.
-
-    Parameters
-    ----------
-    d_model
-        Features D.
-    kernel
-        Taps, odd.
-    dilation
-        Distance between taps, bp.
-    """
-
-    def __init__(self, d_model: int, kernel: int, dilation: int) -> None:
-        super().__init__()
-        self.dilation = dilation
-        # an image one pixel high: features stay last in memory, which on a CPU is twice as fast as Conv1d
-        self.filters = nn.Conv2d(d_model, d_model, (1, kernel), padding=(0, kernel // 2), groups=d_model)
-        self.filters.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, L, D) to (B, L, D)."""
-        if self.dilation == 1:
-            return self._convolve(x)
-        # every dilation-th base is a sequence of its own: a CPU has no quick kernel for taps that lie apart
-        rows, slots, width = x.shape
-        n_steps = -(-slots // self.dilation)
-        padded = F.pad(x, (0, 0, 0, n_steps * self.dilation - slots))
-        phases = padded.view(rows, n_steps, self.dilation, width).transpose(1, 2).reshape(rows * self.dilation, n_steps, width)
-        mixed = self._convolve(phases).reshape(rows, self.dilation, n_steps, width).transpose(1, 2)
-        return mixed.reshape(rows, n_steps * self.dilation, width)[:, :slots]
-
-    def _convolve(self, x: Tensor) -> Tensor:
-        return self.filters(x.transpose(1, 2)[:, :, None]).squeeze(2).transpose(1, 2)
 
 
 class RotaryAttention(nn.Module):

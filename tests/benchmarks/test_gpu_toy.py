@@ -39,4 +39,8 @@ def test_it_runs_at_toy_size_without_single_cell_packages(tmp_path):
     assert [r["ratio"] for r in result["hiding"]] == [0.15, 0.5, 0.9]
     assert 0.005 < result["nonzero"] < 0.9
     assert all(r["take_ms"] > 0 and r["hide_ms"] > 0 for r in result["hiding"])
+    assert [(r["preset"], r["mode"]) for r in result["dna"]] == [("tiny", "float32")]
+    assert all(r["train_bases_per_second"] > 0 and r["read_bases_per_second"] > 0 and r["step_tflop"] > 0 for r in result["dna"])
+    assert all(r["difference"] < 1e-5 and r["dilated"] > 0 and r["phases"] > 0 for r in result["convolution"])
+    assert max(result["dna_agreement"].values()) == 0
     assert "CPU and device" in (tmp_path / "gpu_toy.txt").read_text()

@@ -14,7 +14,7 @@ from r2mae_bio._rng import derive_generator
 from r2mae_bio.config import DNAConfig
 from r2mae_bio.masking import MaskPlan, Uniform, draw_plan
 from r2mae_bio.nn import DNAMaskedAutoencoder, base_tokens
-from r2mae_bio.nn._base_block import DepthwiseConvolution
+from r2mae_bio.nn._depthwise import DepthwiseConvolution
 from r2mae_bio.nn._rotary import rotary_angles
 from r2mae_bio.tokens import TokenBatch
 
@@ -183,6 +183,17 @@ def test_a_convolution_is_the_sum_over_its_taps(dilation: int) -> None:
                 expected[:, place] += weight[:, tap] * x[:, source]
     with torch.no_grad():
         torch.testing.assert_close(layer(x), expected, **CLOSE)
+        torch.testing.assert_close(layer._dilated(x), expected, **CLOSE)  # the way of a GPU
+
+
+@pytest.mark.parametrize("dilation", [1, 2, 12])
+def test_both_ways_of_a_convolution_have_the_same_gradients(dilation: int) -> None:
+    layer = DepthwiseConvolution(3, 5, dilation)
+    x = torch.randn(2, 11, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    weights = torch.randn(2, 11, 3, generator=torch.Generator().manual_seed(1))
+    inputs = (x, layer.filters.weight, layer.filters.bias)
+    for a, b in zip(*(torch.autograd.grad((way(x) * weights).sum(), inputs) for way in (layer, layer._dilated)), strict=True):
+        torch.testing.assert_close(a, b, **CLOSE)
 
 
 def test_without_attention_the_reach_is_that_of_the_convolutions() -> None:
