@@ -25,36 +25,60 @@ FIRST = "R2MAE"
 """The model that the others are compared with."""
 
 Rows = list[dict[str, Any]]
+Model = tuple[str, str, str, str]
+"""Method, kind, checksum and settings."""
+
+
+class Scores:
+    """Test MCC x 100 by task, method, kind, checksum of the model, settings, and seed."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.tasks = list(dict.fromkeys(row["task"] for row in rows))
+        self.floors = list(dict.fromkeys(row["method"] for row in rows if row["kind"] == "floor"))
+        fitted = [row for row in rows if row["kind"] != "floor"]
+        self.models: list[Model] = list(dict.fromkeys((r["method"], r["kind"], r["model"], setting(r)) for r in fitted))
+        self.of: dict[tuple[str, ...], dict[int, float]] = defaultdict(dict)
+        for row in rows:
+            self.of[row["task"], row["method"], row["kind"], row["model"], setting(row)][row["seed"]] = 100 * row["mcc"]
+
+    def mean(self, task: str, *model: str) -> float:
+        """Over seeds; not a number where there are none."""
+        values = list(self.of[task, *model].values())
+        return float(np.mean(values)) if values else float("nan")
+
+    def best_floor(self, task: str) -> tuple[float, str]:
+        """Mean over seeds and name."""
+        means = [(self.mean(task, name, "floor", "", ""), name) for name in self.floors]
+        return max((m for m in means if np.isfinite(m[0])), default=(float("nan"), ""))
+
+    def text(self, task: str, *model: str) -> str:
+        """Mean and spread."""
+        values = list(self.of[task, *model].values())
+        if not values:
+            return ""
+        return f"{np.mean(values):.2f}" + (f" ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else "")
 
 
 def markdown(rows: Rows) -> str:
-    """Two tables, floors and models."""
-    tasks = list(dict.fromkeys(row["task"] for row in rows))
-    floors = list(dict.fromkeys(row["method"] for row in rows if row["kind"] == "floor"))
-    models = list(
-        dict.fromkeys((row["method"], row["kind"], row["model"], setting(row)) for row in rows if row["kind"] != "floor")
-    )
-    scores: dict[tuple[str, ...], list[float]] = defaultdict(list)
-    for row in rows:
-        scores[row["task"], row["method"], row["kind"], row["model"], setting(row)].append(100 * row["mcc"])
-    lines = ["Test MCC x 100; mean ± standard deviation over seeds where there are several.", ""]
-    lines += ["Floors, without pretraining:", ""]
-    lines += table(["task", *floors], [[task, *(cell(scores[task, name, "floor", "", ""]) for name in floors)] for task in tasks])
-    lines += ["", "Models beside the best floor and published figures (DNABERT-2's):", ""]
-    several = len({model[3] for model in models if model[1].startswith("finetuned")}) > 1
-    titles = [
-        ", ".join([name, KIND_NAMES[kind]] + [settings] * (several and bool(settings))) for name, kind, _, settings in models
-    ]
-    body = []
-    for task in tasks:
-        means = [(np.mean(scores[task, name, "floor", "", ""]), name) for name in floors if scores[task, name, "floor", "", ""]]
-        best = "{:.2f} ({})".format(*max(means)) if means else ""
-        published = [f"{value:.2f}" for value in PUBLISHED.get(task, ())] or [""] * len(PUBLISHED_NAMES)
-        body.append([task, best, *(cell(scores[task, *model]) for model in models), *published])
-    lines += table(["task", "best floor", *titles, *PUBLISHED_NAMES], body)
-    lines += ["", *gains(scores, models, tasks), *settings_line(models)]
+    """Two tables, floors and models, and what is above what."""
+    scores = Scores(rows)
+    body = [[task, *(scores.text(task, name, "floor", "", "") for name in scores.floors)] for task in scores.tasks]
     shared = {row["task"]: (row["n_shared"], row["n_test"]) for row in rows}
-    lines += [
+    lines = [
+        "Test MCC x 100; mean ± standard deviation over seeds where there are several.",
+        "",
+        "Floors, without pretraining:",
+        "",
+        *table(["task", *scores.floors], body),
+        "",
+        "Models beside the best floor and published figures (DNABERT-2's):",
+        "",
+        *models_table(scores),
+        "",
+        *above_floors(scores),
+        *gains(scores),
+        "",
+        *settings_line(scores.models),
         "Test rows that are also train or dev rows, on either strand: "
         + ", ".join(f"{t} {n} of {m}" for t, (n, m) in shared.items())
         + ".",
@@ -62,20 +86,51 @@ def markdown(rows: Rows) -> str:
     return "\n".join(lines) + "\n"
 
 
-def gains(scores: dict[tuple[str, ...], list[float]], models: list[tuple[str, ...]], tasks: list[str]) -> list[str]:
-    """What R2MAE's pretraining adds to random weights, and to another mask ratio."""
+def models_table(scores: Scores) -> list[str]:
+    """A row per task, and means."""
+    several = len({model[3] for model in scores.models if model[1].startswith("finetuned")}) > 1
+    titles = [
+        ", ".join([name, KIND_NAMES[kind]] + [settings] * (several and bool(settings)))
+        for name, kind, _, settings in scores.models
+    ]
+    body = []
+    for task in scores.tasks:
+        mean, name = scores.best_floor(task)
+        published = [f"{value:.2f}" for value in PUBLISHED.get(task, ())] or [""] * len(PUBLISHED_NAMES)
+        best = f"{mean:.2f} ({name})" if name else ""
+        body.append([task, best, *(scores.text(task, *model) for model in scores.models), *published])
+    means = [np.mean([scores.best_floor(task)[0] for task in scores.tasks])]
+    means += [np.mean([scores.mean(task, *model) for task in scores.tasks]) for model in scores.models]
+    body.append(["mean", *(f"{m:.2f}" if np.isfinite(m) else "" for m in means), *[""] * len(PUBLISHED_NAMES)])
+    return table(["task", "best floor", *titles, *PUBLISHED_NAMES], body)
+
+
+def above_floors(scores: Scores) -> list[str]:
+    """In how many tasks the mean over seeds is above the best floor."""
     lines = []
-    for name, kind, checksum, settings in models:
-        others = [m for m in models if m[0] != name and (m[1], m[3]) == (kind, settings)] if name == FIRST else []
-        for other in others:
-            pairs = [(scores[task, name, kind, checksum, settings], scores[task, *other]) for task in tasks]
-            lines += gain(f"{name} over {other[0]}, {KIND_NAMES[kind]}", pairs)
-    return [*lines, ""] if lines else []
+    for name, kind, *rest in scores.models:
+        gaps = np.array([scores.mean(task, name, kind, *rest) - scores.best_floor(task)[0] for task in scores.tasks])
+        known = gaps[np.isfinite(gaps)]
+        if known.size:
+            lines.append(f"- {name}, {KIND_NAMES[kind]}: above the best floor in {(known > 0).sum()} of {known.size} tasks.")
+    return lines
 
 
-def gain(title: str, pairs: list[tuple[list[float], list[float]]]) -> list[str]:
-    """Mean difference over tasks that have both, with the 95% interval of a t distribution over tasks."""
-    differences = np.array([np.mean(own) - np.mean(other) for own, other in pairs if own and other])
+def gains(scores: Scores) -> list[str]:
+    """What R2MAE's pretraining adds to random weights, and to another mask ratio, on the seeds that both have."""
+    lines = []
+    for own in scores.models:
+        for other in scores.models:
+            if own[0] == FIRST != other[0] and own[1::2] == other[1::2]:
+                pairs = [(scores.of[task, *own], scores.of[task, *other]) for task in scores.tasks]
+                lines += gain(f"{own[0]} over {other[0]}, {KIND_NAMES[own[1]]}", pairs)
+    return lines
+
+
+def gain(title: str, pairs: list[tuple[dict[int, float], dict[int, float]]]) -> list[str]:
+    """Mean difference over tasks, with half the width of the 95% interval of a t distribution."""
+    by_seed = [[own[seed] - other[seed] for seed in own.keys() & other.keys()] for own, other in pairs]
+    differences = np.array([np.mean(values) for values in by_seed if values])
     if not differences.size:
         return []
     n_better = int((differences > 0).sum())
@@ -83,7 +138,7 @@ def gain(title: str, pairs: list[tuple[list[float], list[float]]]) -> list[str]:
     return [f"- {title}: {differences.mean():+.2f} ± {half:.2f} over tasks, better in {n_better} of {differences.size}."]
 
 
-def settings_line(models: list[tuple[str, ...]]) -> list[str]:
+def settings_line(models: list[Model]) -> list[str]:
     given = list(dict.fromkeys(settings or "defaults" for _, kind, _, settings in models if kind.startswith("finetuned")))
     return [f"Settings of fine-tuning: {'; '.join(given)}.", ""] if given else []
 
@@ -100,13 +155,6 @@ def unique(rows: Rows) -> Rows:
     for row in rows:
         first.setdefault((*(row[key] for key in keys), setting(row)), row)
     return list(first.values())
-
-
-def cell(values: list[float]) -> str:
-    if not values:
-        return ""
-    spread = f" ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.2f}{spread}"
 
 
 def table(head: list[str], body: list[list[str]]) -> list[str]:

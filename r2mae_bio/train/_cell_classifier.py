@@ -21,6 +21,7 @@ from r2mae_bio.nn import CellClassifierNetwork
 from r2mae_bio.train._batch import batches_per_epoch, epoch_batches
 from r2mae_bio.train._cell_finetune_config import CellFinetuneConfig
 from r2mae_bio.train._cell_views import DevCells, hide_some
+from r2mae_bio.train._finetune_run import FinetuneRun
 from r2mae_bio.train._seeded import seeded
 
 if TYPE_CHECKING:
@@ -38,8 +39,6 @@ __all__ = ["CellFinetuneResult", "LabelledCells", "finetune_cell_classifier"]
 
 logger = logging.getLogger("r2mae_bio")
 
-_CLIP = 1.0
-"""Largest norm of a gradient."""
 _PROBE_ITERATIONS = 2000
 
 
@@ -174,7 +173,7 @@ def _embeddings(network: CellClassifierNetwork, cells: LabelledCells) -> NDArray
     return embedding
 
 
-class _Run:
+class _Run(FinetuneRun[CellClassifierNetwork, CellFinetuneConfig, "NDArray[np.int64]"]):
     """One run in progress."""
 
     def __init__(
@@ -187,27 +186,22 @@ class _Run:
         freeze_encoder: bool,
         seed: int,
     ) -> None:
-        self.network, self.cells, self.law, self.config, self.seed = network, cells, law, config, seed
-        self.frozen = freeze_encoder
         network.encoder.requires_grad_(not freeze_encoder)
         n_batches = batches_per_epoch(cells.train.size, config.batch_size)
-        self.n_steps, self.interval = config.steps(n_batches), config.evaluation_interval(n_batches)
+        super().__init__(network, _parameter_groups(network, config), config, n_batches=n_batches)
+        self.cells, self.law, self.seed, self.frozen = cells, law, seed, freeze_encoder
         self.dev = DevCells(cells, law, n_views=config.dev_views, seed=seed)
-        self.averaged = copy.deepcopy(network)
-        self.history: list[dict[str, float]] = []
         self.best: dict[str, Tensor] = {}
-        self.best_loss, self.best_step, self.waited = math.inf, 0, 0
+        self.best_loss = math.inf
         self._evaluate(0, math.nan)
         with torch.no_grad():
             network.sharpness.copy_(self.averaged.sharpness)
-        self.optimizer = torch.optim.AdamW(_parameter_groups(network, config), betas=(0.9, 0.98))
-        self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
 
     def to_the_end(self, *, progress_bar: bool) -> bool:
         """Train; returns whether Ctrl-C ended it."""
         try:
-            with _bar(self.n_steps, shown=progress_bar) as advance:
-                self._steps(advance)
+            with _bar(self.n_steps, shown=progress_bar) as self.after_step:
+                self._run_steps()
         except KeyboardInterrupt:
             logger.warning("Fine-tuning was interrupted; the weights of step %d are kept.", self.best_step)
             return True
@@ -215,58 +209,22 @@ class _Run:
             raise TrainingError(self._diverged(f"The encoder cannot read genes any more ({error})")) from error
         return False
 
-    def _diverged(self, found: str) -> str:
-        return (
-            f"{found}; needed are finite values. Lower learning_rate (now {self.config.learning_rate:g}) or encoder_rate; "
-            "if this is the first step, check the encoder's weights."
-        )
-
-    def _steps(self, advance: Callable[[], None]) -> None:
-        losses: list[float] = []
-        for step, rows in enumerate(self._batches(), start=1):
-            losses.append(self._step(step, rows))
-            advance()
-            if step % self.interval == 0 or step == self.n_steps:
-                self._evaluate(step, float(np.mean(losses)))
-                losses = []
-            if step == self.n_steps or self.waited >= self.config.patience:
-                return
-
     def _batches(self) -> Iterator[NDArray[np.int64]]:
         train = self.cells.train
         for epoch in count():
             order = epoch_batches(train.size, self.config.batch_size, seed=derive_seed(self.seed, "finetune-order"), epoch=epoch)
             yield from (train[piece] for piece in order)
 
-    def _step(self, step: int, rows: NDArray[np.int64]) -> float:
-        self.network.train()
+    def _loss(self, step: int, rows: NDArray[np.int64]) -> Tensor:
         if self.frozen:
             self.network.encoder.eval()
         logits = self.network(self._visible(step, rows))
-        loss = F.cross_entropy(logits, torch.from_numpy(self.cells.labels[rows]).to(logits.device))
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise TrainingError(self._diverged(f"The loss is {value} at step {step}"))
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
-        self.optimizer.step()
-        self.scheduler.step()
-        self._update_average(step)
-        return value
+        return F.cross_entropy(logits, torch.from_numpy(self.cells.labels[rows]).to(logits.device))
 
     def _visible(self, step: int, rows: NDArray[np.int64]) -> TokenBatch:
-        rng, device = derive_generator(self.seed, "finetune-mask", step), self.network.mean.device
+        rng = derive_generator(self.seed, "finetune-mask", step)
         share, progress = self.config.full_share, step / self.n_steps
-        return hide_some(self.cells.table.batch(rows), self.law, rng, device=device, full_share=share, progress=progress)
-
-    def _update_average(self, step: int) -> None:
-        """Early on the mean is over few steps, so that the first weights do not linger."""
-        decay = min(self.config.average, step / (step + 10)) if self.config.average else 0.0
-        with torch.no_grad():
-            for mean, now in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
-                if now.requires_grad:
-                    mean.lerp_(now, 1 - decay)
+        return hide_some(self.cells.table.batch(rows), self.law, rng, device=self.device, full_share=share, progress=progress)
 
     def _evaluate(self, step: int, train_loss: float) -> None:
         score = self.dev.score(self.averaged)
@@ -275,13 +233,6 @@ class _Run:
         if score["dev_loss"] < self.best_loss:
             self.best_loss, self.best_step, self.waited = score["dev_loss"], step, 0
             self.best = copy.deepcopy(self.averaged.state_dict())
-
-    def _rate(self, step: int) -> float:
-        """Step size as a share of the largest."""
-        warmup = max(1, round(self.config.warmup * self.n_steps))
-        if step < warmup:
-            return (step + 1) / warmup
-        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self.n_steps - warmup)))
 
 
 def _parameter_groups(network: CellClassifierNetwork, config: CellFinetuneConfig) -> list[dict[str, Any]]:

@@ -7,20 +7,21 @@ import logging
 import math
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from itertools import count
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 import torch
 from torch.nn import functional as F
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from r2mae_bio._errors import DataError, TrainingError
+from r2mae_bio._errors import DataError
 from r2mae_bio._rng import derive_generator, derive_seed
 from r2mae_bio.io import reverse_complement
 from r2mae_bio.nn import SequenceClassifierHead, SequenceClassifierNetwork
 from r2mae_bio.train._bfloat16 import has_bfloat16
 from r2mae_bio.train._class_metrics import class_metrics
 from r2mae_bio.train._classifier_config import FinetuneConfig
+from r2mae_bio.train._finetune_run import FinetuneRun
 from r2mae_bio.train._linear import strands_agree
 from r2mae_bio.train._linear_mix import choose_mix, log_loss
 from r2mae_bio.train._linear_readings import FittedReading, KmerFeatures, fit_readings, pick_reading
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["FinetuneResult", "LinearChoice", "encoder_depths", "finetune_classifier"]
 
 logger = logging.getLogger("r2mae_bio")
-
-_CLIP = 1.0
-"""Largest norm of a gradient."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +204,11 @@ def encoder_depths(encoder: nn.Module) -> dict[str, int]:
     return depths
 
 
-class _Run:
+Batch: TypeAlias = "tuple[NDArray[np.intp], NDArray[np.uint8]]"
+"""Rows and their codes."""
+
+
+class _Run(FinetuneRun[SequenceClassifierNetwork, FinetuneConfig, Batch]):
     """One run in progress."""
 
     def __init__(
@@ -219,28 +221,19 @@ class _Run:
         seed: int,
         on_evaluation: Callable[[dict[str, float]], None] | None,
     ) -> None:
-        self.classifier, self.config, self.both_strands, self.seed = classifier, config, both_strands, seed
         self.train, self.labels = SequenceGroups(table.train.codes), torch.from_numpy(table.train.labels)
+        groups = _parameter_groups(classifier, config)
+        super().__init__(classifier, groups, config, n_batches=self.train.n_batches(config.batch_size))
+        self.both_strands, self.seed, self.on_evaluation = both_strands, seed, on_evaluation
         self.dev, self.dev_rows = SequenceGroups(table.dev.codes), table.dev
-        self.on_evaluation = on_evaluation
-        n_batches = self.train.n_batches(config.batch_size)
-        self.n_steps, self.interval = config.steps(n_batches), config.evaluation_interval(n_batches)
-        self.device = next(classifier.parameters()).device
-        fused = True if self.device.type == "cuda" else None  # one kernel instead of hundreds
-        self.optimizer = torch.optim.AdamW(_parameter_groups(classifier, config), betas=(0.9, 0.98), fused=fused)
-        self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
         self.half = has_bfloat16(self.device.type) if config.precision == "auto" else config.precision == "bfloat16"
-        self.averaged = copy.deepcopy(classifier)
-        self.history: list[dict[str, float]] = []
         self.best: dict[str, Tensor] | None = None
         self.best_score = (-math.inf, -math.inf)
-        self.best_step = 0
-        self.waited = 0
 
     def to_the_end(self) -> bool:
         """Train; returns whether Ctrl-C ended it."""
         try:
-            self._steps()
+            self._run_steps()
         except KeyboardInterrupt:
             if self.best is None:
                 raise
@@ -248,53 +241,24 @@ class _Run:
             return True
         return False
 
-    def _steps(self) -> None:
-        losses: list[float] = []
-        for step, (rows, codes) in enumerate(self._batches(), start=1):
-            losses.append(self._step(step, rows, codes))
-            if step % self.interval == 0 or step == self.n_steps:
-                self._evaluate(step, float(np.mean(losses)))
-                losses = []
-            if step == self.n_steps or self.waited >= self.config.patience:
-                return
-
-    def _batches(self) -> Iterator[tuple[NDArray[np.intp], NDArray[np.uint8]]]:
-        epoch = 0
-        while True:
+    def _batches(self) -> Iterator[Batch]:
+        for epoch in count():
             rng = derive_generator(self.seed, "finetune-order", epoch)
             for rows, codes in self.train.shuffled(self.config.batch_size, rng):
                 if self.both_strands:
                     turn = rng.random(len(codes)) < 0.5
                     codes = np.where(turn[:, None], reverse_complement(codes), codes)
                 yield rows, codes
-            epoch += 1
 
-    def _step(self, step: int, rows: NDArray[np.intp], codes: NDArray[np.uint8]) -> float:
-        self.classifier.train()
+    def _loss(self, step: int, batch: Batch) -> Tensor:
+        rows, codes = batch
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-            logits = self.classifier(as_tensor(codes, self.classifier)).float()
-        loss = F.cross_entropy(logits, self.labels[rows].to(logits.device))
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            message = (
-                f"The loss is {value} at step {step}; needed is a finite one. Lower learning_rate (now {self.config.learning_rate:g}) "
-                "or encoder_rate; if this is the first step, check the encoder's weights."
-            )
-            raise TrainingError(message)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.classifier.parameters(), _CLIP)
-        self.optimizer.step()
-        self.scheduler.step()
-        self._update_average(step)
-        return value
+            logits = self.network(as_tensor(codes, self.network)).float()
+        return F.cross_entropy(logits, self.labels[rows].to(logits.device))
 
     def _update_average(self, step: int) -> None:
-        """Early on the mean is over few steps, so that the first weights do not linger."""
-        decay = min(self.config.average, step / (step + 10)) if self.config.average else 0.0
-        means, weights = ([p.detach() for p in module.parameters()] for module in (self.averaged, self.classifier))
-        get_ema_multi_avg_fn(decay)(means, weights, step)
-        for held, new in zip(self.averaged.buffers(), self.classifier.buffers(), strict=True):
+        super()._update_average(step)
+        for held, new in zip(self.averaged.buffers(), self.network.buffers(), strict=True):
             held.copy_(new)
 
     def _evaluate(self, step: int, train_loss: float) -> None:
@@ -313,13 +277,6 @@ class _Run:
         """Loss in nats, and MCC."""
         probabilities = predict_classes(self.averaged, self.dev, both_strands=self.both_strands)
         return log_loss(probabilities, rows.labels), class_metrics(rows.labels, probabilities)["mcc"]
-
-    def _rate(self, step: int) -> float:
-        """Step size as a share of the largest."""
-        warmup = max(1, round(self.config.warmup * self.n_steps))
-        if step < warmup:
-            return (step + 1) / warmup
-        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self.n_steps - warmup)))
 
 
 def _parameter_groups(classifier: SequenceClassifierNetwork, config: FinetuneConfig) -> list[dict[str, Any]]:

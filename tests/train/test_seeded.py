@@ -1,0 +1,35 @@
+"""Seeding within a block, and nothing beyond it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from r2mae_bio.train._seeded import seeded
+
+
+def test_draws_follow_the_seed_and_the_global_generator_is_left_alone() -> None:
+    network = nn.Linear(1, 1)
+    before = torch.get_rng_state()
+    drawn = []
+    for seed in (1, 1, 2):
+        with seeded(network, seed):
+            drawn.append(torch.rand(3))
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_an_error_leaves_the_generator_as_it_was() -> None:
+    network = nn.Linear(1, 1)
+
+    def fail() -> None:
+        with seeded(network, 0):
+            torch.rand(3)
+            raise ValueError("on purpose")
+
+    before = torch.get_rng_state()
+    with pytest.raises(ValueError, match="on purpose"):
+        fail()
+    assert torch.equal(torch.get_rng_state(), before)
