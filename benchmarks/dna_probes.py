@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from benchmarks.dna_probes_report import markdown, setting, unique
+from benchmarks.dna_probes_report import FIRST, markdown, setting, unique
 from r2mae_bio.evaluate._sequence_probe import floor_methods, model_methods, score_methods
 from r2mae_bio.io import SequenceTable, read_sequence_table
 from r2mae_bio.train import FinetuneConfig
@@ -88,7 +88,7 @@ def methods_of(options: argparse.Namespace) -> tuple[list[SequenceMethod], dict[
     if LINEAR in kinds:
         kinds.add("floor")
     models = load_models(options)
-    methods += model_methods(models, finetune=True, config=FinetuneConfig(**settings_of(options))) if models else []
+    methods += model_methods(models, finetune=True, config=FinetuneConfig(**settings_of(options)))
     chosen = [m for m in methods if m.kind in kinds and (options.only is None or m.name in options.only)]
     return chosen, {name: model.checksum()[:16] for name, model in models.items()}
 
@@ -100,7 +100,7 @@ def load_models(options: argparse.Namespace) -> dict[str, DNAMAE]:
     models = {}
     for given in options.model:
         name, _, folder = given.rpartition("=")
-        models[name or "R2MAE"] = DNAMAE.load(folder).to_device(options.device)
+        models[name or FIRST] = DNAMAE.load(folder).to_device(options.device)
     return models
 
 

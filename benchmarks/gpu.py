@@ -24,6 +24,7 @@ from scipy import sparse
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import gpu_dna
+from benchmarks.gpu_timing import mask_generator, peak_memory_mib, rows_as_text, seconds
 from r2mae_bio._rng import derive_generator
 from r2mae_bio.config import GeneConfig
 from r2mae_bio.likelihoods import masked_nll
@@ -103,10 +104,7 @@ class Bench:
     def plan(self, batch, step: int, ratio=None):
         n = batch.context.shape[0]
         drawn = Uniform().sample(n, self.rng) if ratio is None else np.full(n, ratio)
-        generator = (
-            torch.Generator(self.device).manual_seed(step) if self.device.type != "cpu" else derive_generator(0, "mask", step)
-        )
-        return draw_plan(batch.measured, drawn, generator)
+        return draw_plan(batch.measured, drawn, mask_generator(step, self.device))
 
     def loss(self, network, batch, plan, way: str = "hide"):
         tokens = batch.tokens()
@@ -114,20 +112,6 @@ class Bench:
         params = network(visible, batch.context)
         nats = masked_nll(network.likelihood, params, batch.rows, batch.genes, batch.values, plan.hidden)
         return nats.sum() / plan.hidden.sum()
-
-    def wait(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
-
-    def seconds(self, call: Callable[[int], object], n: int) -> float:
-        for step in range(3):
-            call(step)
-        self.wait()
-        start = time.perf_counter()
-        for step in range(n):
-            call(step)
-        self.wait()
-        return (time.perf_counter() - start) / n
 
 
 def agreement(bench: Bench) -> dict:
@@ -178,8 +162,8 @@ def throughput(bench: Bench, encoder: str, mode: str) -> dict:
     if bench.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     n, cells = bench.options.steps, bench.options.batch
-    training, embedding = bench.seconds(train, n), bench.seconds(embed, n)
-    preparation = bench.seconds(lambda step: bench.plan(bench.batch(), step), n)
+    training, embedding = seconds(train, n, bench.device), seconds(embed, n, bench.device)
+    preparation = seconds(lambda step: bench.plan(bench.batch(), step), n, bench.device)
     flops = step_flops(bench, network)
     expressed = float(np.mean(tokens))
     return {
@@ -192,7 +176,7 @@ def throughput(bench: Bench, encoder: str, mode: str) -> dict:
         "preparation_share": preparation / training,
         "step_tflop": flops / 1e12,
         "model_flop_utilisation": flops / training / (bench.options.peak_tflops * 1e12),
-        "peak_memory_mib": torch.cuda.max_memory_allocated() / 2**20 if bench.device.type == "cuda" else float("nan"),
+        "peak_memory_mib": peak_memory_mib(bench.device),
     }
 
 
@@ -214,9 +198,14 @@ def hiding(bench: Bench) -> list[dict]:
         plan = bench.plan(batch, 0, ratio)
         row = {"ratio": ratio}
         for way in ("take", "hide"):
-            row[f"{way}_ms"] = 1e3 * bench.seconds(lambda _, w=way: bench.loss(network, batch, plan, w).backward(), 5)  # noqa: B023
+            call = partial(backward, bench, network, batch, plan, way)
+            row[f"{way}_ms"] = 1e3 * seconds(call, 5, bench.device)
         rows.append(row)
     return rows
+
+
+def backward(bench: Bench, network, batch, plan, way: str, _: int) -> None:
+    bench.loss(network, batch, plan, way).backward()
 
 
 def attempt(call: Callable[[], dict], what: str) -> dict:
@@ -244,8 +233,7 @@ def run(options: argparse.Namespace) -> dict:
         "throughput": [],
         "dna": [],
     }
-    jobs = measurements(bench, options)
-    for key, what, call in [*(j for j in jobs if "compile" not in j[1]), *(j for j in jobs if "compile" in j[1])]:
+    for key, what, call in sorted(measurements(bench, options), key=lambda job: "compile" in job[1]):
         result[key].append(attempt(call, what))
         save(result, options)
     return result
@@ -270,15 +258,14 @@ def report(result: dict) -> str:
         f"CPU and device, float32: loss differs by {agree['loss']:.1e}, latent by {agree['latent']:.1e} (tolerance {TOLERANCE:.0e})",
         f"{'':24s} {'train c/s':>10s} {'embed c/s':>10s} {'train tok/s':>12s} {'prep':>6s} {'MFU':>7s} {'MiB':>8s}",
     ]
-    for row in result["throughput"]:
-        if "skipped" in row:
-            lines.append(f"{row['mode']:24s} skipped: {row['skipped'].splitlines()[0]}")
-            continue
-        lines.append(
+    lines += rows_as_text(
+        result["throughput"],
+        lambda row: (
             f"{row['encoder'] + ' ' + row['mode']:24s} {row['train_cells_per_second']:10.0f} {row['embed_cells_per_second']:10.0f} "
             f"{row['train_tokens_per_second']:12.3g} {row['preparation_share']:6.0%} {row['model_flop_utilisation']:7.2%} "
             f"{row['peak_memory_mib']:8.0f}"
-        )
+        ),
+    )
     lines += [f"hidden {r['ratio']:.0%}: drop {r['take_ms']:.1f} ms, keep {r['hide_ms']:.1f} ms" for r in result["hiding"]]
     return "\n".join([*lines, *gpu_dna.report(result)])
 

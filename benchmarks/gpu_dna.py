@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from r2mae_bio._rng import derive_generator
+from benchmarks.gpu_timing import mask_generator, peak_memory_mib, rows_as_text, seconds
 from r2mae_bio.config import DNAConfig
 from r2mae_bio.likelihoods import base_nll
 from r2mae_bio.masking import Uniform, draw_plan
@@ -48,23 +48,11 @@ class DNABench:
 
     def plan(self, codes: Tensor, step: int) -> MaskPlan:
         ratio = Uniform().sample(self.shape[0], self.rng)
-        on_cpu = self.device.type == "cpu"
-        generator = derive_generator(0, "mask", step) if on_cpu else torch.Generator(self.device).manual_seed(step)
-        return draw_plan(torch.ones_like(codes, dtype=torch.bool), ratio, generator)
+        return draw_plan(torch.ones_like(codes, dtype=torch.bool), ratio, mask_generator(step, self.device))
 
     def loss(self, call: Callable[..., Tensor], codes: Tensor, plan: MaskPlan) -> Tensor:
         logits = call(base_tokens(codes).hide(plan))
         return base_nll(logits.float(), codes, plan.hidden).sum() / plan.hidden.sum()
-
-    def seconds(self, call: Callable[[int], Any], n: int) -> float:
-        for step in range(3):
-            call(step)
-        wait(self.device)
-        start = time.perf_counter()
-        for step in range(n):
-            call(step)
-        wait(self.device)
-        return (time.perf_counter() - start) / n
 
 
 def agreement(device: torch.device) -> dict[str, float]:
@@ -110,7 +98,7 @@ def throughput(
 
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    training, reading = bench.seconds(train, steps), bench.seconds(read, steps)
+    training, reading = seconds(train, steps, device), seconds(read, steps, device)
     codes = bench.batch()
     with FlopCounterMode(display=False) as counter:
         bench.loss(bench.network, codes, bench.plan(codes, 0)).backward()
@@ -123,7 +111,7 @@ def throughput(
         "read_bases_per_second": codes.numel() / reading,
         "step_tflop": counter.get_total_flops() / 1e12,
         "model_flop_utilisation": counter.get_total_flops() / training / peak,
-        "peak_memory_mib": torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else float("nan"),
+        "peak_memory_mib": peak_memory_mib(device),
     }
 
 
@@ -137,28 +125,18 @@ def convolutions(device: torch.device, *, toy: bool = False) -> list[dict[str, A
             inputs = (x, layer.filters.weight, layer.filters.bias)
             ways: dict[str, Callable[[Tensor], Tensor]] = {"dilated": layer._dilated, "phases": layer._by_phases}
             row: dict[str, Any] = {"shape": shape, "dilation": dilation}
-            results = [torch.autograd.grad(way(x), inputs, gradient) for way in ways.values()]
+            results = [gradients(way, inputs, gradient) for way in ways.values()]
             row["difference"] = max(float((a - b).norm() / a.norm()) for a, b in zip(*results, strict=True))
             for name, way in ways.items():
-                row[name] = 1e6 * timed(lambda w=way, i=inputs, g=gradient: torch.autograd.grad(w(i[0]), i, g), device)
+                call = partial(gradients, way, inputs, gradient)
+                row[name] = 1e6 * seconds(call, 10, device, warm_up=10)
             rows.append(row)
     return rows
 
 
-def timed(call: Callable[[], Any], device: torch.device, n: int = 10) -> float:
-    """Seconds of a call."""
-    for i in range(2 * n):
-        if i == n:
-            wait(device)
-            start = time.perf_counter()
-        call()
-    wait(device)
-    return (time.perf_counter() - start) / n
-
-
-def wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+def gradients(way: Callable[[Tensor], Tensor], inputs: tuple[Tensor, ...], gradient: Tensor, _: int = 0) -> tuple[Tensor, ...]:
+    """Those of the inputs, the first of which is what the layer reads."""
+    return torch.autograd.grad(way(inputs[0]), inputs, gradient)
 
 
 def report(result: dict[str, Any]) -> list[str]:
@@ -168,14 +146,13 @@ def report(result: dict[str, Any]) -> list[str]:
         f"DNA, windows of {WINDOW} bases; CPU and device, float32: loss differs by {agree['loss']:.1e}, states by {agree['states']:.1e}",
         f"{'':24s} {'weights':>10s} {'batch':>6s} {'train bases/s':>14s} {'read bases/s':>13s} {'MFU':>7s} {'MiB':>8s}",
     ]
-    for row in result["dna"]:
-        if "skipped" in row:
-            lines.append(f"{row['mode']:24s} skipped: {row['skipped'].splitlines()[0]}")
-            continue
-        lines.append(
+    lines += rows_as_text(
+        result["dna"],
+        lambda row: (
             f"{row['preset'] + ' ' + row['mode']:24s} {row['weights']:10,d} {row['windows']:6d} {row['train_bases_per_second']:14.3g} "
             f"{row['read_bases_per_second']:13.3g} {row['model_flop_utilisation']:7.2%} {row['peak_memory_mib']:8.0f}"
-        )
+        ),
+    )
     for row in result["convolution"]:
         size = "x".join(map(str, row["shape"]))
         lines.append(

@@ -9,8 +9,7 @@ from the genes of the query alone. Rows are written after each set, seed and met
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from benchmarks.command_line import execute, parser, refuse_unknown, sweep, table
 from benchmarks.gene_sets import SETS, load
@@ -20,9 +19,13 @@ from r2mae_bio.evaluate import MaskedAutoencoder
 if TYPE_CHECKING:
     import argparse
 
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from benchmarks.gene_sets import GeneSet
+
+    Panels: TypeAlias = dict[str, NDArray[np.bool_]]
 
 METHODS = (
     MaskedAutoencoder("R2MAE"),
@@ -45,13 +48,18 @@ TITLES = {"all genes": "all genes", "panel": "the genes of the query"}
 
 def run(options: argparse.Namespace) -> pd.DataFrame:
     """Add what is missing to the file, and return all of it."""
-    return sweep(options, [m.name for m in METHODS], partial(load, data=options.data), measure, show)
+
+    def prepare(name: str, seed: int) -> tuple[GeneSet, Panels]:
+        cells = load(name, seed, data=options.data)
+        return cells, {VARIABLE: evaluate.variable_panel(cells.counts[cells.split.reference], 300)}
+
+    return sweep(options, [m.name for m in METHODS], prepare, measure, show)
 
 
-def measure(cells: GeneSet, name: str, seed: int) -> pd.DataFrame:
+def measure(prepared: tuple[GeneSet, Panels], name: str, seed: int) -> pd.DataFrame:
     """One method on all panels."""
+    cells, panels = prepared
     method = next(m for m in METHODS if m.name == name)
-    panels = {VARIABLE: evaluate.variable_panel(cells.counts[cells.split.reference], 300)}
     return evaluate.panel_transfer(
         [method], cells.counts, cells.labels, split=cells.split, panels=panels, seeds=(seed,), matched=True
     )

@@ -5,22 +5,22 @@ from __future__ import annotations
 import itertools
 import signal
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from scipy import sparse
 
 import r2mae_bio as rb
 from r2mae_bio.train import CellFinetuneConfig, CellTable, FinetuneConfig
+
+from .model.conftest import SIZES, make_cells
+from .model.dna.conftest import SIZES as DNA_SIZES
+from .model.dna.conftest import periodic, write_genome
 
 pytestmark = pytest.mark.gpu
 
 DEVICE = "cuda"
 CLOSE = {"rtol": 1e-3, "atol": 1e-3}  # sums in another order
-SIZES = {"n_latent": 8, "n_factors": 4, "n_tokens": 2, "d_model": 16, "n_heads": 2, "n_layers": 1, "n_hidden": 16}
-DNA_SIZES = {"d_model": 16, "n_layers": 2, "n_heads": 2, "attention_every": 2, "kernel": 5, "stem_kernel": 7}
 TRAINER = {"accelerator": "gpu" if DEVICE == "cuda" else DEVICE, "precision": "32-true", "progress_bar": False}
 
 
@@ -33,21 +33,6 @@ def _needs_device():
 # ---------------------------------------------------------------- cells
 
 
-def make_cells(n=240, n_genes=60, seed=0):
-    rng = np.random.default_rng(seed)
-    group = np.arange(n) % 3
-    profile = np.exp(rng.normal(0, 1.2, (3, n_genes)))
-    profile /= profile.sum(1, keepdims=True)
-    counts = rng.poisson(rng.gamma(3, 1 / 3, (n, n_genes)) * profile[group] * 200)
-    counts[counts.sum(1) == 0, 0] = 1
-    obs = pd.DataFrame(
-        {"group": group.astype(str), "batch": np.where(np.arange(n) % 2, "a", "b")}, index=[f"c{i}" for i in range(n)]
-    )
-    return ad.AnnData(
-        sparse.csr_matrix(counts.astype(np.float32)), obs=obs, var=pd.DataFrame(index=[f"G{i}" for i in range(n_genes)])
-    )
-
-
 def train_cells(adata, *, batch_key=None, epochs=3, **settings):
     rb.model.GeneMAE.setup_anndata(adata, batch_key=batch_key)
     model = rb.model.GeneMAE(adata, seed=3, **SIZES)
@@ -57,7 +42,7 @@ def train_cells(adata, *, batch_key=None, epochs=3, **settings):
 
 @pytest.fixture(scope="module")
 def cells():
-    return make_cells()
+    return make_cells(240, 60)
 
 
 @pytest.fixture
@@ -153,7 +138,7 @@ def test_the_verbs_give_what_they_give_on_the_cpu(model, cells):
 
 def test_new_batches_are_mapped(cells):
     model = train_cells(cells.copy(), batch_key="batch")
-    query = make_cells(90, seed=0)
+    query = make_cells(90, 60)
     query.obs["batch"] = "new"
 
     def mapped(m):
@@ -180,13 +165,8 @@ def test_cells_are_classified_after_fine_tuning(model, cells):
 
 @pytest.fixture(scope="module")
 def genome(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("genome")
-    rng = np.random.default_rng(0)
-    motif = rng.permutation(np.array([0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 3]))
-    codes = np.where(rng.random(6000) < 0.05, rng.integers(0, 4, 6000), motif[np.arange(6000) % 11])
-    text = np.frombuffer(b"ACGT", np.uint8)[codes].tobytes().decode()
-    (folder / "toy.fa").write_text(f">chr1\n{text[:3000]}{text[3000:].lower()}\n")
-    return rb.io.Genome(folder / "toy.fa", cache_dir=folder / "cache")
+    text = periodic(6000)
+    return write_genome(tmp_path_factory.mktemp("genome"), text[:3000] + text[3000:].lower())
 
 
 @pytest.fixture(scope="module", params=["replace", "drop"])

@@ -11,6 +11,7 @@ from r2mae_bio._rng import derive_seed
 from r2mae_bio.io import reverse_complement
 from r2mae_bio.model._encoders import build_encoder, describe_encoder
 from r2mae_bio.train import SequenceGroups
+from r2mae_bio.train._seeded import seeded
 from r2mae_bio.train._sequence_batches import as_tensor
 
 if TYPE_CHECKING:
@@ -89,8 +90,7 @@ def untrained_form(model: SequenceModel, seed: int) -> SequenceModel:
     """
     if hasattr(model, "untrained"):
         return model.untrained(seed=seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(derive_seed(seed, "weights"))
+    with seeded(derive_seed(seed, "weights")):
         return NetworkModel(build_encoder(describe_encoder(model.network)), model.window)
 
 

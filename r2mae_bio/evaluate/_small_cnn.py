@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
 from torch import nn
 from torch.nn import functional as F
 
 from r2mae_bio._rng import derive_seed
+from r2mae_bio.train._seeded import seeded
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,8 +38,7 @@ class SmallCNN(nn.Module):
     def __init__(self, *, d_model: int = 64, width: int = 13, seed: int = 0) -> None:
         super().__init__()
         self.config = _Width(d_model)
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(derive_seed(seed, "small-cnn"))
+        with seeded(derive_seed(seed, "small-cnn")):
             self.first = nn.Conv1d(4, d_model, width, padding=width // 2)
             self.second = nn.Conv1d(d_model, d_model, 5, padding=2)
 

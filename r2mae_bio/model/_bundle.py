@@ -37,20 +37,6 @@ def versions() -> dict[str, str]:
     return found
 
 
-@contextmanager
-def weights_drawn_from(seed: int) -> Iterator[None]:
-    """Within it, layers draw their weights from this seed; the global generator is left as it was.
-
-    Parameters
-    ----------
-    seed
-        Seed of the weights.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # layers take no generator; torch.manual_seed would seed accelerators too
-        yield
-
-
 def checksum(network: nn.Module, explanation: Mapping[str, Any]) -> str:
     """sha256 of weights and of the plain data that explain them; the device does not matter.
 

@@ -12,7 +12,6 @@ from r2mae_bio._rng import derive_seed
 from r2mae_bio.config import DNAConfig, TrainConfig
 from r2mae_bio.io import Genome
 from r2mae_bio.masking import as_ratio_law
-from r2mae_bio.model._bundle import weights_drawn_from
 from r2mae_bio.model._dna_floors import base_composition, measure_floors
 from r2mae_bio.model._dna_record import DNARecord
 from r2mae_bio.model._dna_saved import SavedDNAModel, contig_lengths
@@ -22,6 +21,7 @@ from r2mae_bio.model._run import Run, train_options
 from r2mae_bio.model._sequence_classifier import finetune_sequences
 from r2mae_bio.nn import DNAMaskedAutoencoder
 from r2mae_bio.train import DNAObjective, window_loaders
+from r2mae_bio.train._seeded import seeded
 
 if TYPE_CHECKING:
     import os
@@ -229,7 +229,7 @@ class DNAMAE(SavedDNAModel):
         self._fit(Run(config, options, loaders, objective, genome.fingerprint(), identity, findings), self._build)
 
     def _build(self) -> DNAMaskedAutoencoder:
-        with weights_drawn_from(derive_seed(self.record.seed, "weights")):
+        with seeded(derive_seed(self.record.seed, "weights")):
             return DNAMaskedAutoencoder(self.record.config)
 
     def _training_genome(self) -> Genome:

@@ -10,11 +10,11 @@ import torch
 from r2mae_bio._errors import VocabularyMismatchError
 from r2mae_bio.config import GeneConfig
 from r2mae_bio.io import GeneVocabulary
-from r2mae_bio.model._bundle import weights_drawn_from
 from r2mae_bio.model._covariates import Covariates
 from r2mae_bio.model._record import ModelRecord
 from r2mae_bio.model._setup import Setup
 from r2mae_bio.nn import GeneMaskedAutoencoder, GeneStatistics
+from r2mae_bio.train._seeded import seeded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,5 +108,5 @@ def build_network(statistics: GeneStatistics, record: GeneRecord, *, seed: int) 
     seed
         Seed of the weights.
     """
-    with weights_drawn_from(seed):
+    with seeded(seed):
         return GeneMaskedAutoencoder(statistics, record.covariates.width, record.config)

@@ -123,7 +123,7 @@ def finetune_cell_classifier(
         Ctrl-C came before the linear probe was scored, so that there is nothing to keep.
     """
     config = config or CellFinetuneConfig()
-    with seeded(autoencoder, derive_seed(seed, "finetune-cells")):
+    with seeded(derive_seed(seed, "finetune-cells"), next(autoencoder.parameters()).device):
         network = _build(autoencoder, cells.n_classes, n_latent, config)
         _start_at_probe(network, cells, config)
         run = _Run(network, cells, law, config, freeze_encoder=freeze_encoder, seed=seed)

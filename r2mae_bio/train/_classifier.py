@@ -138,7 +138,7 @@ def finetune_classifier(
     both_strands = strands_agree(table) if config.reverse_complement == "auto" else config.reverse_complement
     if config.linear_reading and readings is None:
         readings = fit_readings(table)
-    with seeded(network, derive_seed(seed, "finetune")):
+    with seeded(derive_seed(seed, "finetune"), next(network.parameters()).device):
         classifier = _build(network, table, config)
         run = _Run(classifier, table, config, both_strands=both_strands, seed=seed, on_evaluation=on_evaluation)
         interrupted = run.to_the_end()

@@ -67,6 +67,9 @@ class FinetuneRun(ABC, Generic[NetworkT, ConfigT, BatchT]):
         self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=fused)
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
         self.averaged = copy.deepcopy(network)
+        self._weights, self._means = (
+            [p.detach() for p in module.parameters() if p.requires_grad] for module in (network, self.averaged)
+        )
         self.history: list[dict[str, float]] = []
         self.best_step = self.waited = 0
         self.after_step: Callable[[], None] = lambda: None
@@ -116,9 +119,7 @@ class FinetuneRun(ABC, Generic[NetworkT, ConfigT, BatchT]):
     def _update_average(self, step: int) -> None:
         """Early on the mean is over few steps, so that the first weights do not linger."""
         decay = min(self.config.average, step / (step + 10)) if self.config.average else 0.0
-        pairs = zip(self.averaged.parameters(), self.network.parameters(), strict=True)
-        trained = [(mean.detach(), now.detach()) for mean, now in pairs if now.requires_grad]
-        get_ema_multi_avg_fn(decay)([mean for mean, _ in trained], [now for _, now in trained], step)
+        get_ema_multi_avg_fn(decay)(self._means, self._weights, step)
 
     def _rate(self, step: int) -> float:
         """Step size as a share of the largest."""

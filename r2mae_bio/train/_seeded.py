@@ -10,26 +10,23 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torch import nn
-
 __all__ = ["seeded"]
 
 
 @contextmanager
-def seeded(network: nn.Module, seed: int) -> Iterator[None]:
-    """Within it, layers and dropout draw from this seed, on the CPU and where the network is; afterwards all is as it was.
+def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """Within it, layers and dropout draw from this seed, on the CPU and on the device; afterwards all is as it was.
 
     ``torch.manual_seed`` would seed, and so wake, accelerators that are not in use.
 
     Parameters
     ----------
-    network
-        A network with parameters.
     seed
         The seed.
+    device
+        Where the network is; None if only weights are drawn, which happens on the CPU.
     """
-    device = next(network.parameters()).device
-    cuda = [device.index] if device.type == "cuda" else []
+    cuda = [device.index] if device is not None and device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
         torch.default_generator.manual_seed(seed)
         for index in cuda:

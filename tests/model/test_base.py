@@ -12,10 +12,10 @@ from r2mae_bio._errors import CheckpointError, CorruptCheckpointError, NotTraine
 from r2mae_bio.masking import Beta, Choice, Fixed, Uniform
 from r2mae_bio.model import GeneMAE
 from r2mae_bio.model._base import SavedModel
-from r2mae_bio.model._bundle import weights_drawn_from
 from r2mae_bio.model._record import ModelRecord
 from r2mae_bio.model._run import default_epochs, train_options
 from r2mae_bio.train import read_bundle, write_folder
+from r2mae_bio.train._seeded import seeded
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Line(SavedModel[LineRecord, torch.nn.Linear]):
         self.network = None
 
     def initialize(self):
-        with weights_drawn_from(self.record.seed):
+        with seeded(self.record.seed):
             self.network = torch.nn.Linear(self.record.config.width, 1)
         return self
 
