@@ -37,11 +37,14 @@ def word_numbers(codes: NDArray[np.uint8], k: int, *, base: int = 4, dtype: DTyp
     Number of the word that begins at each place, (..., L - k + 1).
     """
     n_words = codes.shape[-1] - k + 1
-    words = np.zeros((*codes.shape[:-1], n_words), dtype)
     pieces, size, length = codes.astype(dtype), 1, 0
+    words = pieces[..., :0]
     while True:
         if k & size:  # the binary digits of k say of which pieces a word is made
-            words = words * np.array(base**size, dtype) + pieces[..., length : length + n_words]
+            piece = pieces[..., length : length + n_words]
+            words = (
+                words * np.array(base**size, dtype) + piece if length else piece
+            )  # base**k itself may be too large for the type
             length += size
         if length == k:
             return words

@@ -273,6 +273,7 @@ def test_splits_that_cannot_be(genome, settings, error, words) -> None:
 
 @many
 @given(st.text("ACGTN", min_size=1, max_size=80), st.integers(1, 32))
+@example("T" * 33, 32)
 def test_words_are_numbers_of_their_letters(bases, k) -> None:
     codes = encode_bases(bases)
     if len(bases) < k:
