@@ -40,7 +40,13 @@ if TYPE_CHECKING:
 FRACTIONS = (1.0, 0.3, 0.1)
 MOST_CLASSES, FEWEST_CELLS = 5, 20
 LEVEL = 0.95
-BARS = {"ece": 0.05, "auroc": 0.8}
+TITLES = {
+    "macro_f1": "macro-F1",
+    "probe_macro_f1": "macro-F1 of a probe of references measured in full",
+    "ece": "expected calibration error",
+    "auroc": "AUROC of the score for unknown types",
+    "auroc_confidence": "AUROC of 1 - confidence",
+}
 COLUMNS = ["set", "seed", "panel", "n_genes", "kind", "class", "n_class"]
 
 
@@ -170,29 +176,24 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def markdown(frame: pd.DataFrame) -> str:
-    """Means over sets and seeds, and the sets one by one."""
-    parts = ["# Transferred labels and their confidence", f"{frame['set'].nunique()} sets, {frame['seed'].nunique()} seeds."]
-    parts += [
-        f"flagged: share of cells of known classes with a score for unknown types above {LEVEL}; found: share of those of a class that "
-        f"was taken out; auroc_confidence: what 1 - confidence alone would reach. Bars: ECE at most {BARS['ece']}, AUROC at least "
-        f"{BARS['auroc']}.",
-        "",
-        _table(summary(frame).T),
+    """Means over seeds, set by set, and over sets; shares of the genes side by side."""
+    shares = " / ".join(panel.removesuffix("%") for panel in frame["panel"].unique())
+    parts = [
+        "# Transferred labels and their confidence",
+        f"{frame['set'].nunique()} sets, means of {frame['seed'].nunique()} seeds. Columns of several figures are shares of the genes measured in the "
+        f"query: {shares}%.",
+        table(pd.DataFrame({title: _by_set(frame, column) for column, title in TITLES.items() if column in frame}), "set"),
+        f"With a threshold of {LEVEL}, {_by_set(frame, 'flagged')['mean']} of the cells of known types are called unknown"
+        + (f", and {_by_set(frame, 'found')['mean']} of those of unknown types." if "found" in frame else "."),
     ]
-    for column, kind in (("ece", "labels"), ("auroc", "unknown"), ("macro_f1", "labels"), ("probe_macro_f1", "labels")):
-        rows = frame[frame["kind"] == kind]
-        if not rows.empty:
-            parts += [
-                "",
-                f"{column}, by set:",
-                "",
-                _table(rows.pivot_table(index="set", columns="panel", values=column, sort=False)),
-            ]
-    return "\n".join(parts) + "\n"
+    return "\n\n".join(parts) + "\n"
 
 
-def _table(values: pd.DataFrame) -> str:
-    return table(values.astype(float).map("{:.3f}".format), values.index.name or "")
+def _by_set(frame: pd.DataFrame, column: str) -> pd.Series:
+    """Means over the seeds of each set, and over sets, as text."""
+    means = frame.pivot_table(index=["set", "seed"], columns="panel", values=column, sort=False).groupby("set", sort=False).mean()
+    means.loc["mean"] = means.mean()
+    return means[frame["panel"].unique()].map(lambda value: f"{value:.3f}".lstrip("0")).agg(" / ".join, axis=1)
 
 
 def main() -> None:
