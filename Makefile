@@ -45,7 +45,7 @@ lint: env ## check style, types and import direction
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports --no-logo
 
-bench: env ## list the benchmarks; NAME=throughput runs one
+bench: env ## list the benchmarks; NAME=gene_throughput runs one
 ifeq ($(NAME),)
 	@echo 'make bench NAME=... with one of:'
 	@find benchmarks -maxdepth 1 -name '[a-z]*.py' | sed -E 's|benchmarks/(.*)\.py|  \1|' | sort

@@ -116,7 +116,7 @@ def load(name: str, seed: int, *, n_genes: int = N_GENES, data: Path = DATA) -> 
 
 
 def _kept(labels: NDArray[np.str_], groups: NDArray[np.str_] | None, source: Source) -> NDArray[np.bool_]:
-    """Cells of classes that are large enough, and known to every group that a query could be."""
+    """Cells of classes that are large enough; a group that is held out may still have a class that the others lack."""
     names, number = np.unique(labels, return_counts=True)
     kept = np.isin(labels, names[number >= SMALLEST_CLASS]) & ~np.isin(labels, ["unknown", "nan", *source.unlabelled])
     if source.file == "pbmc_union_pretrain" and groups is not None:

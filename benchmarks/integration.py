@@ -1,6 +1,6 @@
 """Integration of batches: R2MAE told and not told the batch, beside scVI, PCA and noise, by the metrics of scib-metrics.
 
-python -m benchmarks.integration --json FILE [--sets cell_lines,pbmc_studies,pancreas] [--seeds 3] [--methods R2MAE;PCA, zero fill;...]
+python -m benchmarks.integration --json FILE [--sets cell_lines,pbmc_studies,pancreas] [--seeds 3] [--methods "R2MAE;PCA, zero fill;..."]
     [--resume] [--out FILE]
 
 At most 3,000 cells of a set, another choice with each seed, and the 2,000 most variable genes. Rows are written after each set, seed and

@@ -1,6 +1,6 @@
 """Whole transcriptomes and panels: R2MAE beside its controls on labelled sets, linear and kNN probes, macro-F1.
 
-python -m benchmarks.panels --json FILE [--sets pancreas,kidney,...] [--seeds 3] [--methods R2MAE,PCA,...] [--resume] [--out FILE]
+python -m benchmarks.panels --json FILE [--sets pancreas,kidney,...] [--seeds 3] [--methods "R2MAE;PCA, zero fill;..."] [--resume] [--out FILE]
 
 Every set is split anew by each seed, by donor, animal or study where it has them. Probes learn from reference cells with all genes, and once more
 from the genes of the query alone. Rows are written after each set, seed and method;

@@ -290,8 +290,8 @@ for name, scenario in {"full": advice.full, "panel": advice.on_panel}.items():
 print("kept in .uns['r2mae']['mask_ratio']:", ", ".join(adata.uns["r2mae"]["mask_ratio"]))
 
 # %% [markdown]
-# Read it for what it says. A positive cost means that the random ratio is *worse* than the best fixed one, and the recommended law is the one
-# that costs least on the worse of the two kinds of cells. A wide interval "within 5%" means that the data hardly care. Bootstrap
+# Read it for what it says. A positive cost means that the random ratio is *worse* than the best fixed one, and the recommended law is the widest
+# of those that cost within 0.01 of the least on the worse of the two kinds of cells. A wide interval "within 5%" means that the data hardly care. Bootstrap
 # intervals are narrow because they hold the model and the directions of the correlations fixed: they tell how well the spectrum is known,
 # not how well a network follows it. Where the curve is flat they can even miss the best ratio by a step of the grid.
 #

@@ -203,6 +203,8 @@ def compare(
     if "integration" in wanted and data.batch is not None:
         require_scib_metrics()
         check_design(data.labels, data.batch)
+    for turn, seed in enumerate(seeds):
+        data.split(seed, turn)  # refuses a group that cannot be a query before anything is trained
     run = _Run(data, methods, panels, n_variable, on_result)
     for turn, seed in enumerate(seeds):
         run.seed(wanted, seed, turn)

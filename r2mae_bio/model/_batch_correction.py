@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,9 @@ import torch
 
 from r2mae_bio._errors import DataError, SetupError
 from r2mae_bio._rng import derive_generator
+from r2mae_bio.io import gene_totals, get_matrix
 from r2mae_bio.model._covariates import check_column
+from r2mae_bio.model._setup import query_layer
 from r2mae_bio.train import add_batches, fit_batch_effects
 
 if TYPE_CHECKING:
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 _MOST_CELLS = 20_000
 """Cells from which batch effects are estimated; more do not move them."""
 _WHOLE = "query"
-"""Name of the batch of a query that has none."""
+"""How the name of a query without batches begins; a fingerprint of its cells follows, so that another query is another batch."""
 
 
 class BatchCorrectionMixin:
@@ -76,7 +79,8 @@ class BatchCorrectionMixin:
             Cells to map.
         batch_key
             Column of ``.obs`` with the batch; if None, the column of the training data where the query has it, else the query is one
-            new batch, ``"query"``.
+            new batch, named ``"query"`` and a fingerprint of its counts and names. Cells of a batch that the model knows are taken to be
+            of that batch, so give new batches new names.
         layer, batch_size, duplicates, min_coverage
             As for :meth:`get_latent_representation`.
 
@@ -98,7 +102,7 @@ class BatchCorrectionMixin:
         latent = self.get_latent_representation(  # type: ignore[attr-defined]
             query, None, batch_size, layer=layer, duplicates=duplicates, min_coverage=min_coverage, correct_batch=False
         )
-        names = self._names_of(query, batch_key)
+        names = self._names_of(query, batch_key, layer)
         effects = self._effects()
         known = self.record.batches
         new = sorted(set(names) - set(known))
@@ -108,11 +112,12 @@ class BatchCorrectionMixin:
             self.network.batch_effects, self.record.batches = effects, (*known, *new)  # type: ignore[union-attr]
         return self._corrected(latent, self._numbers(names))
 
-    def _names_of(self, query: AnnData, batch_key: str | None) -> NDArray[Any]:
+    def _names_of(self, query: AnnData, batch_key: str | None, layer: str | None) -> NDArray[Any]:
         """Batch of each cell, as text."""
         key = self.record.setup.batch_key if batch_key is None else batch_key
         if batch_key is None and (key is None or key not in query.obs):
-            return np.full(query.n_obs, _WHOLE, dtype=object)
+            layer = query_layer(query, layer, self.record.setup.layer, self.record.config.gene_likelihood)
+            return np.full(query.n_obs, f"{_WHOLE} {_fingerprint(query, layer)}", dtype=object)
         return _as_text(query.obs, str(key))
 
     def _effects(self) -> BatchEffects:
@@ -194,6 +199,13 @@ class BatchCorrectionMixin:
             there = torch.from_numpy(latent[rows]).to(self.device), torch.from_numpy(numbers[rows]).to(self.device)  # type: ignore[attr-defined]
             parts.append(effects(*there).cpu().numpy())
         return np.concatenate(parts)
+
+
+def _fingerprint(query: AnnData, layer: str | None) -> str:
+    """Eight letters that tell queries apart."""
+    digest = hashlib.sha256("\n".join(map(str, (*query.obs_names, "", *query.var_names))).encode())
+    digest.update(np.asarray(gene_totals(get_matrix(query, layer)), np.float64).tobytes())
+    return digest.hexdigest()[:8]
 
 
 def _as_text(obs: pd.DataFrame, key: str) -> NDArray[Any]:

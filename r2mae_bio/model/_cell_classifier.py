@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -287,6 +288,7 @@ def finetune_cells(
     from r2mae_bio.train import LabelledCells, finetune_cell_classifier
 
     config = config or CellFinetuneConfig()
+    seed = operator.index(seed)  # a NumPy number could not be saved
     labels = read_labels(adata, labels_key)
     split = split_labelled(labels, adata, split_key=split_key, dev_size=dev_size, groups_key=groups_key, seed=seed)
     used = np.concatenate([split.train, split.dev])

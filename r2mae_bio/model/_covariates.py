@@ -45,7 +45,7 @@ class Covariates:
         """
         for name in (*categorical, *continuous):
             check_column(obs, name)
-        categories = {name: tuple(sorted({str(v) for v in obs[name]})) for name in categorical}
+        categories = {name: tuple(sorted(set(obs[name].astype(str)))) for name in categorical}
         return cls(categories, {name: _scale(obs[name]) for name in continuous})
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +101,9 @@ class DNAMAE(SavedDNAModel):
         config = DNAConfig.preset(preset, **sizes)
         self._genome: Genome | None = genome if isinstance(genome, Genome) else Genome(genome)
         law = as_ratio_law(mask_ratio)
-        self.record = DNARecord(config=config, law=law, seed=seed, window=int(window), contigs=contig_lengths(self._genome))
+        self.record = DNARecord(
+            config=config, law=law, seed=operator.index(seed), window=int(window), contigs=contig_lengths(self._genome)
+        )
         self.network: DNAMaskedAutoencoder | None = None
 
     # ------------------------------------------------------------------ training

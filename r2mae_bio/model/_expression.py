@@ -183,7 +183,7 @@ class ExpressionMixin(SavedGeneModel):
     ) -> None:
         """Fit the dispersion of every gene to cells that were not trained on, which makes standard deviations and intervals sharper.
 
-        Training fits means, and leaves dispersions near their start. Here the means stay as they are, and so do embeddings: each dispersion is
+        Training fits means and dispersions to the cells trained on. Here the means stay as they are, and so do embeddings: each dispersion is
         replaced by the one under which the genes that masks hide are most probable, drawn towards what suits all genes where a gene has few
         counts. It is part of the weights, and saved with them. Without effect for ``gene_likelihood="poisson"``, which has none.
 
@@ -294,7 +294,7 @@ class ExpressionMixin(SavedGeneModel):
         if transform_batch is None:
             return torch.from_numpy(covariates.blank(1)).to(self.device)
         known = () if key is None else covariates.categories[key]
-        wanted = [transform_batch] if isinstance(transform_batch, str) else list(map(str, transform_batch))
+        wanted = [str(name) for name in np.atleast_1d(np.asarray(transform_batch, dtype=object))]
         unknown = [name for name in wanted if name not in known]
         if unknown or not wanted:
             has = f"the batches {list(known)}" if known else "no batches: setup_anndata was not given a batch_key"

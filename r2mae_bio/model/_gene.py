@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -104,11 +105,11 @@ class GeneMAE(BatchCorrectionMixin, ExpressionMixin, FinetuneMixin, GeneEmbeddin
         setup = Setup.read(adata)
         likelihood = choose_likelihood(gene_likelihood, setup)
         settings = {"encoder": encoder, "gene_likelihood": likelihood, "n_latent": n_latent, **network_kwargs}
-        totals = gene_totals(get_matrix(adata, setup.layer))
+        totals = np.maximum(gene_totals(get_matrix(adata, setup.layer)), 0)  # scaled values may be negative
         self.record = GeneRecord(
             config=GeneConfig.from_json(settings),
-            law=resolve_mask_ratio(mask_ratio, adata, setup, seed=seed),
-            seed=seed,
+            law=resolve_mask_ratio(mask_ratio, adata, setup, seed=operator.index(seed)),
+            seed=operator.index(seed),
             setup=setup,
             covariates=Covariates.from_obs(adata.obs, setup.categorical, setup.continuous_covariate_keys),
             vocabulary=GeneVocabulary.from_anndata(adata, totals, duplicates=duplicate_genes),

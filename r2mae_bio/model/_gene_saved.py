@@ -37,7 +37,7 @@ class SavedGeneModel(SavedModel[GeneRecord, GeneMaskedAutoencoder]):
         path
             The folder.
         adata
-            Data to train on further, after :meth:`setup_anndata`; embedding needs none.
+            Data to train on further, after :meth:`setup_anndata`; embedding needs none. Batch and covariates stay those of the model.
 
         Returns
         -------
@@ -48,12 +48,13 @@ class SavedGeneModel(SavedModel[GeneRecord, GeneMaskedAutoencoder]):
         CheckpointError
             The folder is none of a gene model; its subclasses tell damage, a pickle, and weights of another vocabulary apart.
         SetupError, ConfigError
-            ``adata`` was not set up, or for another kind of values than the model was trained on.
+            ``adata`` was not set up, or for another kind of values, or with other covariates, than the model was trained on.
         """
         model = super().load(path)
         if adata is not None:
-            model._adata, model.record.setup = adata, Setup.read(adata)
-            choose_likelihood(model.config.gene_likelihood, model.record.setup)
+            setup = Setup.read(adata).with_covariates_of(model.record.setup)
+            choose_likelihood(model.config.gene_likelihood, setup)
+            model._adata, model.record.setup = adata, setup
         return model
 
     @property

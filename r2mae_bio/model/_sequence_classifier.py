@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -263,6 +264,7 @@ def finetune_sequences(
         The loss is not finite.
     """
     config = config or FinetuneConfig()
+    seed = operator.index(seed)  # a NumPy number could not be saved
     task = read_sequence_table(table, sequence_key=sequence_key, label_key=label_key, split_key=split_key, seed=seed)
     longest = max(len(codes) for codes in (*task.train.codes, *task.dev.codes))
     if window is not None and longest > window:

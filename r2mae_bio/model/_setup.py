@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from r2mae_bio._errors import ConfigError, EmptyCellsError, SetupError
@@ -33,6 +33,23 @@ class Setup:
     def categorical(self) -> tuple[str, ...]:
         """The batch and the other categorical columns."""
         return (*([self.batch_key] if self.batch_key else []), *self.categorical_covariate_keys)
+
+    def with_covariates_of(self, trained: Setup) -> Setup:
+        """Give this setup the batch and covariates that a model was trained with.
+
+        Raises
+        ------
+        SetupError
+            It names covariates, and not those of the model.
+        """
+        keys = ("batch_key", "categorical_covariate_keys", "continuous_covariate_keys")
+        own, needed = ({key: getattr(setup, key) for key in keys} for setup in (self, trained))
+        if any(own.values()) and own != needed:
+            message = (
+                f"The data were set up with {own}; the model was trained with {needed}. Call setup_anndata with the model's."
+            )
+            raise SetupError(message)
+        return replace(self, **needed)
 
     def write(self, adata: AnnData) -> None:
         """Record in ``.uns["r2mae"]["setup"]``; what is None or empty is left out, since h5ad has no None."""

@@ -168,7 +168,7 @@ def _members(adata: AnnData, groupby: str) -> dict[str, NDArray[np.int64]]:
 
 def _chosen(members: dict[str, NDArray[np.int64]], groups: Sequence[str] | None, reference: str, groupby: str) -> list[str]:
     """The groups to explain, after a check that they and the reference exist and are large enough."""
-    asked = [name for name in members if name != reference] if groups is None else [str(name) for name in groups]
+    asked = [name for name in members if name != reference or name == _REST] if groups is None else [str(name) for name in groups]
     named = asked if reference == _REST else [*asked, reference]
     unknown = [name for name in named if name not in members]
     if unknown or not asked or (reference in asked and reference != _REST):

@@ -48,7 +48,7 @@ def embed(
         Smallest share of the model's genes that must be measured.
     correct_batch
         Take batches out; if None, where the model was set up with ``batch_key`` and ``adata`` has this column. Batches that the model
-        does not know are mapped by :func:`map_query`.
+        does not know are refused; see :func:`map_query`.
     copy
         Leave ``adata`` as it is and return a changed copy.
 
@@ -61,7 +61,9 @@ def embed(
     ------
     CheckpointError
         The folder holds no model, or a damaged one.
-    CountsError, GeneIdentityError, SetupError
+    NotTrainedError, ConfigError
+        The model has no weights, or ``batch_size`` is not positive.
+    CountsError, DataError, GeneIdentityError, SetupError
         The data cannot be used; nothing is written.
     """
     model = model if isinstance(model, GeneMAE) else GeneMAE.load(model)

@@ -69,7 +69,7 @@ def _frame(adata: AnnData, key: str) -> pd.DataFrame:
 
 def _provenance(adata: AnnData, key: str) -> dict[str, Any]:
     record = adata.uns.get(KEYS.uns, {}).get(KEYS.embed, {}).get(key, {})
-    return {"key": key, **{k: v.item() if isinstance(v, np.generic) else v for k, v in record.items()}}
+    return {"key": key, **{k: v.tolist() if isinstance(v, np.generic | np.ndarray) else v for k, v in record.items()}}
 
 
 def _write_csv(adata: AnnData, key: str, path: Path) -> None:

@@ -238,3 +238,14 @@ def test_integration_without_batches_is_noted(adata):
     result = compare(adata, **{**OPTIONS, "methods": [PCAZeroFill(4)], "seeds": (0,)}, tasks=("depth", "integration"))
     assert list(result.frames) == ["depth"]
     assert result.notes == ("Integration was left out: no batch_key was given.",)
+
+
+def test_a_group_that_cannot_be_a_query_is_refused_before_anything_is_trained(adata):
+    strange = adata.copy()
+    strange.obs["type"] = np.where(
+        strange.obs["donor"] == "d3", "x" + strange.obs["type"].astype(str), strange.obs["type"].astype(str)
+    )
+    said = []
+    with pytest.raises(DataError, match="'d3' shares no class"):
+        compare(strange, groups_key="donor", tasks=("panels",), on_result=said.append, **{**OPTIONS, "seeds": (0, 1, 2)})
+    assert said == []

@@ -108,7 +108,8 @@ def test_a_query_is_mapped_by_another_column_or_as_a_whole(trained, tmp_path):
     model.map_query(query, batch_key="lane")
     del query.obs["batch"]
     model.map_query(query)
-    assert model.batches == ["a", "b", "x", "y", "query"]
+    assert model.batches[:4] == ["a", "b", "x", "y"]
+    assert [name.split()[0] for name in model.batches[4:]] == ["query"]
     with pytest.raises(SetupError, match="no column 'run'"):
         model.map_query(query, batch_key="run")
 
@@ -121,11 +122,39 @@ def test_a_model_without_batches_maps_on_its_training_data(tmp_path):
     before = model.get_latent_representation()
     z = model.map_query(make_cells(60, seed=3))
     assert z.shape == (60, 8)
-    assert model.batches == ["reference", "query"]
+    assert [name.split()[0] for name in model.batches] == ["reference", "query"]
     np.testing.assert_array_equal(model.get_latent_representation(), before)
     model.save(tmp_path / "m")
     again = GeneMAE.load(tmp_path / "m")
     np.testing.assert_allclose(again.map_query(make_cells(60, seed=3)), z, atol=1e-6)
+
+
+def test_another_query_without_a_name_is_another_batch():
+    adata = make_cells(120)
+    GeneMAE.setup_anndata(adata)
+    first, second = GeneMAE(adata, seed=1, **SIZES), GeneMAE(adata, seed=1, **SIZES)
+    query = make_cells(60, seed=4)
+    for model in (first, second):
+        model.initialize()
+    first.map_query(make_cells(60, seed=3))
+    np.testing.assert_array_equal(first.map_query(query), second.map_query(query))
+    assert len(first.batches) == 3
+    assert len(second.batches) == 2
+
+
+def test_loading_with_data_keeps_the_batches_of_the_model(trained, tmp_path):
+    model, adata = trained
+    model.save(tmp_path / "m")
+    other = adata.copy()
+    GeneMAE.setup_anndata(other)
+    again = GeneMAE.load(tmp_path / "m", other)
+    np.testing.assert_array_equal(
+        again.get_latent_representation(), GeneMAE.load(tmp_path / "m").get_latent_representation(adata)
+    )
+    other.obs["donor"] = other.obs["batch"]
+    GeneMAE.setup_anndata(other, batch_key="donor")
+    with pytest.raises(SetupError, match=r"'donor'.*'batch'"):
+        GeneMAE.load(tmp_path / "m", other)
 
 
 def test_a_model_without_batches_or_data_says_what_is_missing(model, tmp_path):

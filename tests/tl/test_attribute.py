@@ -252,3 +252,10 @@ def test_a_model_without_weights(adata):
     rb.model.GeneMAE.setup_anndata(adata)
     with pytest.raises(NotTrainedError, match=r"call train\(\)"):
         rb.tl.attribute(adata, rb.model.GeneMAE(adata, **SIZES), groupby="group")
+
+
+def test_a_group_called_rest_is_explained_too(model):
+    adata = make_cells()
+    adata.obs["group"] = adata.obs["group"].cat.rename_categories({"C/c": "rest"})
+    rb.tl.attribute(adata, model, groupby="group")
+    assert list(adata.uns["r2mae"]["attribution"][KEY]["groups"]) == ["A", "B", "rest"]

@@ -54,3 +54,12 @@ def test_embed_takes_known_batches_out_or_leaves_them(reference, model):
     rb.tl.embed(cells, model, key_added="X_raw", correct_batch=False)
     assert np.abs(cells.obsm["X_r2mae"] - cells.obsm["X_raw"]).max() > 1e-3
     np.testing.assert_array_equal(cells.obsm["X_raw"], model.get_latent_representation(cells, correct_batch=False))
+
+
+@pytest.mark.parametrize("suffix", ["npz", "parquet"])
+def test_a_mapped_embedding_is_exported_after_a_round_trip(reference, model, tmp_path, suffix):
+    query = reference[400:450].copy()
+    query.obs["lane"] = "new"
+    rb.tl.map_query(query, model)
+    query.write_h5ad(tmp_path / "q.h5ad")
+    assert rb.tl.export_embedding(ad.read_h5ad(tmp_path / "q.h5ad"), tmp_path / f"e.{suffix}").stat().st_size > 0

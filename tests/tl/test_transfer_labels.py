@@ -354,3 +354,11 @@ def test_batches_are_taken_out_where_the_model_knows_them():
     records = [q.uns["r2mae"]["transfer_labels"]["r2mae_label"] for q in (before, after)]
     assert [r["batches_taken_out"] for r in records] == [0, 1]
     assert not np.array_equal(before.obsm["r2mae_label_probabilities"], after.obsm["r2mae_label_probabilities"])
+
+
+def test_few_cells_that_are_easily_told_do_not_make_every_confidence_one():
+    x, y = blobs(10, 0.5, 0, 2)
+    fitted = LabelTransfer.fit(x, y)
+    assert fitted.temperature > 0.2
+    between = np.linspace(x[y == y[0]].mean(0), x[y != y[0]].mean(0), 9)
+    assert fitted.predict(between).probabilities.max(1).min() < 0.8
