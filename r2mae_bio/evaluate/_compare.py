@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,19 +109,25 @@ class ComparisonResult:
         return save_report(self, Path(folder))
 
 
-def default_methods() -> tuple[Embedder, ...]:
+def default_methods(most_components: int | None = None) -> tuple[Embedder, ...]:
     """R2MAE, and the controls without which its numbers mean little.
+
+    Parameters
+    ----------
+    most_components
+        Components that the data allow, one less than the smaller of cells and genes: linear controls take no more. No limit if None.
 
     Returns
     -------
     R2MAE, factor analysis, probabilistic PCA, PCA, variable genes, scVI, the networks that R2MAE starts from and that start from random
     weights, both untrained, the majority class, and noise.
     """
+    linear = (FactorAnalysis(), ProbabilisticPCA(), PCAZeroFill())
+    if most_components is not None:
+        linear = tuple(replace(control, n_components=min(control.n_components, most_components)) for control in linear)  # type: ignore[type-var,assignment]
     return (
         MaskedAutoencoder("R2MAE"),
-        FactorAnalysis(),
-        ProbabilisticPCA(),
-        PCAZeroFill(),
+        *linear,
         HighlyVariableGenes(),
         SCVI(),
         MaskedAutoencoder("untrained encoder", trained=False),
@@ -166,7 +172,8 @@ def compare(
     layer
         Layer of the counts; ``.X`` if None.
     methods
-        Methods with different names, the first of which the others are compared with; :func:`default_methods` if None.
+        Methods with different names, the first of which the others are compared with; :func:`default_methods`, with no more components
+        than the cells and genes allow, if None.
     panels
         Shares of the genes that random panels measure.
     n_variable
@@ -196,15 +203,17 @@ def compare(
     CountsError
         If the matrix does not hold raw counts.
     """
-    methods = default_methods() if methods is None else methods
-    check_unique(methods=methods, seeds=seeds, tasks=tasks)
+    check_unique(methods=default_methods() if methods is None else methods, seeds=seeds, tasks=tasks)
     wanted = _check_request(tasks, out, batch_key)
     data = _Data.read(adata, labels_key, batch_key, groups_key or batch_key, layer)
     if "integration" in wanted and data.batch is not None:
         require_scib_metrics()
         check_design(data.labels, data.batch)
-    for turn, seed in enumerate(seeds):
-        data.split(seed, turn)  # refuses a group that cannot be a query before anything is trained
+    splits = [
+        data.split(seed, turn)[1] for turn, seed in enumerate(seeds)
+    ]  # refuses a group that cannot be a query before anything is trained
+    fewest = min(len(split.reference) for split in splits)
+    methods = default_methods(min(fewest, adata.n_vars) - 1) if methods is None else methods
     run = _Run(data, methods, panels, n_variable, on_result)
     for turn, seed in enumerate(seeds):
         run.seed(wanted, seed, turn)

@@ -64,6 +64,11 @@ class CoverageReport:
 
 def guess_reason(model: Sequence[str], query: Sequence[str]) -> str:
     """Why the names of a data set and of a model hardly match, and what to do about it, in one or two sentences."""
+    exact = len(set(model) & set(query))
+    if exact > 0.5 * len(set(query)):
+        return (
+            f"The names do agree ({exact:,} of the {len(set(query)):,}): this is a small panel. Lower min_coverage to accept it."
+        )
     model_share, query_share = _ensembl_share(model), _ensembl_share(query)
     if max(model_share, query_share) > 0.5 and min(model_share, query_share) < 0.5:
         kinds = ("Ensembl ids", "gene symbols")
@@ -71,12 +76,11 @@ def guess_reason(model: Sequence[str], query: Sequence[str]) -> str:
         return f"The model uses {needed}, the data set {found}. Add a column with {needed} to adata.var, named 'gene_ids' or 'symbol'."
     if model_share > 0.5:
         return "Both sides are Ensembl ids, probably of different species; map them with an orthologue table first."
-    exact = len(set(model) & set(query))
     folded = len({name.casefold() for name in model} & {name.casefold() for name in query})
     if folded > 2 * exact + 1:
         return (
             f"Ignoring upper and lower case {folded:,} names would match: probably human against mouse symbols. Map orthologues, "
-            "or pass case_sensitive=False if equal letters do mean the same gene."
+            "or match them by pp.align_genes(case_sensitive=False) if equal letters do mean the same gene."
         )
     if all(name.isdigit() for name in query[:50]):
         return "The query's names are numbers, not genes: var_names were lost. Set adata.var_names to the gene names."

@@ -15,6 +15,7 @@ from r2mae_bio.io import gene_totals, get_matrix
 from r2mae_bio.model._covariates import check_column
 from r2mae_bio.model._setup import query_layer
 from r2mae_bio.train import add_batches, fit_batch_effects
+from r2mae_bio.train._batch_effects import FEWEST_CELLS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,7 +81,7 @@ class BatchCorrectionMixin:
         batch_key
             Column of ``.obs`` with the batch; if None, the column of the training data where the query has it, else the query is one
             new batch, named ``"query"`` and a fingerprint of its counts and names. Cells of a batch that the model knows are taken to be
-            of that batch, so give new batches new names.
+            of that batch, so give new batches new names. Batches of fewer than 10 cells are not corrected, with a warning.
         layer, batch_size, duplicates, min_coverage
             As for :meth:`get_latent_representation`.
 
@@ -108,6 +109,7 @@ class BatchCorrectionMixin:
         new = sorted(set(names) - set(known))
         rows = np.isin(names, new)
         if new:
+            _warn_of_few(names[rows])
             effects = add_batches(effects, latent[rows], np.searchsorted(new, names[rows]), len(new))
             self.network.batch_effects, self.record.batches = effects, (*known, *new)  # type: ignore[union-attr]
         return self._corrected(latent, self._numbers(names))
@@ -199,6 +201,15 @@ class BatchCorrectionMixin:
             there = torch.from_numpy(latent[rows]).to(self.device), torch.from_numpy(numbers[rows]).to(self.device)  # type: ignore[attr-defined]
             parts.append(effects(*there).cpu().numpy())
         return np.concatenate(parts)
+
+
+def _warn_of_few(names: NDArray[Any]) -> None:
+    """Say which batches have too few cells for an estimate."""
+    found, number = np.unique(names.astype(str), return_counts=True)
+    few = found[number < FEWEST_CELLS].tolist()
+    if few:
+        message = f"Batches of fewer than {FEWEST_CELLS} cells are not corrected: {', '.join(few[:5])} ({len(few)} in all)."
+        warnings.warn(message, stacklevel=3)
 
 
 def _fingerprint(query: AnnData, layer: str | None) -> str:

@@ -113,11 +113,11 @@ class GeneMAE(BatchCorrectionMixin, ExpressionMixin, FinetuneMixin, GeneEmbeddin
             setup=setup,
             covariates=Covariates.from_obs(adata.obs, setup.categorical, setup.continuous_covariate_keys),
             vocabulary=GeneVocabulary.from_anndata(adata, totals, duplicates=duplicate_genes),
+            duplicates=duplicate_genes,
         )
         self.network: GeneMaskedAutoencoder | None = None
         self.coverage: CoverageReport | None = None
         self._adata: AnnData | None = adata
-        self._duplicates = duplicate_genes
 
     # ------------------------------------------------------------------ setup
 
@@ -391,6 +391,6 @@ class GeneMAE(BatchCorrectionMixin, ExpressionMixin, FinetuneMixin, GeneEmbeddin
         return source
 
     def _open(self, adata: AnnData, indices: Any, layer: str | None, **alignment: Any) -> CellSource:
-        aligned = align_anndata(self.record.vocabulary, adata, **{"duplicates": self._duplicates, **alignment})
+        aligned = align_anndata(self.record.vocabulary, adata, **{"duplicates": self.record.duplicates, **alignment})
         self.coverage = aligned.report
         return open_cells(adata, layer=layer, alignment=aligned, indices=indices)

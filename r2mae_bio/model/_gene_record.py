@@ -38,6 +38,8 @@ class GeneRecord(ModelRecord):
     """Batches whose effects the network holds, in their order."""
     n_neighbourhoods: int = 0
     """Neighbourhoods in which these effects are told apart."""
+    duplicates: str = "error"
+    """What to do with columns of the same gene in the training data."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data from which :meth:`from_json` makes an equal record."""
@@ -48,6 +50,7 @@ class GeneRecord(ModelRecord):
             "vocabulary": self.vocabulary.to_json(),
             "batches": list(self.batches),
             "n_neighbourhoods": self.n_neighbourhoods,
+            "duplicates": self.duplicates,
         }
 
     @classmethod
@@ -60,6 +63,7 @@ class GeneRecord(ModelRecord):
             "vocabulary": GeneVocabulary.from_json(data["vocabulary"]),
             "batches": tuple(data.get("batches", ())),  # absent from files older than batch correction
             "n_neighbourhoods": int(data.get("n_neighbourhoods", 0)),
+            "duplicates": str(data.get("duplicates", "error")),
         }
 
 

@@ -26,7 +26,6 @@ class SavedGeneModel(SavedModel[GeneRecord, GeneMaskedAutoencoder]):
     coverage: CoverageReport | None
     """How the genes of the last data matched."""
     _adata: AnnData | None
-    _duplicates: str
 
     @classmethod
     def load(cls, path: Path | str, adata: AnnData | None = None) -> Self:
@@ -94,4 +93,4 @@ class SavedGeneModel(SavedModel[GeneRecord, GeneMaskedAutoencoder]):
         check_vocabulary(record.vocabulary, bundle, path)
 
     def _after_load(self) -> None:
-        self.coverage, self._adata, self._duplicates = None, None, "error"
+        self.coverage, self._adata = None, None

@@ -24,6 +24,8 @@ DIVERSITY = 0.5
 also mixes cell types that only one batch has."""
 PRIOR_CELLS, MOST_PRIOR_CELLS = 2.0, 1e6
 """Cells that the offset of a neighbourhood must outweigh to differ from the batch's shift, at least and at most."""
+FEWEST_CELLS = 10
+"""A new batch of fewer cells stays where it is: their own scatter is too small to tell what chance explains."""
 _ROUNDS, _STEPS, _DAMPING = 15, 8, 0.3
 _STILL = 1e-3
 """Mean change of corrected vectors between rounds, as a share of their size, below which fitting stops."""
@@ -87,7 +89,8 @@ def add_batches(effects: BatchEffects, latent: NDArray[np.float32], batch: NDArr
 
     Returns
     -------
-    Effects of old and new batches, in this order; those of the old ones are bit-equal.
+    Effects of old and new batches, in this order; those of the old ones are bit-equal, those of new ones with fewer than
+    :data:`FEWEST_CELLS` cells zero.
     """
     n_old, n_clusters, n_latent = effects.offsets.shape
     device = effects.centre.device
@@ -95,7 +98,7 @@ def add_batches(effects: BatchEffects, latent: NDArray[np.float32], batch: NDArr
     for name, value in effects.state_dict().items():
         buffer = grown.get_buffer(name)
         buffer[: len(value)] = value
-    for number in range(n_batches):
+    for number in np.flatnonzero(np.bincount(batch, minlength=n_batches) >= FEWEST_CELLS).tolist():
         raw = torch.from_numpy(np.asarray(latent[batch == number], np.float64)) - effects.centre.cpu().double()
         shift, offsets = _lay_on(effects, raw)
         grown.shifts[n_old + number] = shift.to(grown.shifts)

@@ -249,3 +249,16 @@ def test_a_group_that_cannot_be_a_query_is_refused_before_anything_is_trained(ad
     with pytest.raises(DataError, match="'d3' shares no class"):
         compare(strange, groups_key="donor", tasks=("panels",), on_result=said.append, **{**OPTIONS, "seeds": (0, 1, 2)})
     assert said == []
+
+
+def test_linear_controls_take_no_more_components_than_the_data_allow():
+    found = {method.name: method.n_components for method in default_methods(25) if hasattr(method, "n_components")}
+    assert found == {"factor analysis": 25, "probabilistic PCA": 20, "PCA, zero fill": 25, "noise": 64}
+
+
+def test_few_genes_are_no_obstacle_to_the_default_methods(adata, monkeypatch):
+    monkeypatch.setattr(module, "default_methods", lambda most=None: default_methods(most)[1:4])
+    few = adata[:, :15].copy()
+    few = few[np.asarray(few.X.sum(axis=1)).ravel() > 0].copy()
+    result = compare(few, labels_key="type", panels=(1.0,), n_variable=None, seeds=(0,), tasks=("panels",))
+    assert set(result.frames["panels"]["method"]) == {"factor analysis", "probabilistic PCA", "PCA, zero fill"}

@@ -100,7 +100,7 @@ def test_low_coverage_is_explained(vocabulary: GeneVocabulary, query: list[str],
 
 def test_min_coverage() -> None:
     assert align_genes(VOCABULARY, SYMBOLS[:1], min_coverage=0).report.matched == 1
-    with pytest.raises(GeneCoverageError, match="at least 60.00% is needed"):
+    with pytest.raises(GeneCoverageError, match=r"at least 60.00% is needed.*100 of the 100.*Lower min_coverage"):
         align_genes(VOCABULARY, SYMBOLS[:100], min_coverage=0.6)
     with pytest.raises(GeneCoverageError, match="0 of"):
         align_genes(VOCABULARY, ["x"], min_coverage=0)

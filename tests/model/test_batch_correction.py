@@ -157,6 +157,19 @@ def test_loading_with_data_keeps_the_batches_of_the_model(trained, tmp_path):
         GeneMAE.load(tmp_path / "m", other)
 
 
+def test_a_batch_of_few_cells_stays_where_it_is(trained, tmp_path):
+    model, _ = trained
+    model.save(tmp_path / "m")
+    model = GeneMAE.load(tmp_path / "m")
+    query = shifted(40, seed=8)
+    query.obs["batch"] = np.where(np.arange(40) < 4, "tiny", "large")
+    with pytest.warns(UserWarning, match=r"fewer than 10 cells are not corrected: tiny \(1 in all\)"):
+        z = model.map_query(query)
+    raw = model.get_latent_representation(query, correct_batch=False)
+    np.testing.assert_allclose(z[:4], raw[:4], atol=1e-6)
+    assert np.abs(z[4:] - raw[4:]).max() > 1e-3
+
+
 def test_a_model_without_batches_or_data_says_what_is_missing(model, tmp_path):
     model.save(tmp_path / "m")
     with pytest.raises(SetupError, match=r"load it with its training data: GeneMAE.load\(path, adata\)"):

@@ -43,3 +43,16 @@ def test_dates_can_be_batches():
     model.initialize()
     assert (model.record.covariates.encode(adata.obs).sum(1) == 1).all()
     assert model.get_normalized_expression(transform_batch=model.batches[0]).shape == adata.shape
+
+
+def test_summed_duplicates_stay_summed_after_loading(tmp_path):
+    adata = make_cells()
+    adata.var_names = [*adata.var_names[:-1], adata.var_names[0]]
+    GeneMAE.setup_anndata(adata)
+    model = GeneMAE(adata, duplicate_genes="sum", **SIZES)
+    model.initialize()
+    model.save(tmp_path / "m")
+    again = GeneMAE.load(tmp_path / "m", adata)
+    np.testing.assert_array_equal(again.get_latent_representation(), model.get_latent_representation())
+    again.train(max_epochs=1, progress_bar=False)
+    assert again.is_trained
