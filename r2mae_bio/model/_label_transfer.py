@@ -232,7 +232,7 @@ def _choose(
 def _temperature(logits: NDArray[np.float64], codes: NDArray[np.intp]) -> tuple[float, float]:
     """The temperature with the smallest mean log-loss, and that loss in nats.
 
-    A standard normal prior on its logarithm, twice as strong as one cell, keeps few or easily told cells from making every confidence 0 or 1.
+    A normal prior of variance 1/2 on its logarithm keeps few or easily told cells from making every confidence 0 or 1.
     """
     own = logits[np.arange(len(codes)), codes]
 
