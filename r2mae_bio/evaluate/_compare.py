@@ -209,14 +209,12 @@ def compare(
     if "integration" in wanted and data.batch is not None:
         require_scib_metrics()
         check_design(data.labels, data.batch)
-    splits = [
-        data.split(seed, turn)[1] for turn, seed in enumerate(seeds)
-    ]  # refuses a group that cannot be a query before anything is trained
-    fewest = min(len(split.reference) for split in splits)
+    held = [data.split(seed, turn) for turn, seed in enumerate(seeds)]  # refuses a group that cannot be a query before training
+    fewest = min(len(split.reference) for _, split, _ in held)
     methods = default_methods(min(fewest, adata.n_vars) - 1) if methods is None else methods
     run = _Run(data, methods, panels, n_variable, on_result)
-    for turn, seed in enumerate(seeds):
-        run.seed(wanted, seed, turn)
+    for seed, held_out in zip(seeds, held, strict=True):
+        run.seed(wanted, seed, *held_out)
     if "integration" in tasks and batch_key is None:
         run.note("Integration was left out: no batch_key was given.")
     settings = {
@@ -292,9 +290,8 @@ class _Run:
         if text not in self.notes:
             self.notes.append(text)
 
-    def seed(self, tasks: Sequence[str], seed: int, turn: int) -> None:
+    def seed(self, tasks: Sequence[str], seed: int, group: str | None, split: Split, n_unseen: int) -> None:
         """All tasks of one seed."""
-        group, split, n_unseen = self.data.split(seed, turn)
         if n_unseen:
             self.note(f"{n_unseen} cells of {group!r} were left out of the query: no cell of another group has their class.")
         once = [_FittedOnce(method) for method in self.methods]  # panels and depth learn from the same cells

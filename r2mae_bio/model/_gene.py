@@ -102,14 +102,14 @@ class GeneMAE(BatchCorrectionMixin, ExpressionMixin, FinetuneMixin, GeneEmbeddin
         duplicate_genes: str = "error",
         **network_kwargs: Any,
     ) -> None:
-        setup = Setup.read(adata)
+        setup, seed = Setup.read(adata), operator.index(seed)  # a NumPy number could not be saved
         likelihood = choose_likelihood(gene_likelihood, setup)
         settings = {"encoder": encoder, "gene_likelihood": likelihood, "n_latent": n_latent, **network_kwargs}
         totals = np.maximum(gene_totals(get_matrix(adata, setup.layer)), 0)  # scaled values may be negative
         self.record = GeneRecord(
             config=GeneConfig.from_json(settings),
-            law=resolve_mask_ratio(mask_ratio, adata, setup, seed=operator.index(seed)),
-            seed=operator.index(seed),
+            law=resolve_mask_ratio(mask_ratio, adata, setup, seed=seed),
+            seed=seed,
             setup=setup,
             covariates=Covariates.from_obs(adata.obs, setup.categorical, setup.continuous_covariate_keys),
             vocabulary=GeneVocabulary.from_anndata(adata, totals, duplicates=duplicate_genes),
