@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from r2mae_bio.io._kmers import canonical_words, known_words
+from r2mae_bio.dna.genome._kmers import canonical_words, known_words
 
 STRENGTHS = (4.0, 16.0, 64.0, 256.0)  # counts that the next shorter context is worth
 

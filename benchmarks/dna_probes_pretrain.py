@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.dna_probes import TASKS
+from r2mae_bio.dna.genome._kmers import canonical_words, known_words
 from r2mae_bio.io import Genome, encode_bases, split_genome
-from r2mae_bio.io._kmers import canonical_words, known_words
 from r2mae_bio.model import DNAMAE
 
 K = 24

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._gene_panels import variable_panel
-from ._normalize import check_measured, log_normalize
+from r2mae_bio.evaluate._gene_panels import variable_panel
+from r2mae_bio.evaluate._normalize import check_measured, log_normalize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ._embedder import SparseCounts
+    from r2mae_bio.evaluate._embedder import SparseCounts
 
 __all__ = ["HighlyVariableGenes", "MajorityClass"]
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .._errors import ConfigError, DataError
-from ._split import as_labels
+from r2mae_bio._errors import ConfigError, DataError
+from r2mae_bio.evaluate._split import as_labels
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

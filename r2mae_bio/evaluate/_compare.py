@@ -10,23 +10,24 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from .._errors import ConfigError, DataError, SetupError
-from ..io import check_counts, describe_matrix, get_matrix, in_memory
-from ._baselines import HighlyVariableGenes, MajorityClass
-from ._controls import FactorAnalysis, Noise, PCAZeroFill, ProbabilisticPCA
-from ._denoisers import MeanProfile, NoDenoising
-from ._denoising import denoising
-from ._depth import depth_transfer
-from ._frame import summarize
-from ._gene_panels import variable_panel
-from ._integration import check_design, integration, require_scib_metrics
-from ._models import MaskedAutoencoder
-from ._paired import paired_differences
-from ._panel import panel_transfer
-from ._report import report_html, report_markdown, save_report
-from ._scvi import SCVI
-from ._split import Split, as_labels, group_splits, stratified_split
-from ._transfer import check_unique
+from r2mae_bio._errors import ConfigError, DataError, SetupError
+from r2mae_bio.cells.read._check import check_counts
+from r2mae_bio.cells.read._matrix import describe_matrix, get_matrix, in_memory
+from r2mae_bio.evaluate._baselines import HighlyVariableGenes, MajorityClass
+from r2mae_bio.evaluate._controls import FactorAnalysis, Noise, PCAZeroFill, ProbabilisticPCA
+from r2mae_bio.evaluate._denoisers import MeanProfile, NoDenoising
+from r2mae_bio.evaluate._denoising import denoising
+from r2mae_bio.evaluate._depth import depth_transfer
+from r2mae_bio.evaluate._frame import summarize
+from r2mae_bio.evaluate._gene_panels import variable_panel
+from r2mae_bio.evaluate._integration import check_design, integration, require_scib_metrics
+from r2mae_bio.evaluate._models import MaskedAutoencoder
+from r2mae_bio.evaluate._paired import paired_differences
+from r2mae_bio.evaluate._panel import panel_transfer
+from r2mae_bio.evaluate._report import report_html, report_markdown, save_report
+from r2mae_bio.evaluate._scvi import SCVI
+from r2mae_bio.evaluate._split import Split, as_labels, group_splits, stratified_split
+from r2mae_bio.evaluate._transfer import check_unique
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from ._embedder import Denoiser, Embedder, FittedEmbedder, SparseCounts
+    from r2mae_bio.evaluate._embedder import Denoiser, Embedder, FittedEmbedder, SparseCounts
 
 __all__ = ["TASKS", "ComparisonResult", "compare", "default_methods"]
 

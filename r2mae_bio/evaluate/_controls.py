@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from scipy import linalg, sparse
 from sklearn import decomposition
 
-from .._errors import ConfigError, DataError
-from .._rng import derive_generator, derive_seed
-from ._normalize import check_measured, gene_share, log_normalize
+from r2mae_bio._errors import ConfigError, DataError
+from r2mae_bio._rng import derive_generator, derive_seed
+from r2mae_bio.evaluate._normalize import check_measured, gene_share, log_normalize
 
 if TYPE_CHECKING:
-    from ._embedder import SparseCounts
+    from r2mae_bio.evaluate._embedder import SparseCounts
 
 __all__ = ["FactorAnalysis", "LinearGaussian", "Noise", "PCAZeroFill", "ProbabilisticPCA"]
 

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from .._errors import ConfigError, DataError
-from .._rng import derive_generator
+from r2mae_bio._errors import ConfigError, DataError
+from r2mae_bio._rng import derive_generator
+
 from ..likelihoods import predictive_distribution
 
 if TYPE_CHECKING:

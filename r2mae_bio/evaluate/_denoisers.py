@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from .._errors import ConfigError
-from ._embedder import FittedDenoiser
-from ._normalize import check_measured, gene_share, take_measured
+from r2mae_bio._errors import ConfigError
+from r2mae_bio.evaluate._embedder import FittedDenoiser
+from r2mae_bio.evaluate._normalize import check_measured, gene_share, take_measured
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ._embedder import SparseCounts
+    from r2mae_bio.evaluate._embedder import SparseCounts
 
 __all__ = ["FittedProfile", "LinearDenoiser", "MeanProfile", "NoDenoising", "as_denoiser"]
 

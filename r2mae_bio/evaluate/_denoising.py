@@ -11,19 +11,19 @@ import numpy as np
 import pandas as pd
 from scipy import sparse, special
 
-from .._errors import ConfigError, DataError
-from .._rng import derive_seed
-from ._denoisers import as_denoiser
-from ._depth import thin_counts
-from ._transfer import check_split, check_unique
+from r2mae_bio._errors import ConfigError, DataError
+from r2mae_bio._rng import derive_seed
+from r2mae_bio.evaluate._denoisers import as_denoiser
+from r2mae_bio.evaluate._depth import thin_counts
+from r2mae_bio.evaluate._transfer import check_split, check_unique
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from ._embedder import Denoiser, Embedder, SparseCounts
-    from ._split import Split
+    from r2mae_bio.evaluate._embedder import Denoiser, Embedder, SparseCounts
+    from r2mae_bio.evaluate._split import Split
 
 __all__ = ["denoising"]
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from .._errors import ConfigError, FractionalCountsError
-from .._rng import derive_generator
-from ._normalize import take_measured
-from ._transfer import CLASS_COLUMNS, SCORES, Cells, View, check_cells, check_split, check_unique, score_views
+from r2mae_bio._errors import ConfigError, FractionalCountsError
+from r2mae_bio._rng import derive_generator
+from r2mae_bio.evaluate._normalize import take_measured
+from r2mae_bio.evaluate._transfer import CLASS_COLUMNS, SCORES, Cells, View, check_cells, check_split, check_unique, score_views
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from scipy import sparse
 
-    from ._embedder import Embedder, SparseCounts
-    from ._probe import ProbeKind
-    from ._split import Split
+    from r2mae_bio.evaluate._embedder import Embedder, SparseCounts
+    from r2mae_bio.evaluate._probe import ProbeKind
+    from r2mae_bio.evaluate._split import Split
 
 __all__ = ["depth_transfer", "thin_counts"]
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .._errors import ConfigError, DataError
+from r2mae_bio._errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
 
-    from ._probe import ProbeKind
+    from r2mae_bio.evaluate._probe import ProbeKind
 
 __all__ = ["KEYS", "METRICS", "check_columns", "metrics_of", "summarize", "to_markdown"]
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
-from .._errors import ConfigError, DataError
-from ._normalize import check_measured, log_normalize
-from ._split import as_labels
+from r2mae_bio._errors import ConfigError, DataError
+from r2mae_bio.evaluate._normalize import check_measured, log_normalize
+from r2mae_bio.evaluate._split import as_labels
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from ._embedder import SparseCounts
+    from r2mae_bio.evaluate._embedder import SparseCounts
 
 __all__ = ["as_panel", "marker_panel", "variable_panel"]
 

@@ -18,20 +18,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .._errors import ConfigError, DataError, SetupError
-from .._rng import derive_generator, derive_seed
-from ._embedder import embed_known_batches
-from ._normalize import log_normalize
-from ._split import as_batches, as_labels
-from ._transfer import check_cells, check_unique
+from r2mae_bio._errors import ConfigError, DataError, SetupError
+from r2mae_bio._rng import derive_generator, derive_seed
+from r2mae_bio.evaluate._embedder import embed_known_batches
+from r2mae_bio.evaluate._normalize import log_normalize
+from r2mae_bio.evaluate._split import as_batches, as_labels
+from r2mae_bio.evaluate._transfer import check_cells, check_unique
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import ArrayLike
 
-    from ._embedder import Embedder, SparseCounts
-    from ._transfer import Cells
+    from r2mae_bio.evaluate._embedder import Embedder, SparseCounts
+    from r2mae_bio.evaluate._transfer import Cells
 
 __all__ = [
     "INTEGRATION_METRICS",

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from .._errors import ConfigError, DataError
-from ._split import Split, as_batches, group_splits
-from ._transfer import CLASS_COLUMNS, SCORES, Cells, View, check_cells, check_unique, score_views
+from r2mae_bio._errors import ConfigError, DataError
+from r2mae_bio.evaluate._split import Split, as_batches, group_splits
+from r2mae_bio.evaluate._transfer import CLASS_COLUMNS, SCORES, Cells, View, check_cells, check_unique, score_views
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike
 
-    from ._embedder import Embedder, SparseCounts
-    from ._probe import ProbeKind
+    from r2mae_bio.evaluate._embedder import Embedder, SparseCounts
+    from r2mae_bio.evaluate._probe import ProbeKind
 
 __all__ = ["label_transfer"]
 

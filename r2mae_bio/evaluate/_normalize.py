@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
-from .._errors import ConfigError, DataError, NegativeCountsError, NonFiniteError
+from r2mae_bio._errors import ConfigError, DataError, NegativeCountsError, NonFiniteError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from ._embedder import SparseCounts
+    from r2mae_bio.evaluate._embedder import SparseCounts
 
 __all__ = ["check_measured", "gene_share", "log_normalize", "take_measured"]
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .._errors import ConfigError, DataError
-from ._frame import METRICS, check_columns
+from r2mae_bio._errors import ConfigError, DataError
+from r2mae_bio.evaluate._frame import METRICS, check_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

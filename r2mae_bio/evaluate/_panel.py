@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ._gene_panels import as_panel
-from ._split import panel_mask
-from ._transfer import CLASS_COLUMNS, SCORES, View, check_cells, check_split, check_unique, score_views
+from r2mae_bio.evaluate._gene_panels import as_panel
+from r2mae_bio.evaluate._split import panel_mask
+from r2mae_bio.evaluate._transfer import CLASS_COLUMNS, SCORES, View, check_cells, check_split, check_unique, score_views
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-    from ._embedder import Embedder, SparseCounts
-    from ._probe import ProbeKind
-    from ._split import Split
-    from ._transfer import Cells
+    from r2mae_bio.evaluate._embedder import Embedder, SparseCounts
+    from r2mae_bio.evaluate._probe import ProbeKind
+    from r2mae_bio.evaluate._split import Split
+    from r2mae_bio.evaluate._transfer import Cells
 
 __all__ = ["panel_transfer"]
 

@@ -13,8 +13,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from .._errors import ConfigError, DataError
-from ._split import as_labels
+from r2mae_bio._errors import ConfigError, DataError
+from r2mae_bio.evaluate._split import as_labels
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from .._errors import ConfigError
-from ._frame import to_markdown
-from ._report_figures import Styles, curve_figure, dot_figure, method_styles
+from r2mae_bio._errors import ConfigError
+from r2mae_bio.evaluate._frame import to_markdown
+from r2mae_bio.evaluate._report_figures import Styles, curve_figure, dot_figure, method_styles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pandas as pd
 
-    from ._compare import ComparisonResult
+    from r2mae_bio.evaluate._compare import ComparisonResult
 
 __all__ = ["report_html", "report_markdown", "save_report"]
 

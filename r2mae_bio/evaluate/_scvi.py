@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._errors import ConfigError
-from .._rng import derive_seed
-from ._normalize import check_measured, take_measured
-from ._split import as_batches
+from r2mae_bio._errors import ConfigError
+from r2mae_bio._rng import derive_seed
+from r2mae_bio.evaluate._normalize import check_measured, take_measured
+from r2mae_bio.evaluate._split import as_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from scipy import sparse
     from torch import Tensor
 
-    from ._embedder import SparseCounts
+    from r2mae_bio.evaluate._embedder import SparseCounts
 
 __all__ = ["SCVI", "FittedSCVI"]
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from r2mae_bio.dna.sequences._features import positional_one_hot
 from r2mae_bio.evaluate._small_cnn import SmallCNN
-from r2mae_bio.io import positional_one_hot
 from r2mae_bio.train import FinetuneConfig, KmerFeatures, SequenceGroups, finetune_classifier, fit_features, predict_classes
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
-    from r2mae_bio.io import LabelledSequences, SequenceTable
+    from r2mae_bio.dna.sequences._table import LabelledSequences, SequenceTable
     from r2mae_bio.train._linear import Features
 
 __all__ = ["FLOORS", "sequence_floor"]

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from r2mae_bio._errors import CheckpointError, ConfigError, DataError
+from r2mae_bio.dna.sequences._table import read_sequence_table
 from r2mae_bio.evaluate._sequence_floors import FLOORS, SEEDED
 from r2mae_bio.evaluate._sequence_states import POOLINGS, SequenceModel, pool_states, untrained_form
-from r2mae_bio.io import read_sequence_table
 from r2mae_bio.train import (
     FinetuneConfig,
     SequenceGroups,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from r2mae_bio.io import LabelledSequences, SequenceTable
+    from r2mae_bio.dna.sequences._table import LabelledSequences, SequenceTable
     from r2mae_bio.nn import SequenceClassifierNetwork
     from r2mae_bio.train import FittedReading
 

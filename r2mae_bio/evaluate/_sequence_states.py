@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from r2mae_bio._rng import derive_seed
-from r2mae_bio.io import reverse_complement
+from r2mae_bio.dna.genome._bases import reverse_complement
 from r2mae_bio.model._encoders import build_encoder, describe_encoder
 from r2mae_bio.train import SequenceGroups
 from r2mae_bio.train._seeded import seeded

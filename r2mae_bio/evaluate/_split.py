@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from .._errors import ConfigError, DataError
-from .._rng import derive_generator
+from r2mae_bio._errors import ConfigError, DataError
+from r2mae_bio._rng import derive_generator
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from ._embedder import SparseCounts
+    from r2mae_bio.evaluate._embedder import SparseCounts
 
 __all__ = ["Split", "as_batches", "as_labels", "group_splits", "panel_mask", "stratified_split", "stratified_splits"]
 

@@ -10,19 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from .._errors import ConfigError, DataError
-from ._embedder import fit_embedder
-from ._probe import fit_probe
-from ._split import as_labels
+from r2mae_bio._errors import ConfigError, DataError
+from r2mae_bio.evaluate._embedder import fit_embedder
+from r2mae_bio.evaluate._probe import fit_probe
+from r2mae_bio.evaluate._split import as_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import ArrayLike
 
-    from ._embedder import Embedder, SparseCounts
-    from ._probe import FittedProbe, ProbeKind, ProbeResult
-    from ._split import Split
+    from r2mae_bio.evaluate._embedder import Embedder, SparseCounts
+    from r2mae_bio.evaluate._probe import FittedProbe, ProbeKind, ProbeResult
+    from r2mae_bio.evaluate._split import Split
 
 __all__ = ["CLASS_COLUMNS", "SCORES", "Cells", "View", "check_cells", "check_split", "check_unique", "score_views"]
 

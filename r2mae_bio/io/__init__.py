@@ -2,94 +2,66 @@
 
 from __future__ import annotations
 
-from r2mae_bio.io._align import MIN_COVERAGE, GeneAlignment, align_anndata, align_genes
-from r2mae_bio.io._allele_status import AlleleStatus, check_allele, classify_alleles
-from r2mae_bio.io._alleles import AlleleKind, MinimalChange, TrimmedAllele, allele_kind, minimal_change, trim_allele
-from r2mae_bio.io._base_features import kmer_counts, positional_one_hot
-from r2mae_bio.io._bases import decode_bases, encode_bases, one_hot_encode, reverse_complement, soft_mask
-from r2mae_bio.io._cells import CellSource, CSRRows, open_cells
-from r2mae_bio.io._check import CountReport, check_counts, check_finite
-from r2mae_bio.io._contigs import Contig
-from r2mae_bio.io._coverage import CoverageReport
-from r2mae_bio.io._genes import GeneVocabulary, gene_aliases, measured_genes, strip_version
-from r2mae_bio.io._genome import Genome
-from r2mae_bio.io._genome_reference import GenomeReference
-from r2mae_bio.io._genome_split import GenomeSplit, split_genome
-from r2mae_bio.io._intervals import Intervals
-from r2mae_bio.io._loci import extract_loci
-from r2mae_bio.io._matrix import describe_matrix, gene_totals, get_matrix, in_memory
-from r2mae_bio.io._regions import read_regions
-from r2mae_bio.io._sequence_table import LabelledSequences, SequenceTable, encode_sequences, read_sequence_table
-from r2mae_bio.io._sequences import NamedSequences, is_fasta_path, read_sequences
-from r2mae_bio.io._shared_kmers import SharedKmers, shared_kmers
-from r2mae_bio.io._uns import check_key, make_actual, write_record
-from r2mae_bio.io._variant_batch import VariantBatch, VariantReader
-from r2mae_bio.io._variants import read_variants
-from r2mae_bio.io._vcf_header import InfoField, VcfHeader
-from r2mae_bio.io._vcf_write import VariantWriter
-from r2mae_bio.io._window_sampler import WindowSampler
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "AlleleKind",
-    "AlleleStatus",
-    "CSRRows",
-    "CellSource",
-    "Contig",
-    "CountReport",
-    "CoverageReport",
-    "GeneAlignment",
-    "GeneVocabulary",
-    "Genome",
-    "GenomeReference",
-    "GenomeSplit",
-    "InfoField",
-    "Intervals",
-    "LabelledSequences",
-    "MIN_COVERAGE",
-    "MinimalChange",
-    "NamedSequences",
-    "SequenceTable",
-    "SharedKmers",
-    "TrimmedAllele",
-    "VariantBatch",
-    "VariantReader",
-    "VariantWriter",
-    "VcfHeader",
-    "WindowSampler",
-    "align_anndata",
-    "align_genes",
-    "allele_kind",
-    "check_allele",
-    "check_counts",
-    "check_finite",
-    "check_key",
-    "classify_alleles",
-    "decode_bases",
-    "describe_matrix",
-    "encode_bases",
-    "encode_sequences",
-    "extract_loci",
-    "gene_aliases",
-    "gene_totals",
-    "get_matrix",
-    "in_memory",
-    "is_fasta_path",
-    "kmer_counts",
-    "make_actual",
-    "measured_genes",
-    "minimal_change",
-    "one_hot_encode",
-    "open_cells",
-    "positional_one_hot",
-    "read_regions",
-    "read_sequence_table",
-    "read_sequences",
-    "read_variants",
-    "reverse_complement",
-    "shared_kmers",
-    "soft_mask",
-    "split_genome",
-    "strip_version",
-    "trim_allele",
-    "write_record",
-]
+from r2mae_bio._lazy import lazily
+
+if TYPE_CHECKING:
+    from r2mae_bio.cells.read._align import GeneAlignment, MIN_COVERAGE, align_anndata, align_genes
+    from r2mae_bio.cells.read._cells import CSRRows, CellSource, open_cells
+    from r2mae_bio.cells.read._check import CountReport, check_counts, check_finite
+    from r2mae_bio.cells.read._coverage import CoverageReport
+    from r2mae_bio.cells.read._genes import GeneVocabulary, gene_aliases, measured_genes, strip_version
+    from r2mae_bio.cells.read._matrix import describe_matrix, gene_totals, get_matrix, in_memory
+    from r2mae_bio.cells.read._uns import check_key, make_actual, write_record
+    from r2mae_bio.dna.genome._bases import decode_bases, encode_bases, one_hot_encode, reverse_complement, soft_mask
+    from r2mae_bio.dna.genome._contigs import Contig
+    from r2mae_bio.dna.genome._genome import Genome
+    from r2mae_bio.dna.genome._loci import extract_loci
+    from r2mae_bio.dna.genome._reference import GenomeReference
+    from r2mae_bio.dna.regions._intervals import Intervals
+    from r2mae_bio.dna.regions._regions import read_regions
+    from r2mae_bio.dna.regions._sampler import WindowSampler
+    from r2mae_bio.dna.regions._shared_kmers import SharedKmers, shared_kmers
+    from r2mae_bio.dna.regions._split import GenomeSplit, split_genome
+    from r2mae_bio.dna.sequences._features import kmer_counts, positional_one_hot
+    from r2mae_bio.dna.sequences._sequences import NamedSequences, is_fasta_path, read_sequences
+    from r2mae_bio.dna.sequences._table import LabelledSequences, SequenceTable, encode_sequences, read_sequence_table
+    from r2mae_bio.dna.variants._alleles import AlleleKind, MinimalChange, TrimmedAllele, allele_kind, minimal_change, trim_allele
+    from r2mae_bio.dna.variants._batch import VariantBatch, VariantReader
+    from r2mae_bio.dna.variants._status import AlleleStatus, check_allele, classify_alleles
+    from r2mae_bio.dna.variants._table import read_variants
+    from r2mae_bio.dna.variants._vcf_header import InfoField, VcfHeader
+    from r2mae_bio.dna.variants._vcf_write import VariantWriter
+
+__getattr__, __dir__, __all__ = lazily(
+    __name__,
+    {
+        "cells.read._align": "GeneAlignment MIN_COVERAGE align_anndata align_genes",
+        "cells.read._cells": "CSRRows CellSource open_cells",
+        "cells.read._check": "CountReport check_counts check_finite",
+        "cells.read._coverage": "CoverageReport",
+        "cells.read._genes": "GeneVocabulary gene_aliases measured_genes strip_version",
+        "cells.read._matrix": "describe_matrix gene_totals get_matrix in_memory",
+        "cells.read._uns": "check_key make_actual write_record",
+        "dna.genome._bases": "decode_bases encode_bases one_hot_encode reverse_complement soft_mask",
+        "dna.genome._contigs": "Contig",
+        "dna.genome._genome": "Genome",
+        "dna.genome._loci": "extract_loci",
+        "dna.genome._reference": "GenomeReference",
+        "dna.regions._intervals": "Intervals",
+        "dna.regions._regions": "read_regions",
+        "dna.regions._sampler": "WindowSampler",
+        "dna.regions._shared_kmers": "SharedKmers shared_kmers",
+        "dna.regions._split": "GenomeSplit split_genome",
+        "dna.sequences._features": "kmer_counts positional_one_hot",
+        "dna.sequences._sequences": "NamedSequences is_fasta_path read_sequences",
+        "dna.sequences._table": "LabelledSequences SequenceTable encode_sequences read_sequence_table",
+        "dna.variants._alleles": "AlleleKind MinimalChange TrimmedAllele allele_kind minimal_change trim_allele",
+        "dna.variants._batch": "VariantBatch VariantReader",
+        "dna.variants._status": "AlleleStatus check_allele classify_alleles",
+        "dna.variants._table": "read_variants",
+        "dna.variants._vcf_header": "InfoField VcfHeader",
+        "dna.variants._vcf_write": "VariantWriter",
+    },
+)

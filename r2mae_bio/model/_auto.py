@@ -6,7 +6,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from r2mae_bio._keys import KEYS
-from r2mae_bio.io import get_matrix, in_memory, write_record
+from r2mae_bio.cells.read._matrix import get_matrix, in_memory
+from r2mae_bio.cells.read._uns import write_record
 from r2mae_bio.masking import Uniform, as_ratio_law
 from r2mae_bio.theory import recommend_mask_ratio
 

@@ -11,7 +11,7 @@ import torch
 
 from r2mae_bio._errors import DataError, SetupError
 from r2mae_bio._rng import derive_generator
-from r2mae_bio.io import gene_totals, get_matrix
+from r2mae_bio.cells.read._matrix import gene_totals, get_matrix
 from r2mae_bio.model._covariates import check_column
 from r2mae_bio.model._setup import query_layer
 from r2mae_bio.train import add_batches, fit_batch_effects

@@ -12,7 +12,8 @@ import pandas as pd
 import torch
 
 from r2mae_bio._errors import ConfigError
-from r2mae_bio.io import align_anndata, open_cells
+from r2mae_bio.cells.read._align import align_anndata
+from r2mae_bio.cells.read._cells import open_cells
 from r2mae_bio.model._bundle import load_weights, read_kind, refused_if_misstated, versions
 from r2mae_bio.model._cell_labels import read_labels, split_labelled
 from r2mae_bio.model._gene_record import GeneRecord, blank_statistics, build_network, check_vocabulary
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from r2mae_bio.io import CellSource
+    from r2mae_bio.cells.read._cells import CellSource
     from r2mae_bio.nn import GeneMaskedAutoencoder
 
 __all__ = ["CellClassifier", "CellClassifierRecord", "finetune_cells"]

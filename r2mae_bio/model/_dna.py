@@ -11,7 +11,7 @@ import numpy as np
 from r2mae_bio._errors import ConfigError, SetupError
 from r2mae_bio._rng import derive_seed
 from r2mae_bio.config import DNAConfig, TrainConfig
-from r2mae_bio.io import Genome
+from r2mae_bio.dna.genome._genome import Genome
 from r2mae_bio.masking import as_ratio_law
 from r2mae_bio.model._dna_floors import base_composition, measure_floors
 from r2mae_bio.model._dna_record import DNARecord
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from r2mae_bio.io import GenomeSplit
+    from r2mae_bio.dna.regions._split import GenomeSplit
     from r2mae_bio.masking import RatioLaw
     from r2mae_bio.model._sequence_classifier import SequenceClassifier
     from r2mae_bio.train import FinetuneConfig

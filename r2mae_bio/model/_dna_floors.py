@@ -9,13 +9,14 @@ import numpy as np
 import torch
 
 from r2mae_bio._errors import DataError
-from r2mae_bio.io import shared_kmers
+from r2mae_bio.dna.regions._shared_kmers import shared_kmers
 from r2mae_bio.train import MarkovModel, markov_floors
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from r2mae_bio.io import Genome, GenomeSplit
+    from r2mae_bio.dna.genome._genome import Genome
+    from r2mae_bio.dna.regions._split import GenomeSplit
     from r2mae_bio.train import Loaders
 
 logger = logging.getLogger("r2mae_bio")

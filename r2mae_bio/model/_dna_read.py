@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from r2mae_bio._errors import ConfigError, DataError
-from r2mae_bio.io._bases import UNKNOWN
+from r2mae_bio.dna.genome._bases import UNKNOWN
 from r2mae_bio.model._mean_states import check_strand
 from r2mae_bio.nn import base_tokens
 

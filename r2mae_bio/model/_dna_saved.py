@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 
-from r2mae_bio.io import Genome, encode_sequences, read_sequences
+from r2mae_bio.dna.genome._genome import Genome
+from r2mae_bio.dna.sequences._sequences import read_sequences
+from r2mae_bio.dna.sequences._table import encode_sequences
 from r2mae_bio.model._base import SavedModel
 from r2mae_bio.model._dna_read import check_codes, hide, in_chunks, log_probs, states
 from r2mae_bio.model._dna_record import DNARecord

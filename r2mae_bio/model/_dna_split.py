@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from r2mae_bio._errors import ConfigError
-from r2mae_bio.io import split_genome
+from r2mae_bio.dna.regions._split import split_genome
 
 if TYPE_CHECKING:
-    from r2mae_bio.io import Genome, GenomeSplit
-    from r2mae_bio.io._intervals import Intervals
+    from r2mae_bio.dna.genome._genome import Genome
+    from r2mae_bio.dna.regions._intervals import Intervals
+    from r2mae_bio.dna.regions._split import GenomeSplit
 
 
 def train_share(split: GenomeSplit | None, train_size: float) -> float:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from r2mae_bio.io import CellSource
+    from r2mae_bio.cells.read._cells import CellSource
     from r2mae_bio.tokens import TokenBatch
 
 _CELLS_AT_A_TIME = 256

@@ -12,8 +12,12 @@ import torch
 from r2mae_bio._errors import ConfigError, SetupError
 from r2mae_bio._keys import KEYS
 from r2mae_bio._rng import derive_generator, derive_seed
+from r2mae_bio.cells.read._align import align_anndata
+from r2mae_bio.cells.read._cells import open_cells
+from r2mae_bio.cells.read._genes import GeneVocabulary
+from r2mae_bio.cells.read._matrix import gene_totals, get_matrix
+from r2mae_bio.cells.read._uns import write_record
 from r2mae_bio.config import GeneConfig, GeneTrainConfig
-from r2mae_bio.io import GeneVocabulary, align_anndata, gene_totals, get_matrix, open_cells, write_record
 from r2mae_bio.model._auto import resolve_mask_ratio
 from r2mae_bio.model._batch_correction import BatchCorrectionMixin
 from r2mae_bio.model._covariates import Covariates
@@ -35,7 +39,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from r2mae_bio.io import CellSource, CoverageReport
+    from r2mae_bio.cells.read._cells import CellSource
+    from r2mae_bio.cells.read._coverage import CoverageReport
     from r2mae_bio.masking import RatioLaw
     from r2mae_bio.nn import GeneMaskedAutoencoder
     from r2mae_bio.train import CellStatistics, TrainOptions

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from r2mae_bio._errors import VocabularyMismatchError
+from r2mae_bio.cells.read._genes import GeneVocabulary
 from r2mae_bio.config import GeneConfig
-from r2mae_bio.io import GeneVocabulary
 from r2mae_bio.model._covariates import Covariates
 from r2mae_bio.model._record import ModelRecord
 from r2mae_bio.model._setup import Setup

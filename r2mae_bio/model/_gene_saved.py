@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
+    from r2mae_bio.cells.read._coverage import CoverageReport
+    from r2mae_bio.cells.read._genes import GeneVocabulary
     from r2mae_bio.config import GeneConfig
-    from r2mae_bio.io import CoverageReport, GeneVocabulary
     from r2mae_bio.train import Bundle
 
 

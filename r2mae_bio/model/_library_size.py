@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from r2mae_bio.io import CellSource
+    from r2mae_bio.cells.read._cells import CellSource
 
 _CELLS_AT_A_TIME = 256
 

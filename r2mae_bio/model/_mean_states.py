@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 
 from r2mae_bio._errors import ConfigError
-from r2mae_bio.io._bases import UNKNOWN
+from r2mae_bio.dna.genome._bases import UNKNOWN
 from r2mae_bio.model._tiles import choose_overlap, plan_tiles
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 import pandas as pd
 
 from r2mae_bio._errors import ConfigError, DataError
-from r2mae_bio.io import encode_sequences, read_sequence_table, read_sequences
+from r2mae_bio.dna.sequences._sequences import read_sequences
+from r2mae_bio.dna.sequences._table import encode_sequences, read_sequence_table
 from r2mae_bio.model._bundle import load_weights, read_kind, refused_if_misstated, versions
 from r2mae_bio.model._encoders import build_encoder, describe_encoder
 from r2mae_bio.model._trained_classifier import TrainedClassifier

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from r2mae_bio._errors import ConfigError, EmptyCellsError, SetupError
 from r2mae_bio._keys import KEYS
-from r2mae_bio.io import check_counts, check_finite, describe_matrix, get_matrix, write_record
+from r2mae_bio.cells.read._check import check_counts, check_finite
+from r2mae_bio.cells.read._matrix import describe_matrix, get_matrix
+from r2mae_bio.cells.read._uns import write_record
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -9,14 +9,16 @@ import numpy as np
 import torch
 
 from r2mae_bio._errors import GeneCoverageError
-from r2mae_bio.io import MIN_COVERAGE, align_anndata, open_cells
+from r2mae_bio.cells.read._align import MIN_COVERAGE, align_anndata
+from r2mae_bio.cells.read._cells import open_cells
 from r2mae_bio.model._setup import Setup, query_layer
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from r2mae_bio.io import GeneAlignment, GeneVocabulary
+    from r2mae_bio.cells.read._align import GeneAlignment
+    from r2mae_bio.cells.read._genes import GeneVocabulary
     from r2mae_bio.model._gene import GeneMAE
 
 __all__ = ["SharedGenes", "embed_shared", "share_genes"]

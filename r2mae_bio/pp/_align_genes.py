@@ -11,10 +11,12 @@ from scipy import sparse
 from r2mae_bio import io
 from r2mae_bio._errors import DataError
 from r2mae_bio._keys import KEYS
-from r2mae_bio.io import MIN_COVERAGE, GeneVocabulary
+from r2mae_bio.cells.read._align import MIN_COVERAGE
+from r2mae_bio.cells.read._genes import GeneVocabulary
 
 if TYPE_CHECKING:
-    from r2mae_bio.io import CellSource, GeneAlignment
+    from r2mae_bio.cells.read._align import GeneAlignment
+    from r2mae_bio.cells.read._cells import CellSource
 
 _CHUNK: Final = 4096
 """Cells aligned at a time."""

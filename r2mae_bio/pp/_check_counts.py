@@ -7,7 +7,7 @@ from r2mae_bio import io
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from r2mae_bio.io import CountReport
+    from r2mae_bio.cells.read._check import CountReport
 
 
 def check_counts(adata: AnnData, *, layer: str | None = None) -> CountReport:

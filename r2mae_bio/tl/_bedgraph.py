@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from r2mae_bio._errors import ConfigError, DataError, SetupError
-from r2mae_bio.io._journal import flush_to_disk, publish
-from r2mae_bio.io._lines import BGZF_END
-from r2mae_bio.io._sinks import compress_bgzf
+from r2mae_bio._files import BGZF_END, flush_to_disk, publish
+from r2mae_bio.dna.variants._sinks import compress_bgzf
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from r2mae_bio._errors import SetupError
-from r2mae_bio.io import Genome
+from r2mae_bio.dna.genome._genome import Genome
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,7 +10,9 @@ import pandas as pd
 
 from r2mae_bio._errors import ConfigError, RegionError, SetupError
 from r2mae_bio._keys import KEYS
-from r2mae_bio.io import encode_bases, make_actual, read_regions, write_record
+from r2mae_bio.cells.read._uns import make_actual, write_record
+from r2mae_bio.dna.genome._bases import encode_bases
+from r2mae_bio.dna.regions._regions import read_regions
 from r2mae_bio.model._mean_states import mean_states
 from r2mae_bio.tl._dna_models import open_genome, open_model
 from r2mae_bio.tl._sequence_embedding import describe_embedding, warn_unknown
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from r2mae_bio.io import Genome
+    from r2mae_bio.dna.genome._genome import Genome
     from r2mae_bio.model._mean_states import StateModel
     from r2mae_bio.model._tiles import Tiles
 

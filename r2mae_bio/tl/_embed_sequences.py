@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from r2mae_bio._keys import KEYS
-from r2mae_bio.io import encode_bases, read_sequences, write_record
+from r2mae_bio.cells.read._uns import write_record
+from r2mae_bio.dna.genome._bases import encode_bases
+from r2mae_bio.dna.sequences._sequences import read_sequences
 from r2mae_bio.model._mean_states import mean_states
 from r2mae_bio.tl._dna_models import open_model
 from r2mae_bio.tl._sequence_embedding import describe_embedding, warn_unknown

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from r2mae_bio._errors import ConfigError, RegionError
-from r2mae_bio.io import encode_bases
+from r2mae_bio.dna.genome._bases import encode_bases
 from r2mae_bio.model._mean_states import check_strand
 from r2mae_bio.tl._dna_models import open_genome, open_model
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from r2mae_bio.io import Genome
+    from r2mae_bio.dna.genome._genome import Genome
     from r2mae_bio.tl._dna_models import BaseModel
 
 BASES: Final = "ACGT"

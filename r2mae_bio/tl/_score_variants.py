@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r2mae_bio._errors import ConfigError
-from r2mae_bio.io import Genome, GenomeReference, read_variants
+from r2mae_bio.dna.genome._genome import Genome
+from r2mae_bio.dna.genome._reference import GenomeReference
+from r2mae_bio.dna.variants._table import read_variants
 from r2mae_bio.tl._dna_models import open_model
 from r2mae_bio.tl._variant_output import RECORDS, open_writer, progress, score_table, score_to_file
 from r2mae_bio.tl._variant_values import ScoreSettings, score_batch
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from r2mae_bio.io import VariantBatch
+    from r2mae_bio.dna.variants._batch import VariantBatch
     from r2mae_bio.tl._pseudo_likelihood import VariantModel
 
 

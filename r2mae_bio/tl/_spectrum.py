@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from r2mae_bio._keys import KEYS
-from r2mae_bio.io import check_counts, check_key, describe_matrix, get_matrix, in_memory, make_actual, write_record
+from r2mae_bio.cells.read._check import check_counts
+from r2mae_bio.cells.read._matrix import describe_matrix, get_matrix, in_memory
+from r2mae_bio.cells.read._uns import check_key, make_actual, write_record
 from r2mae_bio.theory import gene_spectrum
 
 if TYPE_CHECKING:

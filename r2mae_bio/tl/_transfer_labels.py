@@ -10,7 +10,7 @@ import pandas as pd
 
 from r2mae_bio._errors import ConfigError, DataError, SetupError
 from r2mae_bio._keys import KEYS
-from r2mae_bio.io import make_actual, write_record
+from r2mae_bio.cells.read._uns import make_actual, write_record
 from r2mae_bio.model import GeneMAE
 from r2mae_bio.model._label_transfer import LabelTransfer
 from r2mae_bio.model._shared_genes import embed_shared, share_genes

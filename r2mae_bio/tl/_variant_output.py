@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pandas as pd
 
-from r2mae_bio.io import VariantWriter
+from r2mae_bio.dna.variants._vcf_write import VariantWriter
 from r2mae_bio.tl._variant_values import NUMBERS, value_fields
 
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from r2mae_bio.io import Genome, VariantBatch, VariantReader
+    from r2mae_bio.dna.genome._genome import Genome
+    from r2mae_bio.dna.variants._batch import VariantBatch, VariantReader
     from r2mae_bio.tl._pseudo_likelihood import VariantModel
     from r2mae_bio.tl._variant_values import ScoreSettings
 

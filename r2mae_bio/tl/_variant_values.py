@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from r2mae_bio.io import AlleleKind, AlleleStatus, InfoField, allele_kind, classify_alleles, encode_bases, minimal_change
-from r2mae_bio.io._bases import UNKNOWN
+from r2mae_bio.dna.genome._bases import UNKNOWN, encode_bases
+from r2mae_bio.dna.variants._alleles import AlleleKind, allele_kind, minimal_change
+from r2mae_bio.dna.variants._status import AlleleStatus, classify_alleles
+from r2mae_bio.dna.variants._vcf_header import InfoField
 from r2mae_bio.tl._pseudo_likelihood import hidden_log_probs, mean_states, unique_windows
 from r2mae_bio.tl._variant_windows import haplotype_windows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from r2mae_bio.io import Genome, GenomeReference, MinimalChange, VariantBatch
+    from r2mae_bio.dna.genome._genome import Genome
+    from r2mae_bio.dna.genome._reference import GenomeReference
+    from r2mae_bio.dna.variants._alleles import MinimalChange
+    from r2mae_bio.dna.variants._batch import VariantBatch
     from r2mae_bio.tl._pseudo_likelihood import VariantModel
     from r2mae_bio.tl._variant_windows import HaplotypeWindows
 

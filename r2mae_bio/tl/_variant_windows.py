@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from r2mae_bio.io import encode_bases, reverse_complement
-from r2mae_bio.io._bases import UNKNOWN
+from r2mae_bio.dna.genome._bases import UNKNOWN, encode_bases, reverse_complement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from r2mae_bio.io import Genome, MinimalChange
+    from r2mae_bio.dna.genome._genome import Genome
+    from r2mae_bio.dna.variants._alleles import MinimalChange
 
 _HAPLOTYPES = 2
 

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from r2mae_bio._errors import DataError
 from r2mae_bio._rng import derive_generator, derive_seed
-from r2mae_bio.io import reverse_complement
+from r2mae_bio.dna.genome._bases import reverse_complement
 from r2mae_bio.nn import SequenceClassifierHead, SequenceClassifierNetwork
 from r2mae_bio.train._bfloat16 import has_bfloat16
 from r2mae_bio.train._class_metrics import class_metrics
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from r2mae_bio.io import LabelledSequences, SequenceTable
+    from r2mae_bio.dna.sequences._table import LabelledSequences, SequenceTable
 
 __all__ = ["FinetuneResult", "LinearChoice", "encoder_depths", "finetune_classifier"]
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 from scipy import sparse
 
-from r2mae_bio.io import LabelledSequences, kmer_counts, positional_one_hot, reverse_complement
+from r2mae_bio.dna.genome._bases import reverse_complement
+from r2mae_bio.dna.sequences._features import kmer_counts, positional_one_hot
+from r2mae_bio.dna.sequences._table import LabelledSequences
 from r2mae_bio.train._class_metrics import matthews_correlation
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from r2mae_bio.io import SequenceTable
+    from r2mae_bio.dna.sequences._table import SequenceTable
 
 __all__ = ["Features", "FittedLinear", "fit_features", "fit_linear", "strands_agree"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from r2mae_bio.io import kmer_counts, positional_one_hot
+from r2mae_bio.dna.sequences._features import kmer_counts, positional_one_hot
 from r2mae_bio.nn import LinearReading
 from r2mae_bio.train._class_metrics import class_metrics
 from r2mae_bio.train._linear import FittedLinear, fit_linear
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from r2mae_bio.io import LabelledSequences, SequenceTable
+    from r2mae_bio.dna.sequences._table import LabelledSequences, SequenceTable
 
 __all__ = ["FittedReading", "KmerFeatures", "fit_readings", "pick_reading"]
 

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from r2mae_bio._errors import ConfigError, DataError
-from r2mae_bio.io import GenomeSplit
-from r2mae_bio.io._kmers import word_numbers
-from r2mae_bio.io._pieces import iter_codes
+from r2mae_bio.dna.genome._kmers import word_numbers
+from r2mae_bio.dna.regions._pieces import iter_codes
+from r2mae_bio.dna.regions._split import GenomeSplit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from r2mae_bio.io import Genome, Intervals
+    from r2mae_bio.dna.genome._genome import Genome
+    from r2mae_bio.dna.regions._intervals import Intervals
 
 MAX_ORDER: Final = 8
 _LETTERS: Final = 5  # A, C, G, T and "not known", which also stands before the beginning

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from r2mae_bio.io import reverse_complement
+from r2mae_bio.dna.genome._bases import reverse_complement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,7 +10,7 @@ import numpy as np
 
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio._rng import derive_generator
-from r2mae_bio.io import WindowSampler
+from r2mae_bio.dna.regions._sampler import WindowSampler
 from r2mae_bio.train._batch import batches_per_epoch
 from r2mae_bio.train._loader import Loaders
 from r2mae_bio.train._windows import WindowBatch, WindowReader
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from r2mae_bio.io import Genome, GenomeSplit
+    from r2mae_bio.dna.genome._genome import Genome
+    from r2mae_bio.dna.regions._split import GenomeSplit
 
 logger = logging.getLogger("r2mae_bio")
 

@@ -10,13 +10,12 @@ import torch
 from torch import Tensor
 
 from r2mae_bio._errors import ConfigError
-from r2mae_bio.io import encode_bases, soft_mask
-from r2mae_bio.io._bases import UNKNOWN
+from r2mae_bio.dna.genome._bases import UNKNOWN, encode_bases, soft_mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from r2mae_bio.io import Genome
+    from r2mae_bio.dna.genome._genome import Genome
 
 
 @dataclass(frozen=True, eq=False)

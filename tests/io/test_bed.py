@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from r2mae_bio.dna.variants._sinks import compress_bgzf
 from r2mae_bio.errors import BedError
 from r2mae_bio.io import Genome, extract_loci, read_regions
-from r2mae_bio.io._sinks import compress_bgzf
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,8 +12,9 @@ from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
 from r2mae_bio import _errors as errors
-from r2mae_bio.io import CountReport, _check, check_counts, check_finite, gene_totals
-from r2mae_bio.io._matrix import iter_entries
+from r2mae_bio.cells.read import _check
+from r2mae_bio.cells.read._matrix import iter_entries
+from r2mae_bio.io import CountReport, check_counts, check_finite, gene_totals
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from r2mae_bio._errors import FastaError, NotDNAError, TruncatedFileError
-from r2mae_bio.io._fasta import LONGEST_HEADER, Header, stream_fasta
+from r2mae_bio.dna.genome._fasta import LONGEST_HEADER, Header, stream_fasta
 
 if TYPE_CHECKING:
     from pathlib import Path

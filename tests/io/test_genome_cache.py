@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from r2mae_bio._errors import CacheError, FastaError, NotDNAError
-from r2mae_bio.io import Genome, _genome_cache, _sources
-from r2mae_bio.io._genome_index import BASES, INDEX
+from r2mae_bio.dna.genome import _cache as _genome_cache
+from r2mae_bio.dna.genome import _sources
+from r2mae_bio.dna.genome._index import BASES, INDEX
+from r2mae_bio.io import Genome
 
 if TYPE_CHECKING:
     from pathlib import Path

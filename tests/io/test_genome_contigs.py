@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from r2mae_bio._errors import AmbiguousContigError, ConfigError, UnknownContigError
+from r2mae_bio.dna.genome._contigs import ContigNames
 from r2mae_bio.io import Contig
-from r2mae_bio.io._contigs import ContigNames
 
 
 def names(*contigs: str, aliases: dict[str, str] | None = None) -> ContigNames:

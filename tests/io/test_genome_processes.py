@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from r2mae_bio.io import Genome, _genome_cache, _genome_convert
-from r2mae_bio.io._genome_index import BASES, INDEX
+from r2mae_bio.dna.genome import _cache as _genome_cache
+from r2mae_bio.dna.genome import _convert as _genome_convert
+from r2mae_bio.dna.genome._index import BASES, INDEX
+from r2mae_bio.io import Genome
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from r2mae_bio._errors import BedError, ConfigError, DataError, RegionError, UnknownContigError
+from r2mae_bio.dna.genome._kmers import canonical_words, known_words, word_numbers
+from r2mae_bio.dna.regions._pieces import iter_codes
 from r2mae_bio.io import (
     Genome,
     GenomeSplit,
@@ -23,8 +25,6 @@ from r2mae_bio.io import (
     shared_kmers,
     split_genome,
 )
-from r2mae_bio.io._kmers import canonical_words, known_words, word_numbers
-from r2mae_bio.io._pieces import iter_codes
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from r2mae_bio.dna.variants._sinks import compress_bgzf
 from r2mae_bio.errors import ConfigError, VcfError
 from r2mae_bio.io import InfoField, VcfHeader, read_variants
-from r2mae_bio.io._sinks import compress_bgzf
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,7 +102,7 @@ def test_skipping_more_than_there_is_fails(tmp_path: Path) -> None:
 
 def test_batches_after_a_skip_are_those_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where long lines end batches early, so that a resumed run computes the same batches."""
-    monkeypatch.setattr("r2mae_bio.io._vcf._MAX_BATCH_BYTES", 100_000)
+    monkeypatch.setattr("r2mae_bio.dna.variants._vcf_read._MAX_BATCH_BYTES", 100_000)
     rows = [b"1\t%d\t.\tA\tC\t.\t.\tX=%s" % (i, b"x" * (1000 if i % 3 else 1)) for i in range(2000)]
     reader = read_variants(write(tmp_path / "in.vcf.gz", gzip.compress(content(rows), 1)), batch_size=590)
     whole = [(b.start, b.n_records) for b in reader]

@@ -19,9 +19,9 @@ from Bio import bgzf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from r2mae_bio.dna.variants._sinks import compress_bgzf
 from r2mae_bio.errors import ConfigError, DataError, JournalError, VcfError
 from r2mae_bio.io import InfoField, VariantWriter, VcfHeader, read_variants
-from r2mae_bio.io._sinks import compress_bgzf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -134,7 +134,7 @@ def test_table_has_one_row_per_allele(source: Path, tmp_path: Path) -> None:
 
 
 def test_table_is_written_in_row_groups(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("r2mae_bio.io._sinks._ROW_GROUP", 64)
+    monkeypatch.setattr("r2mae_bio.dna.variants._sinks._ROW_GROUP", 64)
     run(tmp_path / "out.parquet", source)
     with pq.ParquetFile(tmp_path / "out.parquet") as file:
         sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]

@@ -10,8 +10,8 @@ import pytest
 
 import r2mae_bio as rb
 from r2mae_bio._errors import ConfigError, DataError, RegionError, SetupError, UnknownContigError
+from r2mae_bio._files import open_lines
 from r2mae_bio.io import Genome, reverse_complement
-from r2mae_bio.io._lines import open_lines
 from r2mae_bio.tl import _bedgraph, _saturation
 
 TEXT = "ACGTTGCAACGGTnACCATGRGTTTTACGA"

@@ -1,0 +1,107 @@
+"""The index of a genome cache: what the contigs are and where their bases lie."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from r2mae_bio._errors import CacheError
+from r2mae_bio.dna.genome._contigs import Contig
+from r2mae_bio.dna.genome._sources import write_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORMAT: Final = 1
+"""Version of the files of a cache; a cache of another version is not read."""
+BASES: Final = "bases.u8"
+"""The bases of all contigs, one after the other, a byte each."""
+INDEX: Final = "index.json"
+_COLUMNS: Final = (
+    "name",
+    "species",
+    "source",
+    "description",
+    "offset",
+    "length",
+    "n_acgt",
+    "n_unknown",
+    "n_iupac",
+    "n_soft_masked",
+)
+
+
+@dataclass(frozen=True)
+class GenomeIndex:
+    """What is known of the bases without reading them."""
+
+    contigs: tuple[Contig, ...]
+    """In the order of the files and of the records in them."""
+    crc32: int
+    """Checksum of all bases."""
+
+    @property
+    def n_bases(self) -> int:
+        """Bases of all contigs."""
+        return sum(contig.length for contig in self.contigs)
+
+
+def write_index(folder: Path, index: GenomeIndex) -> None:
+    """Write the index, with a checksum of itself.
+
+    Parameters
+    ----------
+    folder
+        Folder of the cache.
+    index
+        The index.
+    """
+    rows = [[getattr(contig, column) for column in _COLUMNS] for contig in index.contigs]
+    content = {"crc32": index.crc32, "columns": list(_COLUMNS), "contigs": rows}
+    write_json(folder / INDEX, {"format": FORMAT, "check": _check(content), "content": content})
+
+
+def read_index(folder: Path) -> GenomeIndex:
+    """Read the index of a cache and make sure that the bases are there.
+
+    Parameters
+    ----------
+    folder
+        Folder of the cache.
+
+    Returns
+    -------
+    The index.
+
+    Raises
+    ------
+    CacheError
+        A file is missing, damaged, of another size than the index says or of another version.
+    """
+    try:
+        stored = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        found = stored["format"]
+        if found == FORMAT and stored["check"] == _check(stored["content"]):
+            index = _from_content(stored["content"])
+            size = (folder / BASES).stat().st_size
+            if size == index.n_bases:
+                return index
+            problem = f"{BASES} has {size} bytes, the index says {index.n_bases}"
+        else:
+            problem = f"{INDEX} does not fit its checksum" if found == FORMAT else f"its format is {found!r}, not {FORMAT}"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        problem = f"{error!r}"
+    message = f"The genome cache {folder} cannot be used: {problem}. Open the genome again from its FASTA files; that makes the cache anew."
+    raise CacheError(message)
+
+
+def _from_content(content: dict[str, Any]) -> GenomeIndex:
+    return GenomeIndex(
+        tuple(Contig(**dict(zip(content["columns"], row, strict=True))) for row in content["contigs"]), content["crc32"]
+    )
+
+
+def _check(content: Any) -> int:
+    return zlib.crc32(json.dumps(content, sort_keys=True).encode())
