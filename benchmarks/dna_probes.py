@@ -23,9 +23,9 @@ import numpy as np
 import torch
 
 from benchmarks.dna_probes_report import FIRST, markdown, setting, unique
+from r2mae_bio.config._finetune_sequences import FinetuneConfig
 from r2mae_bio.evaluate._sequence_probe import floor_methods, model_methods, score_methods
 from r2mae_bio.io import SequenceTable, read_sequence_table
-from r2mae_bio.train import FinetuneConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

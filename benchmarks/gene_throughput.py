@@ -23,10 +23,10 @@ import torch
 from scipy import sparse
 
 from r2mae_bio._rng import derive_generator
+from r2mae_bio.cells.fit._loader import CellTable
 from r2mae_bio.io import align_anndata, open_cells
 from r2mae_bio.masking import Uniform, draw_plan
 from r2mae_bio.model import GeneMAE
-from r2mae_bio.train import CellTable
 
 NAMES = ("transformer", "mlp", "scvi")
 

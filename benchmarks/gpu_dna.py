@@ -13,10 +13,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.gpu_timing import mask_generator, peak_memory_mib, rows_as_text, seconds
 from r2mae_bio.config import DNAConfig
+from r2mae_bio.dna.network._depthwise import DepthwiseConvolution
+from r2mae_bio.dna.network._mae import DNAMaskedAutoencoder, base_tokens
 from r2mae_bio.likelihoods import base_nll
 from r2mae_bio.masking import Uniform, draw_plan
-from r2mae_bio.nn import DNAMaskedAutoencoder, base_tokens
-from r2mae_bio.nn._depthwise import DepthwiseConvolution
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -31,10 +31,12 @@ from benchmarks.gene_sets import SETS, GeneSet, load
 from benchmarks.ratio_laws_report import F1, QUERY, R2MAE, VALIDATION, markdown
 from r2mae_bio import evaluate
 from r2mae_bio._rng import derive_generator
+from r2mae_bio._splits import split_cells
+from r2mae_bio.cells.fit._loader import CellTable
+from r2mae_bio.core._training_plan import MaskedTrainingPlan
 from r2mae_bio.evaluate import MaskedAutoencoder, Split
 from r2mae_bio.likelihoods import GENE_LIKELIHOODS, masked_nll
 from r2mae_bio.masking import Beta, Choice, Fixed, LogUniformVisible, RatioLaw, Schedule, Uniform, draw_plan
-from r2mae_bio.train import CellTable, MaskedTrainingPlan, split_cells
 
 if TYPE_CHECKING:
     import argparse

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["lazily"]
+__all__ = ["lazily", "moved"]
 
 
 def lazily(door: str, where: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
@@ -35,3 +36,27 @@ def lazily(door: str, where: Mapping[str, str]) -> tuple[Callable[[str], Any], C
         return getattr(import_module(modules[name]), name)
 
     return get, lambda: list(names), names
+
+
+def moved(door: str, where: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """As :func:`lazily`, for a module whose names have gone elsewhere; each use warns of it.
+
+    Parameters
+    ----------
+    door, where
+        As for :func:`lazily`.
+
+    Returns
+    -------
+    The same three.
+    """
+    get, names, everything = lazily(door, where)
+    homes = {name: f"r2mae_bio.{module}" for module, listed in where.items() for name in listed.split()}
+
+    def get_and_warn(name: str) -> Any:
+        thing = get(name)
+        message = f"{door}.{name} is the name of version 0.1.0 for what now is in {homes[name]}; this name goes in 0.3.0."
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        return thing
+
+    return get_and_warn, names, everything

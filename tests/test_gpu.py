@@ -11,7 +11,9 @@ import pytest
 import torch
 
 import r2mae_bio as rb
-from r2mae_bio.train import CellFinetuneConfig, CellTable, FinetuneConfig
+from r2mae_bio.cells.fit._loader import CellTable
+from r2mae_bio.config._finetune_cells import CellFinetuneConfig
+from r2mae_bio.config._finetune_sequences import FinetuneConfig
 
 from .model.conftest import SIZES, make_cells
 from .model.dna.conftest import SIZES as DNA_SIZES

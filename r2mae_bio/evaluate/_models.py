@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import ArrayLike, NDArray
 
+    from r2mae_bio.cells.model._gene_mae import GeneMAE
     from r2mae_bio.evaluate._embedder import SparseCounts
     from r2mae_bio.masking import RatioLaw
-    from r2mae_bio.model import GeneMAE
 
 __all__ = ["FittedGeneMAE", "MaskedAutoencoder"]
 
@@ -79,7 +79,7 @@ class MaskedAutoencoder:
         DataError
             The batches do not fit the counts.
         """
-        from r2mae_bio.model import GeneMAE
+        from r2mae_bio.cells.model._gene_mae import GeneMAE
 
         started = time.perf_counter()
         adata = _as_anndata(counts, np.ones(counts.shape[1], bool))

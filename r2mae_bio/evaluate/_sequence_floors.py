@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from r2mae_bio.config._finetune_sequences import FinetuneConfig
+from r2mae_bio.dna.fit._finetune import finetune_classifier
+from r2mae_bio.dna.fit._linear import fit_features
+from r2mae_bio.dna.fit._linear_readings import KmerFeatures
+from r2mae_bio.dna.fit._sequence_batches import SequenceGroups, predict_classes
 from r2mae_bio.dna.sequences._features import positional_one_hot
 from r2mae_bio.evaluate._small_cnn import SmallCNN
-from r2mae_bio.train import FinetuneConfig, KmerFeatures, SequenceGroups, finetune_classifier, fit_features, predict_classes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,8 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
+    from r2mae_bio.dna.fit._linear import Features
     from r2mae_bio.dna.sequences._table import LabelledSequences, SequenceTable
-    from r2mae_bio.train._linear import Features
 
 __all__ = ["FLOORS", "sequence_floor"]
 

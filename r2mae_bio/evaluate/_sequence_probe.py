@@ -12,18 +12,15 @@ import numpy as np
 import pandas as pd
 
 from r2mae_bio._errors import CheckpointError, ConfigError, DataError
+from r2mae_bio.config._finetune_sequences import FinetuneConfig
+from r2mae_bio.core._class_metrics import class_metrics
+from r2mae_bio.dna.fit._finetune import finetune_classifier
+from r2mae_bio.dna.fit._linear import fit_features
+from r2mae_bio.dna.fit._linear_readings import fit_readings
+from r2mae_bio.dna.fit._sequence_batches import SequenceGroups, predict_classes
 from r2mae_bio.dna.sequences._table import read_sequence_table
 from r2mae_bio.evaluate._sequence_floors import FLOORS, SEEDED
 from r2mae_bio.evaluate._sequence_states import POOLINGS, SequenceModel, pool_states, untrained_form
-from r2mae_bio.train import (
-    FinetuneConfig,
-    SequenceGroups,
-    class_metrics,
-    finetune_classifier,
-    fit_features,
-    fit_readings,
-    predict_classes,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,9 +28,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from r2mae_bio.dna.fit._linear_readings import FittedReading
+    from r2mae_bio.dna.network._classifier import SequenceClassifierNetwork
     from r2mae_bio.dna.sequences._table import LabelledSequences, SequenceTable
-    from r2mae_bio.nn import SequenceClassifierNetwork
-    from r2mae_bio.train import FittedReading
 
 __all__ = ["Prediction", "SequenceMethod", "floor_methods", "model_methods", "sequence_probe"]
 

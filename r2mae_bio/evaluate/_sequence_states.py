@@ -8,11 +8,10 @@ import numpy as np
 import torch
 
 from r2mae_bio._rng import derive_seed
+from r2mae_bio.core._seeded import seeded
+from r2mae_bio.dna.fit._sequence_batches import SequenceGroups, as_tensor
 from r2mae_bio.dna.genome._bases import reverse_complement
-from r2mae_bio.model._encoders import build_encoder, describe_encoder
-from r2mae_bio.train import SequenceGroups
-from r2mae_bio.train._seeded import seeded
-from r2mae_bio.train._sequence_batches import as_tensor
+from r2mae_bio.dna.model._encoders import build_encoder, describe_encoder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

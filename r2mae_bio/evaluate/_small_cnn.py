@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from r2mae_bio._rng import derive_seed
-from r2mae_bio.train._seeded import seeded
+from r2mae_bio.core._seeded import seeded
 
 if TYPE_CHECKING:
     from torch import Tensor

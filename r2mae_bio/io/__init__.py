@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from r2mae_bio._lazy import lazily
 
 if TYPE_CHECKING:
-    from r2mae_bio.cells.read._align import GeneAlignment, MIN_COVERAGE, align_anndata, align_genes
-    from r2mae_bio.cells.read._cells import CSRRows, CellSource, open_cells
+    from r2mae_bio.cells.read._align import MIN_COVERAGE, GeneAlignment, align_anndata, align_genes
+    from r2mae_bio.cells.read._cells import CellSource, CSRRows, open_cells
     from r2mae_bio.cells.read._check import CountReport, check_counts, check_finite
     from r2mae_bio.cells.read._coverage import CoverageReport
     from r2mae_bio.cells.read._genes import GeneVocabulary, gene_aliases, measured_genes, strip_version

@@ -11,7 +11,7 @@ from r2mae_bio._errors import NotTrainedError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from r2mae_bio.model import GeneMAE
+    from r2mae_bio.cells.model._gene_mae import GeneMAE
 
 
 def mask_ratios(model: GeneMAE, *, ax: Axes | None = None) -> Axes:

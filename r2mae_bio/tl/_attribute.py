@@ -9,10 +9,10 @@ import numpy as np
 from r2mae_bio._errors import ConfigError, DataError, SetupError
 from r2mae_bio._keys import KEYS
 from r2mae_bio._rng import derive_generator
+from r2mae_bio.cells.model._attribution import Contrast, attribute_contrasts, open_table
+from r2mae_bio.cells.model._gene_mae import GeneMAE
 from r2mae_bio.cells.read._align import MIN_COVERAGE, align_anndata
 from r2mae_bio.cells.read._uns import make_actual, write_record
-from r2mae_bio.model import GeneMAE
-from r2mae_bio.model._attribution import Contrast, attribute_contrasts, open_table
 from r2mae_bio.tl._gene_columns import spread_over_columns
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from r2mae_bio.model._attribution import Attribution
+    from r2mae_bio.cells.model._attribution import Attribution
 
 _METHODS: Final = ("means", "lda")
 _STEPS: Final = 16

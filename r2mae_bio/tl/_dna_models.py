@@ -54,7 +54,7 @@ def open_model(model: _Model | str | Path, method: str) -> _Model:
         The folder holds no model of DNA, or a damaged one.
     """
     if isinstance(model, str | Path):
-        from r2mae_bio.model import DNAMAE
+        from r2mae_bio.dna.model._dna_mae import DNAMAE
 
         model = cast("_Model", DNAMAE.load(model))
     if not callable(getattr(model, method, None)):

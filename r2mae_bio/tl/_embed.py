@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from r2mae_bio._keys import KEYS
+from r2mae_bio.cells.model._gene_mae import GeneMAE
 from r2mae_bio.cells.read._uns import make_actual, write_record
-from r2mae_bio.model import GeneMAE
 
 if TYPE_CHECKING:
     from pathlib import Path

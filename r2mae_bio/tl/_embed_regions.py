@@ -12,8 +12,8 @@ from r2mae_bio._errors import ConfigError, RegionError, SetupError
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.read._uns import make_actual, write_record
 from r2mae_bio.dna.genome._bases import encode_bases
+from r2mae_bio.dna.model._mean_states import mean_states
 from r2mae_bio.dna.regions._regions import read_regions
-from r2mae_bio.model._mean_states import mean_states
 from r2mae_bio.tl._dna_models import open_genome, open_model
 from r2mae_bio.tl._sequence_embedding import describe_embedding, warn_unknown
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
+    from r2mae_bio.dna._protocols import StateModel
     from r2mae_bio.dna.genome._genome import Genome
-    from r2mae_bio.model._mean_states import StateModel
-    from r2mae_bio.model._tiles import Tiles
+    from r2mae_bio.dna.model._tiles import Tiles
 
 _PEAK: Final = re.compile(r"^(.+)[:-](\d+)-(\d+)$")
 _START_COLUMNS: Final = {"start", "chromstart", "chrom_start"}

@@ -10,8 +10,8 @@ import pandas as pd
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.read._uns import write_record
 from r2mae_bio.dna.genome._bases import encode_bases
+from r2mae_bio.dna.model._mean_states import mean_states
 from r2mae_bio.dna.sequences._sequences import read_sequences
-from r2mae_bio.model._mean_states import mean_states
 from r2mae_bio.tl._dna_models import open_model
 from r2mae_bio.tl._sequence_embedding import describe_embedding, warn_unknown
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from r2mae_bio.model._mean_states import StateModel
-    from r2mae_bio.model._tiles import Tiles
+    from r2mae_bio.dna._protocols import StateModel
+    from r2mae_bio.dna.model._tiles import Tiles
 
 
 def embed_sequences(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from r2mae_bio._keys import KEYS
+from r2mae_bio.cells.model._gene_embeddings import choose_kind
+from r2mae_bio.cells.model._gene_mae import GeneMAE
 from r2mae_bio.cells.read._align import MIN_COVERAGE, align_genes
 from r2mae_bio.cells.read._genes import gene_aliases
 from r2mae_bio.cells.read._uns import make_actual, write_record
-from r2mae_bio.model import GeneMAE
-from r2mae_bio.model._gene_embeddings import choose_kind
 from r2mae_bio.tl._gene_columns import spread_over_columns
 
 if TYPE_CHECKING:

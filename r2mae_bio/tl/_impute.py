@@ -9,10 +9,10 @@ import pandas as pd
 
 from r2mae_bio._errors import ConfigError
 from r2mae_bio._keys import KEYS
+from r2mae_bio.cells.model._gene_mae import GeneMAE
 from r2mae_bio.cells.read._align import align_genes
 from r2mae_bio.cells.read._genes import gene_aliases
 from r2mae_bio.cells.read._uns import make_actual, write_record
-from r2mae_bio.model import GeneMAE
 from r2mae_bio.tl._gene_columns import spread_over_columns
 
 if TYPE_CHECKING:

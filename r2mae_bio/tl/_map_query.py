@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from r2mae_bio._keys import KEYS
+from r2mae_bio.cells.model._gene_mae import GeneMAE
 from r2mae_bio.cells.read._uns import make_actual
-from r2mae_bio.model import GeneMAE
 from r2mae_bio.tl._embed import provenance_of, write_embedding
 
 if TYPE_CHECKING:

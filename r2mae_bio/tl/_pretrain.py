@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from r2mae_bio.model import GeneMAE
+from r2mae_bio.cells.model._gene_mae import GeneMAE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
+from r2mae_bio.dna._protocols import StateModel
 from r2mae_bio.dna.genome._bases import UNKNOWN
-from r2mae_bio.model._mean_states import StateModel
 from r2mae_bio.tl._dna_models import BaseModel
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from r2mae_bio._errors import ConfigError, RegionError
 from r2mae_bio.dna.genome._bases import encode_bases
-from r2mae_bio.model._mean_states import check_strand
+from r2mae_bio.dna.model._mean_states import check_strand
 from r2mae_bio.tl._dna_models import open_genome, open_model
 
 if TYPE_CHECKING:

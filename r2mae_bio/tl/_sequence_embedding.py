@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, Final
 
-from r2mae_bio.model._tiles import choose_overlap
+from r2mae_bio.dna.model._tiles import choose_overlap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from r2mae_bio.model._mean_states import StateModel
+    from r2mae_bio.dna._protocols import StateModel
 
 _N_SHOWN: Final = 5
 

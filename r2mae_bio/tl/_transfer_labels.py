@@ -10,10 +10,10 @@ import pandas as pd
 
 from r2mae_bio._errors import ConfigError, DataError, SetupError
 from r2mae_bio._keys import KEYS
+from r2mae_bio.cells.model._gene_mae import GeneMAE
 from r2mae_bio.cells.read._uns import make_actual, write_record
-from r2mae_bio.model import GeneMAE
-from r2mae_bio.model._label_transfer import LabelTransfer
-from r2mae_bio.model._shared_genes import embed_shared, share_genes
+from r2mae_bio.cells.transfer._label_transfer import LabelTransfer
+from r2mae_bio.cells.transfer._shared_genes import embed_shared, share_genes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from r2mae_bio.model._label_transfer import Transferred
-    from r2mae_bio.model._shared_genes import SharedGenes
+    from r2mae_bio.cells.transfer._label_transfer import Transferred
+    from r2mae_bio.cells.transfer._shared_genes import SharedGenes
 
 _UNKNOWN: Final = "unknown"
 _FEWEST: Final = 2

@@ -26,10 +26,10 @@ from benchmarks.ratio_laws_report import (
     tuned_uniform,
 )
 from r2mae_bio._rng import derive_generator
+from r2mae_bio.core._training_plan import MaskedTrainingPlan
 from r2mae_bio.evaluate import MaskedAutoencoder, stratified_split
 from r2mae_bio.masking import RatioLaw, Schedule, draw_plan
 from r2mae_bio.tokens import TokenBatch
-from r2mae_bio.train import MaskedTrainingPlan
 
 TINY = {"n_latent": 4, "n_factors": 3, "n_tokens": 2, "d_model": 8, "n_heads": 2, "n_layers": 1, "n_hidden": 8}
 

@@ -12,13 +12,14 @@ from torch import nn
 
 from r2mae_bio._rng import derive_generator
 from r2mae_bio.config import DNAConfig
+from r2mae_bio.config._finetune_sequences import FinetuneConfig
+from r2mae_bio.core._class_metrics import class_metrics
+from r2mae_bio.dna.network._mae import DNAMaskedAutoencoder
 from r2mae_bio.errors import ConfigError, DataError
 from r2mae_bio.evaluate import SmallCNN, pool_states, sequence_probe
 from r2mae_bio.evaluate._sequence_floors import FLOORS, sequence_floor
 from r2mae_bio.evaluate._sequence_states import NetworkModel, untrained_form
 from r2mae_bio.io import decode_bases, encode_bases, read_sequence_table, reverse_complement
-from r2mae_bio.nn import DNAMaskedAutoencoder
-from r2mae_bio.train import FinetuneConfig, class_metrics
 
 MOTIF = encode_bases("TGACTCA")
 N, LENGTH = 900, 30

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from r2mae_bio._errors import CheckpointError, CorruptCheckpointError, NotTrainedError
+from r2mae_bio.core._checkpoint import read_bundle, write_folder
+from r2mae_bio.core._record import ModelRecord
+from r2mae_bio.core._run import default_epochs, train_options
+from r2mae_bio.core._saved import SavedModel
+from r2mae_bio.core._seeded import seeded
 from r2mae_bio.masking import Beta, Choice, Fixed, Uniform
 from r2mae_bio.model import GeneMAE
-from r2mae_bio.model._base import SavedModel
-from r2mae_bio.model._record import ModelRecord
-from r2mae_bio.model._run import default_epochs, train_options
-from r2mae_bio.train import read_bundle, write_folder
-from r2mae_bio.train._seeded import seeded
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from r2mae_bio._errors import CheckpointError, NotTrainedError, SetupError
+from r2mae_bio.core._saved import SavedModel
 from r2mae_bio.io import Genome
 from r2mae_bio.masking import Uniform
 from r2mae_bio.model import DNAMAE, GeneMAE
-from r2mae_bio.model._base import SavedModel
 
 SEQUENCES = ["GATTACA", "ACGTNNACGT", "TTGACCA"]
 BASES = {"d_model": 16, "n_layers": 1, "n_heads": 2, "window": 32}

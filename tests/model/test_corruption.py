@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from r2mae_bio._errors import CheckpointError, CorruptCheckpointError, UnsafeCheckpointError, VocabularyMismatchError
+from r2mae_bio.core._checkpoint import Bundle, read_bundle, write_folder
 from r2mae_bio.model import GeneMAE
-from r2mae_bio.train import Bundle, read_bundle, write_folder
 
 FILES = ["model.safetensors", "model.json"]
 
@@ -153,7 +153,7 @@ def test_a_crash_at_any_moment_of_saving_leaves_the_old_model(model, saved, monk
     with monkeypatch.context() as patch:
         match failing:
             case "fsync":
-                patch.setattr("r2mae_bio.train._checkpoint.os.fsync", crash)
+                patch.setattr("r2mae_bio.core._checkpoint.os.fsync", crash)
             case "chmod":
                 patch.setattr(Path, "chmod", crash)
             case _:

@@ -25,8 +25,8 @@ from r2mae_bio._errors import (
     UnsafeCheckpointError,
     VocabularyMismatchError,
 )
+from r2mae_bio.core import _checkpoint
 from r2mae_bio.model import GeneMAE
-from r2mae_bio.train import _checkpoint
 
 
 def negative(x):

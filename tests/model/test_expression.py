@@ -11,11 +11,11 @@ from scipy import sparse
 
 from r2mae_bio._errors import ConfigError, NotTrainedError, SetupError
 from r2mae_bio._rng import derive_generator
+from r2mae_bio._splits import split_cells
 from r2mae_bio.evaluate import interval_coverage
 from r2mae_bio.masking import MaskPlan, complementary_masks
 from r2mae_bio.model import GeneMAE
 from r2mae_bio.tokens import TokenBatch
-from r2mae_bio.train import split_cells
 
 SIZES = {"n_latent": 8, "n_factors": 4, "n_tokens": 2, "d_model": 16, "n_heads": 2, "n_layers": 1, "n_hidden": 16}
 

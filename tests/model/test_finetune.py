@@ -19,6 +19,9 @@ from sklearn.metrics import f1_score, matthews_corrcoef
 from sklearn.preprocessing import StandardScaler
 
 from r2mae_bio._rng import derive_generator
+from r2mae_bio.cells.fit._loader import CellTable
+from r2mae_bio.cells.fit._views import hide_some
+from r2mae_bio.config._finetune_cells import CellFinetuneConfig
 from r2mae_bio.errors import (
     CheckpointError,
     ConfigError,
@@ -32,8 +35,6 @@ from r2mae_bio.errors import (
 )
 from r2mae_bio.masking import Uniform
 from r2mae_bio.model import CellClassifier, GeneMAE
-from r2mae_bio.train import CellFinetuneConfig, CellTable
-from r2mae_bio.train._cell_views import hide_some
 
 from .conftest import SIZES, make_cells
 
@@ -350,7 +351,7 @@ def test_unknown_labels_are_left_out_of_the_evaluation(tuned, cells):
 
 
 def test_dev_cells_are_drawn_by_class_or_group(cells):
-    from r2mae_bio.model._cell_labels import read_labels, split_labelled
+    from r2mae_bio.cells.model._labels import read_labels, split_labelled
 
     cells = cells.copy()
     cells.obs["group"] = ["rare"] * 3 + ["a"] * 100 + ["b"] * 47

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from r2mae_bio import pp
 from r2mae_bio._errors import DuplicateGenesError, GeneCoverageError, SetupError
-from r2mae_bio.model._gene_record import GeneRecord
+from r2mae_bio.cells.model._record import GeneRecord
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from r2mae_bio.config._finetune_cells import CellFinetuneConfig
 from r2mae_bio.model import GeneMAE
-from r2mae_bio.train import CellFinetuneConfig
 
 from .conftest import SIZES, make_cells
 

@@ -13,8 +13,10 @@ import pytest
 import torch
 
 from r2mae_bio._errors import CheckpointError, TrainingError
+from r2mae_bio.cells.fit._loader import CellTable
+from r2mae_bio.core import _callbacks, _resume
+from r2mae_bio.core._resume import TrainingState, latest_checkpoint
 from r2mae_bio.model import GeneMAE
-from r2mae_bio.train import CellTable, TrainingState, _callbacks, _resume, latest_checkpoint
 
 # validation losses that fall and rise, so that early stopping has something to judge
 ROUGH = {
@@ -62,7 +64,7 @@ def keep_every_checkpoint(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _fast_disk(monkeypatch):
-    monkeypatch.setattr("r2mae_bio.train._checkpoint.os.fsync", lambda _: None)
+    monkeypatch.setattr("r2mae_bio.core._checkpoint.os.fsync", lambda _: None)
 
 
 @pytest.mark.parametrize("settings", [ROUGH, SMOOTH], ids=["early stopping", "all epochs"])
@@ -229,7 +231,7 @@ def test_a_crash_while_a_checkpoint_is_written_leaves_the_one_before(adata, size
     def crash(*args):
         written.append(0)
         if len(written) == 3:
-            monkeypatch.setattr("r2mae_bio.train._checkpoint.os.fsync", fail)
+            monkeypatch.setattr("r2mae_bio.core._checkpoint.os.fsync", fail)
         return write(*args)
 
     def fail(_):

@@ -16,8 +16,8 @@ import pytest
 import torch
 
 from r2mae_bio._errors import CheckpointError, TrainingError
+from r2mae_bio.core._resume import latest_checkpoint
 from r2mae_bio.model import GeneMAE
-from r2mae_bio.train import latest_checkpoint
 
 SETTINGS = {"max_epochs": 6, "batch_size": 8, "progress_bar": False, "early_stopping": True}
 
@@ -187,7 +187,7 @@ def test_early_stopping_returns_to_the_best_epoch(adata, sizes):
 
 
 def test_a_loss_that_is_not_finite_ends_training(adata, sizes, monkeypatch):
-    from r2mae_bio.train import MaskedTrainingPlan
+    from r2mae_bio.core._training_plan import MaskedTrainingPlan
 
     share = MaskedTrainingPlan._share_of_slots
     monkeypatch.setattr(

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from r2mae_bio.core import _resume
 from r2mae_bio.masking import Beta, Choice, LogUniformVisible, Schedule
 from r2mae_bio.model import GeneMAE
-from r2mae_bio.train import _resume
 
 
 @pytest.mark.parametrize("likelihood", ["nb", "zinb", "poisson", "normal"])

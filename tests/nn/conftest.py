@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from r2mae_bio._rng import derive_generator
+from r2mae_bio.cells.network._content import GeneStatistics
+from r2mae_bio.cells.network._mae import GeneMaskedAutoencoder
 from r2mae_bio.config import GeneConfig
 from r2mae_bio.masking import MaskPlan, Uniform, draw_plan
-from r2mae_bio.nn import GeneMaskedAutoencoder, GeneStatistics
 from r2mae_bio.tokens import TokenBatch
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from r2mae_bio._errors import ConfigError
-from r2mae_bio.nn import TransformerBlock
+from r2mae_bio.cells.network._block import TransformerBlock
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from r2mae_bio._errors import ConfigError
 from r2mae_bio._rng import derive_generator
 from r2mae_bio.config import DNAConfig
+from r2mae_bio.dna.network._depthwise import DepthwiseConvolution
+from r2mae_bio.dna.network._mae import DNAMaskedAutoencoder, base_tokens
+from r2mae_bio.dna.network._rotary import rotary_angles
 from r2mae_bio.masking import MaskPlan, Uniform, draw_plan
-from r2mae_bio.nn import DNAMaskedAutoencoder, base_tokens
-from r2mae_bio.nn._depthwise import DepthwiseConvolution
-from r2mae_bio.nn._rotary import rotary_angles
 from r2mae_bio.tokens import TokenBatch
 
 SIZES = {"d_model": 16, "n_layers": 3, "n_heads": 2, "attention_every": 2, "kernel": 3, "stem_kernel": 5}

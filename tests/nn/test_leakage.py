@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2mae_bio.nn import GeneMaskedAutoencoder
+from r2mae_bio.cells.network._mae import GeneMaskedAutoencoder
 from r2mae_bio.tokens import TokenBatch
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from r2mae_bio._rng import derive_generator
+from r2mae_bio.cells.network._read import LeastSquaresRead
 from r2mae_bio.masking import draw_plan
-from r2mae_bio.nn import LeastSquaresRead
 from r2mae_bio.tokens import TokenBatch
 
 

@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from r2mae_bio.nn._base_block import RotaryAttention
-from r2mae_bio.nn._rotary import rotary_angles, rotate
+from r2mae_bio.dna.network._base_block import RotaryAttention
+from r2mae_bio.dna.network._rotary import rotary_angles, rotate
 
 WIDTH = 8
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from r2mae_bio.cells.network._content import GeneContent, GeneStatistics
+from r2mae_bio.cells.network._mae import GeneMaskedAutoencoder
+from r2mae_bio.cells.network._start import _log_per_content, start_from_factors
 from r2mae_bio.config import GeneConfig
 from r2mae_bio.masking import draw_plan
-from r2mae_bio.nn import GeneContent, GeneMaskedAutoencoder, GeneStatistics, start_from_factors
-from r2mae_bio.nn._start import _log_per_content
 from r2mae_bio.tokens import TokenBatch
 
 N_GENES = 40

@@ -10,8 +10,8 @@ import torch
 from scipy import sparse
 
 import r2mae_bio as rb
+from r2mae_bio.cells.model._attribution import within_covariance
 from r2mae_bio.errors import ConfigError, DataError, DuplicateGenesError, NegativeCountsError, NotTrainedError, SetupError
-from r2mae_bio.model._attribution import within_covariance
 
 SIZES = {"n_latent": 8, "n_factors": 4, "n_tokens": 2, "d_model": 16, "n_heads": 2, "n_layers": 1, "n_hidden": 16}
 N_GENES, N_OWN = 40, 8

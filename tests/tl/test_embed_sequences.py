@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import r2mae_bio as rb
 from r2mae_bio._errors import BedError, ConfigError, FastaError, RegionError, SetupError, UnknownContigError
+from r2mae_bio.dna.model import _mean_states
+from r2mae_bio.dna.model._tiles import plan_tiles
 from r2mae_bio.io import Genome, decode_bases, encode_bases, reverse_complement
-from r2mae_bio.model import _mean_states
-from r2mae_bio.model._tiles import plan_tiles
 
 
 class Reader:

@@ -16,9 +16,10 @@ from sklearn.metrics import roc_auc_score
 
 import r2mae_bio as rb
 from r2mae_bio._errors import ConfigError, DataError, DuplicateGenesError, GeneCoverageError, LogTransformedError, SetupError
+from r2mae_bio._splits import deal_folds
+from r2mae_bio.cells.transfer._label_transfer import STRENGTHS, LabelTransfer
+from r2mae_bio.cells.transfer._shared_genes import embed_shared, share_genes
 from r2mae_bio.evaluate import expected_calibration_error
-from r2mae_bio.model._label_transfer import STRENGTHS, LabelTransfer, deal_folds
-from r2mae_bio.model._shared_genes import embed_shared, share_genes
 
 SIZES = {"n_latent": 8, "n_factors": 4, "n_tokens": 2, "d_model": 16, "n_heads": 2, "n_layers": 1, "n_hidden": 16}
 TYPES = np.array(["CD4+/CD25 T", "B", "NK"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from r2mae_bio.train import add_batches, fit_batch_effects
+from r2mae_bio.cells.fit._batch_effects import add_batches, fit_batch_effects
 
 CENTRES = np.array([[6, 0, 0], [0, 6, 0], [0, 0, 6], [-6, -6, 0]], float)
 

@@ -15,6 +15,15 @@ from torch import nn
 
 from r2mae_bio._rng import derive_generator
 from r2mae_bio.config import DNAConfig
+from r2mae_bio.config._finetune_sequences import FinetuneConfig
+from r2mae_bio.core._class_metrics import class_metrics, matthews_correlation
+from r2mae_bio.dna.fit._finetune import encoder_depths, finetune_classifier
+from r2mae_bio.dna.fit._linear import fit_linear, strands_agree
+from r2mae_bio.dna.fit._linear_readings import FittedReading, KmerFeatures, choose_mix, fit_readings, log_loss, pick_reading
+from r2mae_bio.dna.fit._sequence_batches import SequenceGroups, predict_classes, predict_logits
+from r2mae_bio.dna.network._classifier import SequenceClassifierHead
+from r2mae_bio.dna.network._linear_reading import LinearReading
+from r2mae_bio.dna.network._mae import DNAMaskedAutoencoder
 from r2mae_bio.errors import CheckpointError, ConfigError, CorruptCheckpointError, DataError, SetupError, TrainingError
 from r2mae_bio.io import (
     decode_bases,
@@ -26,24 +35,6 @@ from r2mae_bio.io import (
     reverse_complement,
 )
 from r2mae_bio.model import SequenceClassifier, finetune_sequences
-from r2mae_bio.nn import DNAMaskedAutoencoder, LinearReading, SequenceClassifierHead
-from r2mae_bio.train import (
-    FinetuneConfig,
-    KmerFeatures,
-    SequenceGroups,
-    class_metrics,
-    encoder_depths,
-    finetune_classifier,
-    fit_linear,
-    fit_readings,
-    matthews_correlation,
-    pick_reading,
-    predict_classes,
-    predict_logits,
-    strands_agree,
-)
-from r2mae_bio.train._linear_mix import choose_mix, log_loss
-from r2mae_bio.train._linear_readings import FittedReading
 
 LENGTH = 24
 MOTIF = encode_bases("GATTAC")

@@ -8,12 +8,12 @@ import torch
 
 from r2mae_bio._rng import derive_generator
 from r2mae_bio.config import DNAConfig, TrainConfig
+from r2mae_bio.core._metrics import RatioMeter
+from r2mae_bio.dna.fit._batch import WindowBatch
+from r2mae_bio.dna.fit._objective import DNAObjective
+from r2mae_bio.dna.network._mae import DNAMaskedAutoencoder, base_tokens
 from r2mae_bio.likelihoods import base_nll
 from r2mae_bio.masking import Uniform, draw_plan
-from r2mae_bio.nn import DNAMaskedAutoencoder, base_tokens
-from r2mae_bio.train import DNAObjective
-from r2mae_bio.train._metrics import RatioMeter
-from r2mae_bio.train._windows import WindowBatch
 
 SHARES = torch.tensor([0.4, 0.3, 0.2, 0.1])
 SIZES = {"d_model": 16, "n_layers": 2, "n_heads": 2}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from r2mae_bio.train._seeded import seeded
+from r2mae_bio.core._seeded import seeded
 
 
 def test_draws_follow_the_seed_and_the_global_generator_is_left_alone() -> None:

@@ -14,22 +14,15 @@ from hypothesis import strategies as st
 
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio.config import TrainConfig
+from r2mae_bio.core._checkpoint import Bundle
+from r2mae_bio.core._objective import Score
+from r2mae_bio.core._resume import TrainingState
+from r2mae_bio.core._runner import TrainOptions, fit
+from r2mae_bio.dna.fit._batch import WindowBatch, WindowReader
+from r2mae_bio.dna.fit._loader import DrawnWindows, WindowLoader, window_loaders
+from r2mae_bio.dna.fit._markov import MarkovModel, markov_floors
 from r2mae_bio.io import Genome, Intervals, WindowSampler, encode_bases, reverse_complement, soft_mask, split_genome
 from r2mae_bio.masking import as_ratio_law
-from r2mae_bio.train import (
-    Bundle,
-    DrawnWindows,
-    MarkovModel,
-    Score,
-    TrainingState,
-    TrainOptions,
-    WindowBatch,
-    WindowLoader,
-    WindowReader,
-    fit,
-    markov_floors,
-    window_loaders,
-)
 
 if TYPE_CHECKING:
     from pathlib import Path

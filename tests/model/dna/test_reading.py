@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from r2mae_bio._errors import ConfigError, DataError, FastaError, NotDNAError, NotTrainedError
+from r2mae_bio.core._precision import choose_precision
 from r2mae_bio.io import decode_bases, encode_bases, reverse_complement
-from r2mae_bio.model._precision import choose_precision
 
 CLOSE = {"atol": 1e-5, "rtol": 0}
 LENGTHS = (1, 2, 17, 64, 65, 150, 300)

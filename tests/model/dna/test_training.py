@@ -16,17 +16,17 @@ import torch
 
 from r2mae_bio import datasets
 from r2mae_bio._errors import CheckpointError, ConfigError, DataError, SetupError, TrainingError
+from r2mae_bio.core import _resume
+from r2mae_bio.dna.fit._loader import WindowLoader
 from r2mae_bio.io import Genome, split_genome
 from r2mae_bio.model import DNAMAE
-from r2mae_bio.train import _resume
-from r2mae_bio.train._window_loader import WindowLoader
 
 from .conftest import SIZES, TRAIN, WINDOW, periodic, with_repeats, write_genome
 
 
 @pytest.fixture(autouse=True)
 def _fast_disk(monkeypatch):
-    monkeypatch.setattr("r2mae_bio.train._checkpoint.os.fsync", lambda _: None)
+    monkeypatch.setattr("r2mae_bio.core._checkpoint.os.fsync", lambda _: None)
 
 
 # ---------------------------------------------------------------- learning
@@ -291,7 +291,7 @@ def test_ctrl_c_keeps_the_model(new, masked_genome, assert_same, tmp_path, monke
 SCRIPT = """
 import sys, time
 from r2mae_bio.model import DNAMAE
-from r2mae_bio.train._window_loader import WindowLoader
+from r2mae_bio.dna.fit._loader import WindowLoader
 
 data, folder, resume, out, delay = sys.argv[1:6]
 fetch = WindowLoader.batch

@@ -1,0 +1,360 @@
+"""The part of ``GeneMAE`` that predicts expression."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+
+from r2mae_bio._errors import ConfigError
+from r2mae_bio._rng import derive_generator
+from r2mae_bio._splits import split_cells
+from r2mae_bio.cells.fit._loader import CellTable
+from r2mae_bio.cells.model._dispersion import calibrated_dispersion
+from r2mae_bio.cells.model._reader import SavedGeneModel
+from r2mae_bio.likelihoods import mean_and_variance
+from r2mae_bio.masking import MaskPlan, complementary_masks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from r2mae_bio.cells.read._cells import CellSource
+    from r2mae_bio.tokens import TokenBatch
+
+_CELLS_AT_A_TIME = 256
+
+
+class ExpressionMixin(SavedGeneModel):
+    """What a gene model expects of every gene of a cell, measured or not."""
+
+    if TYPE_CHECKING:
+
+        def _training_data(self) -> AnnData: ...
+
+        def _source_of(self, adata: AnnData | None, indices: Any, *, layer: str | None, **alignment: Any) -> CellSource: ...
+
+    def get_normalized_expression(
+        self,
+        adata: AnnData | None = None,
+        indices: Sequence[int] | NDArray[Any] | None = None,
+        *,
+        gene_list: Sequence[str] | None = None,
+        library_size: float | Literal["latent"] = 1.0,
+        transform_batch: str | Sequence[str] | None = None,
+        n_masks: int = 0,
+        batch_size: int | None = None,
+        return_numpy: bool = False,
+        layer: str | None = None,
+        **options: Any,
+    ) -> pd.DataFrame | NDArray[np.float32]:
+        """Expected expression of every gene of the model, whether the data measure it or not.
+
+        Genes are matched by name. What is expected of a cell does not depend on the other cells, on their order or on ``batch_size``
+        (to about 1e-5).
+
+        Parameters
+        ----------
+        adata
+            Cells; the training data if None. It need not have been set up.
+        indices
+            Positions of cells, or a boolean mask; all if None.
+        gene_list
+            Names of genes of the model, in the order wanted; all if None.
+        library_size
+            Sum over all genes of the model that every cell is scaled to, or ``"latent"``: counts at the depth that the
+            model estimates for the cell. Has no meaning, and must be 1, for ``gene_likelihood="normal"``.
+        transform_batch
+            Decode every cell as if it were of this batch, or the mean over several; as of no batch if None. Other covariates are left
+            out in either case.
+        n_masks
+            If 0, genes are decoded from all measured genes. Otherwise means of :meth:`get_predictive_moments`: every measured gene is
+            predicted from other genes, under so many masks, and its own count weighed in.
+        batch_size
+            Cells at a time; 256 if None.
+        return_numpy
+            Return an array instead of a data frame.
+        layer
+            Layer of counts, see :meth:`get_latent_representation`.
+        options
+            ``duplicates`` and ``min_coverage`` as in :meth:`get_latent_representation`; ``hide``, ``seed`` and ``own_counts`` as in
+            :meth:`get_predictive_moments`.
+
+        Returns
+        -------
+        Expected expression, float32 (n_cells, n_genes): a data frame with names of cells and genes, or an array.
+
+        Raises
+        ------
+        NotTrainedError
+            There are no weights yet.
+        ConfigError
+            A gene or batch is not known to the model, or a setting cannot work.
+        CountsError, DuplicateGenesError, GeneCoverageError, SetupError
+            The data cannot be used; the message says why and what to do.
+        """
+        columns = _columns(self.vocabulary.names, gene_list)
+        _check_library_size(library_size, self.config.gene_likelihood)
+        settings = {"transform_batch": transform_batch, "n_masks": n_masks, "batch_size": batch_size, "layer": layer, **options}
+        mean, _ = self._moments(adata, indices, **settings)
+        if self.config.gene_likelihood != "normal" and library_size != "latent":
+            mean *= float(library_size) / mean.sum(1, keepdims=True, dtype=np.float64)
+        mean = mean if gene_list is None else mean[:, columns]
+        if return_numpy:
+            return mean
+        names = (self._training_data() if adata is None else adata).obs_names
+        chosen = names if indices is None else names[np.asarray(indices)]
+        return pd.DataFrame(mean, index=chosen, columns=pd.Index(self.vocabulary.names)[columns])
+
+    def get_predictive_moments(
+        self,
+        adata: AnnData | None = None,
+        indices: Sequence[int] | NDArray[Any] | None = None,
+        *,
+        n_masks: int = 8,
+        hide: float = 0.25,
+        own_counts: bool = True,
+        seed: int = 0,
+        transform_batch: str | Sequence[str] | None = None,
+        batch_size: int | None = None,
+        layer: str | None = None,
+        duplicates: str = "error",
+        min_coverage: float | None = None,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        r"""Mean and standard deviation of what is predicted of every gene, at the depth of the cell.
+
+        Masks come in sets (:func:`r2mae_bio.masking.complementary_masks`), so that every measured gene is hidden equally often, and all cells
+        share them. A measured gene is predicted from the masks that hide it, any other gene from all. With means m and variances v of the likelihood
+        under the single masks, the prediction has mean E[m] and variance E[v] + Var[m], over masks.
+
+        With ``own_counts`` the prediction of a measured gene is then conditioned on its count x, as in SAVER (Huang et al. 2018,
+        Nat. Methods 15, 539-542): the rate behind x is taken to be gamma distributed with the mean m and the variance v - m that the prediction leaves to it, so given
+        x it has mean m' = m (t + x) / (t + m) with t = m² / (v - m), and a repeated measurement has variance m' + m'² / (t + x).
+
+        Parameters
+        ----------
+        adata, indices, transform_batch, batch_size, layer, duplicates, min_coverage
+            As in :meth:`get_normalized_expression`.
+        n_masks
+            Number of masks, made up to whole sets; if 0, one prediction with nothing hidden, and ``own_counts`` counts for nothing.
+        hide
+            Share of the measured genes that a mask hides, at most 0.5; the nearest 1 / k.
+        own_counts
+            If True, describe a second measurement of the cell, given the first. If False, describe the first, each gene given the others alone: what the
+            counts at hand may be compared with. Of no consequence for genes that are not measured, or ``gene_likelihood="normal"``.
+        seed
+            Seed of the masks.
+
+        Returns
+        -------
+        Mean and standard deviation, float32 (n_cells, n_genes) each; counts, or log-normalised values.
+
+        Raises
+        ------
+        NotTrainedError, ConfigError, CountsError, DuplicateGenesError, GeneCoverageError, SetupError
+            As for :meth:`get_normalized_expression`.
+        """
+        masks: dict[str, Any] = {"n_masks": n_masks, "hide": hide, "own_counts": own_counts, "seed": seed}
+        reading: dict[str, Any] = {
+            "batch_size": batch_size,
+            "layer": layer,
+            "duplicates": duplicates,
+            "min_coverage": min_coverage,
+        }
+        mean, variance = self._moments(adata, indices, **masks, **reading, transform_batch=transform_batch)
+        return mean, np.sqrt(variance)
+
+    def calibrate_dispersion(
+        self,
+        adata: AnnData | None = None,
+        indices: Sequence[int] | NDArray[Any] | None = None,
+        *,
+        n_masks: int = 4,
+        hide: float = 0.25,
+        max_cells: int = 2000,
+        seed: int = 0,
+        layer: str | None = None,
+        duplicates: str = "error",
+        min_coverage: float | None = None,
+    ) -> None:
+        """Fit the dispersion of every gene to cells that were not trained on, which makes standard deviations and intervals sharper.
+
+        Training fits means and dispersions to the cells trained on. Here the means stay as they are, and so do embeddings: each dispersion is
+        replaced by the one under which the genes that masks hide are most probable, drawn towards what suits all genes where a gene has few
+        counts. It is part of the weights, and saved with them. Without effect for ``gene_likelihood="poisson"``, which has none.
+
+        Parameters
+        ----------
+        adata
+            Cells whose counts are to be predicted well; never those that coverage is then judged by. If None, the
+            validation cells of the training run, or all training cells if none were kept.
+        indices
+            Positions of cells, or a boolean mask.
+        n_masks, hide
+            As in :meth:`get_predictive_moments`.
+        max_cells
+            A random sample of so many cells is used if there are more.
+        seed
+            Seed of masks and sample.
+        layer, duplicates, min_coverage
+            As in :meth:`get_latent_representation`; genes that are not measured keep the change that suits all genes.
+
+        Raises
+        ------
+        NotTrainedError, ConfigError, CountsError, DuplicateGenesError, GeneCoverageError, SetupError
+            As for :meth:`get_normalized_expression`.
+        """
+        network = self._network().eval()
+        if n_masks < 1 or max_cells < 1:
+            message = (
+                f"n_masks is {n_masks} and max_cells {max_cells}; both must be positive, for nothing is learnt from nothing."
+            )
+            raise ConfigError(message)
+        if adata is None and indices is None:
+            indices = self._held_out()
+        source = self._source_of(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage)
+        table = CellTable(source, self.record.covariates.blank(source.n_cells))
+        order = derive_generator(seed, "calibration").permutation(source.n_cells)
+        batches = (batch.to(self.device) for batch in table.chunks(np.sort(order[:max_cells])))
+        masks = self._hidden(source.measured, n_masks, hide, seed)
+        fitted = calibrated_dispersion(network, self.config.gene_likelihood, batches, masks)
+        if fitted is not None and network.decoder.dispersion is not None:
+            with torch.no_grad():
+                network.decoder.dispersion.copy_(fitted)
+
+    def _held_out(self) -> NDArray[np.int64]:
+        """Positions of the validation cells, or of all training cells if there are none."""
+        n_cells = self._training_data().n_obs
+        train, validation = split_cells(n_cells, self.record.train.get("train_size", 1.0), self.record.seed)
+        return validation if validation.size else np.sort(train)
+
+    @torch.inference_mode()
+    def _moments(
+        self,
+        adata: AnnData | None,
+        indices: Any,
+        *,
+        n_masks: int,
+        hide: float = 0.25,
+        own_counts: bool = True,
+        seed: int = 0,
+        transform_batch: str | Sequence[str] | None,
+        batch_size: int | None,
+        layer: str | None,
+        duplicates: str = "error",
+        min_coverage: float | None = None,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mean and variance, float32 (n_cells, n_genes) each."""
+        self._network().eval()
+        step = _CELLS_AT_A_TIME if batch_size is None else batch_size
+        if step < 1:
+            message = f"batch_size is {batch_size}; needed is a positive number of cells, or None."
+            raise ConfigError(message)
+        contexts = self._contexts(transform_batch)
+        source = self._source_of(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage)
+        hidden = self._hidden(source.measured, n_masks, hide, seed)
+        table = CellTable(source, self.record.covariates.blank(source.n_cells))
+        mean, variance = (np.zeros((source.n_cells, source.n_genes), np.float32) for _ in range(2))
+        for start in range(0, source.n_cells, step):
+            some = np.arange(start, min(start + step, source.n_cells))
+            tokens = table.batch(some).to(self.device).tokens()
+            moments = self._predict(tokens, hidden, contexts)
+            if own_counts and n_masks and self.config.gene_likelihood != "normal":
+                moments = _given_own_counts(*moments, tokens)
+            mean[some], variance[some] = (part.float().cpu().numpy() for part in moments)
+        return mean, variance
+
+    def _predict(self, tokens: TokenBatch, hidden: Tensor, contexts: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance (B, G) over masks (M, G) and contexts (K, C)."""
+        network, likelihood = self._network(), self.config.gene_likelihood
+        moments = _Moments(tokens.values)
+        for mask in hidden:
+            visible = tokens.hide(MaskPlan(mask[None], tokens.visible))
+            latent = network.encode(visible)
+            for context in contexts:
+                params = network.decode(latent, context.expand(latent.shape[0], -1), visible)
+                counts = mask if hidden.shape[0] > 1 else torch.ones_like(mask)
+                moments.add(*mean_and_variance(params, likelihood), counts | ~tokens.visible[0])
+        return moments.total()
+
+    def _hidden(self, measured: NDArray[np.bool_], n_masks: int, hide: float, seed: int) -> Tensor:
+        """Masks (M, G); a single one that hides nothing if there are to be none."""
+        if n_masks == 0:
+            return torch.zeros((1, measured.size), dtype=torch.bool, device=self.device)
+        masks = complementary_masks(measured, n_masks, hide=hide, generator=derive_generator(seed, "impute"))
+        return torch.from_numpy(masks).to(self.device)
+
+    def _contexts(self, transform_batch: str | Sequence[str] | None) -> Tensor:
+        """Covariates to decode with, float32 (K, C)."""
+        covariates, key = self.record.covariates, self.record.setup.batch_key
+        if transform_batch is None:
+            return torch.from_numpy(covariates.blank(1)).to(self.device)
+        known = () if key is None else covariates.categories[key]
+        wanted = [str(name) for name in np.atleast_1d(np.asarray(transform_batch, dtype=object))]
+        unknown = [name for name in wanted if name not in known]
+        if unknown or not wanted:
+            has = f"the batches {list(known)}" if known else "no batches: setup_anndata was not given a batch_key"
+            message = f"transform_batch is {transform_batch!r}; the model knows {has}. Pass one or several of these, or None."
+            raise ConfigError(message)
+        rows = covariates.blank(len(wanted))  # the batch's columns come first
+        rows[np.arange(len(wanted)), [known.index(name) for name in wanted]] = 1
+        return torch.from_numpy(rows).to(self.device)
+
+
+class _Moments:
+    """Mean and variance of predictions, gene by gene, over those predictions of a gene that count (Welford's updates)."""
+
+    def __init__(self, like: Tensor) -> None:
+        self.weight = torch.zeros(1, like.shape[1], device=like.device)
+        self.mean, self.within, self.squares = (torch.zeros_like(like) for _ in range(3))
+
+    def add(self, mean: Tensor, variance: Tensor, counts: Tensor) -> None:
+        """Add a prediction (B, G) for the genes that count, bool (G,)."""
+        self.weight += counts
+        step = counts / self.weight.clamp(min=1)
+        away = mean - self.mean
+        self.mean += step * away
+        self.within += step * (variance - self.within)
+        self.squares += counts * away * (mean - self.mean)
+
+    def total(self) -> tuple[Tensor, Tensor]:
+        """Mean, and variance by the law of total variance, (B, G)."""
+        return self.mean, self.within + self.squares / self.weight
+
+
+def _given_own_counts(mean: Tensor, variance: Tensor, tokens: TokenBatch) -> tuple[Tensor, Tensor]:
+    """Moments of a repeated measurement, given that the measured genes (1, G) once gave ``tokens.values`` (B, G)."""
+    count, spread = tokens.values, (variance - mean).clamp(min=0)  # of the rate
+    shape = mean.square() + spread * count  # t + x, in units of the spread
+    updated = mean * shape / (mean.square() + spread * mean).clamp(min=torch.finfo(mean.dtype).tiny)
+    repeated = updated + updated.square() * spread / shape.clamp(min=torch.finfo(mean.dtype).tiny)
+    return torch.where(tokens.visible, updated, mean), torch.where(tokens.visible, repeated, variance)
+
+
+def _columns(names: tuple[str, ...], gene_list: Sequence[str] | None) -> NDArray[np.int64]:
+    if gene_list is None:
+        return np.arange(len(names))
+    place = {name: i for i, name in enumerate(names)}
+    unknown = [name for name in gene_list if name not in place]
+    if unknown:
+        message = f"gene_list holds {len(unknown)} genes that the model does not know, such as {unknown[:5]}; its genes are {list(names[:5])} and so on."
+        raise ConfigError(message)
+    return np.array([place[name] for name in gene_list], np.int64)
+
+
+def _check_library_size(library_size: float | str, likelihood: str) -> None:
+    if likelihood == "normal":
+        if library_size != 1:
+            message = (
+                f"library_size is {library_size!r}, but a model with gene_likelihood='normal' predicts log-normalised values, which have none; "
+                "leave it at 1, or train a model of counts ('nb', 'zinb' or 'poisson')."
+            )
+            raise ConfigError(message)
+    elif library_size != "latent" and not (isinstance(library_size, (int, float, np.number)) and 0 < library_size < np.inf):
+        message = f"library_size is {library_size!r}; needed is a positive number of counts per cell, or 'latent'."
+        raise ConfigError(message)

@@ -1,0 +1,406 @@
+"""GeneMAE: a masked autoencoder of gene expression on AnnData."""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from r2mae_bio._errors import ConfigError, SetupError
+from r2mae_bio._keys import KEYS
+from r2mae_bio._rng import derive_generator, derive_seed
+from r2mae_bio._splits import split_cells
+from r2mae_bio.cells.fit._factors import factor_analysis, sparse_expression
+from r2mae_bio.cells.fit._loader import CellTable, cell_loaders
+from r2mae_bio.cells.fit._objective import GeneObjective
+from r2mae_bio.cells.fit._statistics import scan_cells
+from r2mae_bio.cells.model._auto import resolve_mask_ratio
+from r2mae_bio.cells.model._batch_correction import BatchCorrectionMixin
+from r2mae_bio.cells.model._covariates import Covariates
+from r2mae_bio.cells.model._expression import ExpressionMixin
+from r2mae_bio.cells.model._finetune import FinetuneMixin
+from r2mae_bio.cells.model._gene_embeddings import GeneEmbeddingsMixin
+from r2mae_bio.cells.model._library_size import LibrarySizeMixin
+from r2mae_bio.cells.model._reader import SavedGeneModel
+from r2mae_bio.cells.model._record import GeneRecord, build_network
+from r2mae_bio.cells.model._setup import Setup, choose_likelihood, query_layer
+from r2mae_bio.cells.network._start import start_from_factors
+from r2mae_bio.cells.read._align import align_anndata
+from r2mae_bio.cells.read._cells import open_cells
+from r2mae_bio.cells.read._genes import GeneVocabulary
+from r2mae_bio.cells.read._matrix import gene_totals, get_matrix
+from r2mae_bio.cells.read._uns import write_record
+from r2mae_bio.config import GeneConfig, GeneTrainConfig
+from r2mae_bio.core._run import Run, default_epochs, train_options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from r2mae_bio.cells.fit._statistics import CellStatistics
+    from r2mae_bio.cells.network._mae import GeneMaskedAutoencoder
+    from r2mae_bio.cells.read._cells import CellSource
+    from r2mae_bio.cells.read._coverage import CoverageReport
+    from r2mae_bio.core._runner import TrainOptions
+    from r2mae_bio.masking import RatioLaw
+
+_EMBED_BATCH = 256
+
+
+class GeneMAE(BatchCorrectionMixin, ExpressionMixin, FinetuneMixin, GeneEmbeddingsMixin, LibrarySizeMixin, SavedGeneModel):
+    """Masked autoencoder of gene expression, pretrained at a mask ratio that is itself drawn at random (R2MAE).
+
+    A share of the measured genes of every cell is hidden; the encoder sees the others, and the decoder predicts the hidden ones. A
+    gene that was not measured is hidden, never zero, so one model embeds whole transcriptomes and small panels. The model owns its
+    gene vocabulary: data of any call are aligned by gene name.
+
+    Parameters
+    ----------
+    adata
+        Training data, after :meth:`setup_anndata`.
+    mask_ratio
+        Share of measured genes to hide: a number (fixed), a pair (uniform, one draw per cell; R2MAE is ``(0, 1)``), a law of
+        :mod:`r2mae_bio.masking`, or ``"auto"`` (what :func:`r2mae_bio.tl.recommend_mask_ratio` recommends for the data).
+    encoder
+        ``"transformer"``, or ``"mlp"``, a plain network kept as a control.
+    gene_likelihood
+        ``"nb"``, ``"zinb"``, ``"poisson"``, or ``"normal"`` for log-normalised data; what ``setup_anndata`` was told if None.
+    n_latent
+        Dimensions of the embedding.
+    seed
+        Seed of weights, split, shuffling and masks. Equal seeds give bit-equal results on one CPU setting.
+    duplicate_genes
+        ``"error"`` refuses data in which two columns carry the same gene; ``"sum"`` adds them up.
+    network_kwargs
+        Further settings of :class:`r2mae_bio.config.GeneConfig`.
+
+    Raises
+    ------
+    SetupError
+        :meth:`setup_anndata` was not called, or a column is missing.
+    ConfigError
+        A setting cannot work.
+    DuplicateGenesError
+        Two columns carry the same gene.
+
+    Examples
+    --------
+    >>> import r2mae_bio as rb
+    >>> adata = rb.datasets.pbmc68k()
+    >>> rb.model.GeneMAE.setup_anndata(adata, layer="counts")
+    >>> model = rb.model.GeneMAE(adata, mask_ratio=(0, 1), seed=0)
+    >>> model.train(max_epochs=1, progress_bar=False)
+    >>> model.get_latent_representation().shape
+    (700, 64)
+    """
+
+    def __init__(
+        self,
+        adata: AnnData,
+        *,
+        mask_ratio: float | tuple[float, float] | RatioLaw | str = (0, 1),
+        encoder: str = "transformer",
+        gene_likelihood: str | None = None,
+        n_latent: int = 64,
+        seed: int = 0,
+        duplicate_genes: str = "error",
+        **network_kwargs: Any,
+    ) -> None:
+        setup, seed = Setup.read(adata), operator.index(seed)  # a NumPy number could not be saved
+        likelihood = choose_likelihood(gene_likelihood, setup)
+        settings = {"encoder": encoder, "gene_likelihood": likelihood, "n_latent": n_latent, **network_kwargs}
+        totals = np.maximum(gene_totals(get_matrix(adata, setup.layer)), 0)  # scaled values may be negative
+        self.record = GeneRecord(
+            config=GeneConfig.from_json(settings),
+            law=resolve_mask_ratio(mask_ratio, adata, setup, seed=seed),
+            seed=seed,
+            setup=setup,
+            covariates=Covariates.from_obs(adata.obs, setup.categorical, setup.continuous_covariate_keys),
+            vocabulary=GeneVocabulary.from_anndata(adata, totals, duplicates=duplicate_genes),
+            duplicates=duplicate_genes,
+        )
+        self.network: GeneMaskedAutoencoder | None = None
+        self.coverage: CoverageReport | None = None
+        self._adata: AnnData | None = adata
+
+    # ------------------------------------------------------------------ setup
+
+    @classmethod
+    def setup_anndata(
+        cls,
+        adata: AnnData,
+        *,
+        layer: str | None = None,
+        batch_key: str | None = None,
+        categorical_covariate_keys: Sequence[str] | None = None,
+        continuous_covariate_keys: Sequence[str] | None = None,
+        gene_likelihood: str = "nb",
+    ) -> None:
+        """Say where counts and covariates are, and check every count.
+
+        Parameters
+        ----------
+        adata
+            The data; nothing but ``.uns`` is touched.
+        layer
+            Layer of raw counts; ``X`` if None.
+        batch_key
+            Column of ``.obs`` with the batch; like all covariates it enters the decoder, so the embedding need not carry it. What
+            is left of it is taken out of embeddings, see :meth:`get_latent_representation`.
+        categorical_covariate_keys, continuous_covariate_keys
+            Further columns.
+        gene_likelihood
+            ``"normal"`` accepts log-normalised values instead of counts.
+
+        Returns
+        -------
+        None; ``.uns["r2mae"]["setup"]`` (dict of str and lists of str) is written.
+
+        Raises
+        ------
+        CountsError
+            The matrix does not hold counts; the subclass and the message say why, where and what to do.
+        SetupError
+            The layer or a column does not exist.
+        DataError
+            A covariate has missing values or the wrong type.
+        """
+        categorical, continuous = tuple(categorical_covariate_keys or ()), tuple(continuous_covariate_keys or ())
+        setup = Setup(layer, gene_likelihood, batch_key, categorical, continuous)
+        GeneConfig(gene_likelihood=gene_likelihood)  # type: ignore[arg-type]  # refuses an unknown name
+        Covariates.from_obs(adata.obs, setup.categorical, continuous)
+        setup.check(adata)
+        setup.write(adata)
+
+    # ------------------------------------------------------------------ training
+
+    def initialize(self, *, train_size: float = 1.0) -> None:
+        """Build the network without training it: the random-weights control.
+
+        Parameters
+        ----------
+        train_size
+            Share of the cells from which gene means and spreads are taken.
+        """
+        table, _ = self._training_table()
+        statistics = self._scan(table, train_size)
+        self.record.data_fingerprint = statistics.fingerprint
+        if self.network is None:
+            self.network = self._build(table, statistics, train_size)
+            if self.record.setup.batch_key is not None:
+                self._fit_batch_effects()
+
+    def train(
+        self,
+        max_epochs: int | None = None,
+        *,
+        accelerator: str = "auto",
+        devices: Any = "auto",
+        batch_size: int = 128,
+        train_size: float = 0.9,
+        early_stopping: bool = False,
+        checkpoint_dir: Path | str | None = None,
+        checkpoint_every_n_steps: int | None = None,
+        resume_from: Path | str | None = None,
+        progress_bar: bool = True,
+        train_kwargs: dict[str, Any] | None = None,
+        **trainer_kwargs: Any,
+    ) -> None:
+        """Pretrain on masked cells.
+
+        Ctrl-C stops after the current step and keeps the model as it then is. With ``checkpoint_dir`` every epoch is saved, and
+        ``resume_from`` continues a run that was stopped or killed exactly where its last checkpoint stands: on one CPU setting
+        the final weights are bit-equal to those of an uninterrupted run.
+
+        Parameters
+        ----------
+        max_epochs
+            Passes over the training cells; about 400 optimiser steps, between 20 and 400 epochs, if None.
+        accelerator, devices
+            As in :class:`pytorch_lightning.Trainer`.
+        batch_size
+            Cells per optimiser step.
+        train_size
+            Share of the cells to train on; the rest is validation.
+        early_stopping
+            Stop when the validation loss no longer falls, and return to the best epoch.
+        checkpoint_dir
+            Folder for checkpoints and ``history.csv``; nothing is written to disk if None.
+        checkpoint_every_n_steps
+            Save within epochs too.
+        resume_from
+            A ``checkpoint_dir`` of an earlier run with the same data and settings.
+        progress_bar
+            Show loss and cells per second.
+        train_kwargs
+            Further settings of :class:`r2mae_bio.config.GeneTrainConfig`, such as ``learning_rate`` and ``patience``.
+        trainer_kwargs
+            Passed to :class:`pytorch_lightning.Trainer`, such as ``precision="bf16-mixed"``.
+
+        Raises
+        ------
+        ConfigError
+            A setting cannot work.
+        TrainingError
+            The loss is no longer finite, or the run to resume is complete.
+        CheckpointError
+            ``resume_from`` holds no checkpoint, a damaged one, or one of another run; or ``checkpoint_dir`` holds one of another run.
+        SetupError
+            The model was loaded without data.
+        """
+        table, adata = self._training_table()
+        epochs = default_epochs(adata.n_obs, batch_size) if max_epochs is None else max_epochs
+        config = GeneTrainConfig(
+            max_epochs=epochs, batch_size=batch_size, train_size=train_size, early_stopping=early_stopping, **(train_kwargs or {})
+        )
+        options = train_options(
+            accelerator=accelerator,
+            devices=devices,
+            progress_bar=progress_bar,
+            checkpoint_dir=checkpoint_dir,
+            checkpoint_every_n_steps=checkpoint_every_n_steps,
+            resume_from=resume_from,
+            trainer_kwargs=trainer_kwargs,
+        )
+        self._train(table, config, options)
+
+    def _train(self, table: CellTable, config: GeneTrainConfig, options: TrainOptions) -> None:
+        record = self.record
+        statistics = self._scan(table, config.train_size)
+        loaders = cell_loaders(table, *split_cells(table.source.n_cells, config.train_size, record.seed), config.batch_size)
+        likelihood, observed = record.config.gene_likelihood, record.config.use_observed_lib_size
+        objective = GeneObjective(likelihood, statistics, use_observed_lib_size=observed)
+        identity = {
+            "genes": record.vocabulary.fingerprint(),
+            "covariates": [record.covariates.to_json(), hashlib.sha256(table.context.tobytes()).hexdigest()],
+        }
+        run = Run(config, options, loaders, objective, statistics.fingerprint, identity)
+        self._fit(run, lambda: self._build(table, statistics, config.train_size))
+        if record.setup.batch_key is not None:
+            self._fit_batch_effects()
+
+    def _scan(self, table: CellTable, train_size: float) -> CellStatistics:
+        cells, _ = split_cells(table.source.n_cells, train_size, self.record.seed)
+        config = self.record.config
+        return scan_cells(table, cells, counts=config.gene_likelihood != "normal", transform=config.content)
+
+    def _build(self, table: CellTable, statistics: CellStatistics, train_size: float) -> GeneMaskedAutoencoder:
+        """A network made from the training cells."""
+        record = self.record
+        cells, _ = split_cells(table.source.n_cells, train_size, record.seed)
+        network = build_network(statistics.network, record, seed=derive_seed(record.seed, "weights")).eval()
+        if record.config.start == "factors" and record.config.encoder == "transformer":
+            expression = sparse_expression(table, cells, network.content)
+            factors = factor_analysis(expression, record.config.n_factors, derive_generator(record.seed, "factors"))
+            start_from_factors(network, torch.from_numpy(factors.loadings).float(), torch.from_numpy(factors.noise).float())
+        return network
+
+    def _training_data(self) -> AnnData:
+        if self._adata is None:
+            message = "This model holds no data; use GeneMAE.load(path, adata) with data that were set up, or make a new GeneMAE(adata)."
+            raise SetupError(message)
+        return self._adata
+
+    def _training_table(self) -> tuple[CellTable, AnnData]:
+        adata, setup = self._training_data(), self.record.setup
+        setup.check(adata)  # X may have been normalised in place since setup_anndata
+        source = self._open(adata, None, setup.layer)
+        return CellTable(source, self.record.covariates.encode(adata.obs)), adata
+
+    # ------------------------------------------------------------------ embedding
+
+    @torch.inference_mode()
+    def get_latent_representation(
+        self,
+        adata: AnnData | None = None,
+        indices: Sequence[int] | NDArray[Any] | None = None,
+        batch_size: int | None = None,
+        *,
+        layer: str | None = None,
+        duplicates: str = "error",
+        min_coverage: float | None = None,
+        correct_batch: bool | None = None,
+    ) -> NDArray[np.float32]:
+        """Embed cells, seeing every gene that was measured.
+
+        Genes are matched by name, whatever their order; genes of the model that the data lack are hidden. A cell's embedding does
+        not depend on the other cells, on their order or on ``batch_size`` (to about 1e-5). A model that was set up with ``batch_key``
+        takes out what the cell's batch adds, which it estimated once, at the end of training.
+
+        Parameters
+        ----------
+        adata
+            Cells to embed; the training data if None. It need not have been set up.
+        indices
+            Positions of cells, or a boolean mask; all if None.
+        batch_size
+            Cells at a time; 256 if None.
+        layer
+            Layer of counts; if None, that of the data's own setup, else that of the training data if present, else ``X``.
+        duplicates
+            What to do with columns of the same gene: ``"error"`` or ``"sum"``.
+        min_coverage
+            Smallest share of the model's genes that must be measured.
+        correct_batch
+            Take batches out; if None, where the model was set up with ``batch_key`` and the data have this column.
+
+        Returns
+        -------
+        Embedding, float32 (n_cells, n_latent). A report of the matched genes is kept as ``model.coverage`` and, if ``adata`` is
+        given and no view, written to ``.uns["r2mae"]["coverage"]``.
+
+        Raises
+        ------
+        NotTrainedError
+            There are no weights yet.
+        ConfigError
+            ``batch_size`` is not positive.
+        CountsError, DuplicateGenesError, GeneCoverageError, SetupError
+            The data cannot be used; the message says why and what to do.
+        DataError
+            The batch of a cell is missing, or unknown to the model; see :meth:`map_query`.
+        """
+        self._network()  # refuses a model without weights before anything of the data is read
+        if batch_size is not None and batch_size < 1:
+            message = f"batch_size is {batch_size}; needed is a positive number of cells, or None."
+            raise ConfigError(message)
+        numbers = self._batch_numbers(self._training_data() if adata is None else adata, indices, correct_batch)
+        source = self._source_of(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage)
+        latent = self._embed_cells(source, batch_size)
+        return latent if numbers is None else self._corrected(latent, numbers)
+
+    def _embed_cells(self, source: CellSource, batch_size: int | None) -> NDArray[np.float32]:
+        """Uncorrected embeddings (n_cells, n_latent) of cells that were checked and aligned."""
+        network, table = self._network().eval(), CellTable(source, self.record.covariates.blank(source.n_cells))
+        chunks = [np.zeros((0, self.record.config.n_latent), np.float32)]
+        step = _EMBED_BATCH if batch_size is None else batch_size
+        for start in range(0, source.n_cells, step):
+            batch = table.batch(np.arange(start, min(start + step, source.n_cells))).to(self.device)
+            chunks.append(network.embed(batch.tokens()).float().cpu().numpy())
+        return np.concatenate(chunks)
+
+    def _source_of(self, adata: AnnData | None, indices: Any, *, layer: str | None, **alignment: Any) -> CellSource:
+        query = self._training_data() if adata is None else adata
+        likelihood, trained_on = self.record.config.gene_likelihood, self.record.setup.layer
+        if adata is None:
+            layer = trained_on if layer is None else layer
+        else:
+            layer = query_layer(adata, layer, trained_on, likelihood)
+        Setup(layer, likelihood).check(query, allow_empty=True)
+        if adata is None and alignment["duplicates"] == "error":
+            del alignment["duplicates"]  # as the model was told
+        source = self._open(query, indices, layer, **{k: v for k, v in alignment.items() if v is not None})
+        if adata is not None and not adata.is_view and self.coverage is not None:
+            write_record(adata, KEYS.coverage, self.coverage.to_uns())
+        return source
+
+    def _open(self, adata: AnnData, indices: Any, layer: str | None, **alignment: Any) -> CellSource:
+        aligned = align_anndata(self.record.vocabulary, adata, **{"duplicates": self.record.duplicates, **alignment})
+        self.coverage = aligned.report
+        return open_cells(adata, layer=layer, alignment=aligned, indices=indices)

@@ -1,0 +1,117 @@
+"""What a saved gene model knows about itself, and the network it describes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from r2mae_bio._errors import VocabularyMismatchError
+from r2mae_bio.cells.model._covariates import Covariates
+from r2mae_bio.cells.model._setup import Setup
+from r2mae_bio.cells.network._content import GeneStatistics
+from r2mae_bio.cells.network._mae import GeneMaskedAutoencoder
+from r2mae_bio.cells.read._genes import GeneVocabulary
+from r2mae_bio.config import GeneConfig
+from r2mae_bio.core._record import ModelRecord
+from r2mae_bio.core._seeded import seeded
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from r2mae_bio.core._checkpoint import Bundle
+
+
+@dataclass(eq=False, kw_only=True)
+class GeneRecord(ModelRecord):
+    """Everything of a gene model but its weights."""
+
+    config: GeneConfig
+    """Sizes and likelihood."""
+    setup: Setup
+    """Where the training data kept what was read."""
+    covariates: Covariates
+    """Categories and scales."""
+    vocabulary: GeneVocabulary
+    """Genes, their other names, and their training totals."""
+    batches: tuple[str, ...] = ()
+    """Batches whose effects the network holds, in their order."""
+    n_neighbourhoods: int = 0
+    """Neighbourhoods in which these effects are told apart."""
+    duplicates: str = "error"
+    """What to do with columns of the same gene in the training data."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data from which :meth:`from_json` makes an equal record."""
+        return {
+            **super().to_json(),
+            "setup": asdict(self.setup),
+            "covariates": self.covariates.to_json(),
+            "vocabulary": self.vocabulary.to_json(),
+            "batches": list(self.batches),
+            "n_neighbourhoods": self.n_neighbourhoods,
+            "duplicates": self.duplicates,
+        }
+
+    @classmethod
+    def _own_fields(cls, data: dict[str, Any]) -> dict[str, Any]:
+        setup: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data["setup"].items()}
+        return {
+            "config": GeneConfig.from_json({"content": "log", **data["config"]}),  # what was read before there was a choice
+            "setup": Setup(**setup),
+            "covariates": Covariates.from_json(data["covariates"]),
+            "vocabulary": GeneVocabulary.from_json(data["vocabulary"]),
+            "batches": tuple(data.get("batches", ())),  # absent from files older than batch correction
+            "n_neighbourhoods": int(data.get("n_neighbourhoods", 0)),
+            "duplicates": str(data.get("duplicates", "error")),
+        }
+
+
+def check_vocabulary(vocabulary: GeneVocabulary, bundle: Bundle, path: Path | str) -> None:
+    """Refuse weights of another gene vocabulary.
+
+    Parameters
+    ----------
+    vocabulary
+        Of the record.
+    bundle
+        The weights.
+    path
+        Where they come from, for the message.
+
+    Raises
+    ------
+    VocabularyMismatchError
+        Names or number of the genes differ.
+    """
+    stored, n_genes = bundle.metadata.get("vocabulary"), bundle.tensors.get("content.share", torch.empty(0)).shape[0]
+    if stored != vocabulary.fingerprint() or n_genes != len(vocabulary):
+        message = (
+            f"The weights in {path} were trained on another gene vocabulary ({n_genes} genes, {str(stored)[:12]}...) than the one "
+            f"beside them ({len(vocabulary)} genes, {vocabulary.fingerprint()[:12]}...). "
+            "Files of two models were mixed; copy the whole folder of one."
+        )
+        raise VocabularyMismatchError(message)
+
+
+def blank_statistics(n_genes: int) -> GeneStatistics:
+    """Statistics to build a network whose weights are loaded afterwards."""
+    ones = torch.ones(n_genes)
+    return GeneStatistics(ones / max(n_genes, 1), torch.zeros(n_genes), ones, 1.0)
+
+
+def build_network(statistics: GeneStatistics, record: GeneRecord, *, seed: int) -> GeneMaskedAutoencoder:
+    """A network with weights drawn from a seed; the global generator is left as it was.
+
+    Parameters
+    ----------
+    statistics
+        Of the training cells.
+    record
+        Configuration and covariates.
+    seed
+        Seed of the weights.
+    """
+    with seeded(seed):
+        return GeneMaskedAutoencoder(statistics, record.covariates.width, record.config)

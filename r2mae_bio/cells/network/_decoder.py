@@ -1,0 +1,109 @@
+"""Decoder: latent vector, covariates and visible depth in; distribution of every gene out."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from r2mae_bio.likelihoods import GeneParams
+
+if TYPE_CHECKING:
+    from r2mae_bio.cells.network._content import Exposure, GeneContent
+    from r2mae_bio.config import GeneConfig
+    from r2mae_bio.tokens import TokenBatch
+
+_SHARE_FLOOR = 1e-8
+_LARGEST_LOG_THETA = 9.0
+
+
+class GeneDecoder(nn.Module):
+    """Predicts every gene of the vocabulary from the latent vector; it never sees a gene's content.
+
+    A softmax over the vocabulary gives the composition p of the cell. The depth is estimated from what is visible as
+    (visible total + a) / (sum of p over visible genes + a / mean depth), a learned: the posterior mean of the depth of a cell of that
+    composition under a gamma prior. With ``use_observed_lib_size`` the total over all measured genes, hidden ones included, is
+    used instead: counts of hidden genes then leak into their prediction through their sum.
+
+    Parameters
+    ----------
+    content
+        Gives shares, means and the mean depth of the training cells.
+    n_context
+        Width C of the covariates.
+    config
+        Sizes and likelihood.
+    """
+
+    def __init__(self, content: GeneContent, n_context: int, config: GeneConfig) -> None:
+        super().__init__()
+        n_genes = content.share.shape[0]
+        self.counts = content.counts
+        self.hidden = nn.Sequential(
+            nn.Linear(config.n_latent + n_context, config.n_hidden),
+            nn.LayerNorm(config.n_hidden),
+            nn.GELU(),
+            nn.Dropout(config.dropout),
+        )
+        self.location = nn.Linear(config.n_hidden, n_genes)
+        self.location_linear = nn.Linear(config.n_latent + n_context, n_genes, bias=False)
+        self.dropout_logit = nn.Linear(config.n_hidden, n_genes) if config.gene_likelihood == "zinb" else None
+        start = torch.log(content.share + _SHARE_FLOOR) if self.counts else content.mean
+        spread = torch.zeros(n_genes) if self.counts else torch.log(content.sd)
+        self.dispersion = nn.Parameter(spread[None].clone()) if config.gene_likelihood != "poisson" else None
+        if self.counts:
+            self.log_prior_counts = nn.Parameter(torch.tensor(math.log(10.0)))
+        self._start_at_mean(start)
+
+    def _start_at_mean(self, start: Tensor) -> None:
+        """Begin at the mean profile of the training cells."""
+        with torch.no_grad():
+            self.location.bias.copy_(start)
+        nn.init.normal_(self.location.weight, std=0.02)
+        nn.init.normal_(self.location_linear.weight, std=0.02)
+        if self.dropout_logit is not None:
+            nn.init.normal_(self.dropout_logit.weight, std=0.02)
+            nn.init.constant_(self.dropout_logit.bias, -2.0)
+
+    def forward(self, latent: Tensor, context: Tensor, batch: TokenBatch, exposure: Exposure, mean_depth: Tensor) -> GeneParams:
+        """Predict all genes.
+
+        Parameters
+        ----------
+        latent
+            (B, Z).
+        context
+            Covariates, (B, C).
+        batch
+            The visible tokens; only ``ids`` and ``visible`` are used.
+        exposure
+            Visible totals, or those of all measured genes on request.
+        mean_depth
+            Mean depth of the training cells, scalar.
+
+        Returns
+        -------
+        Parameters of shape (B, G).
+        """
+        inputs = torch.cat([latent, context], 1)
+        hidden = self.hidden(inputs)
+        location = (self.location(hidden) + self.location_linear(inputs)).float()
+        if self.counts:
+            log_share = torch.log_softmax(location, 1)  # (B, G)
+            location = log_share + self._log_depth(log_share, batch, exposure, mean_depth)[:, None]
+        dropout = None if self.dropout_logit is None else self.dropout_logit(hidden).float()
+        return GeneParams(location, None if self.dispersion is None else self.bounded(self.dispersion), dropout)
+
+    def bounded(self, dispersion: Tensor) -> Tensor:
+        """Dispersions as they are used, of the same shape: beyond a log theta of 9 counts are Poisson for all purposes, and float32 cancels in lgamma(x + theta) - lgamma(theta)."""
+        return dispersion.clamp(max=_LARGEST_LOG_THETA) if self.counts else dispersion
+
+    def _log_depth(self, log_share: Tensor, batch: TokenBatch, exposure: Exposure, mean_depth: Tensor) -> Tensor:
+        share = log_share.exp()
+        if not batch.full:
+            share = share.gather(1, batch.ids.expand(share.shape[0], -1))
+        seen = (share * batch.visible).sum(1)
+        prior = self.log_prior_counts.exp()
+        return torch.log(exposure.total + prior) - torch.log(seen + prior / mean_depth)

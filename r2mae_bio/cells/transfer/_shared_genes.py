@@ -1,0 +1,141 @@
+"""Two data sets read by the same genes: those of the model that both measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from r2mae_bio._errors import GeneCoverageError
+from r2mae_bio.cells.model._setup import Setup, query_layer
+from r2mae_bio.cells.read._align import MIN_COVERAGE, align_anndata
+from r2mae_bio.cells.read._cells import open_cells
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from r2mae_bio.cells.model._gene_mae import GeneMAE
+    from r2mae_bio.cells.read._align import GeneAlignment
+    from r2mae_bio.cells.read._genes import GeneVocabulary
+
+__all__ = ["SharedGenes", "embed_shared", "share_genes"]
+
+
+@dataclass(frozen=True, eq=False)
+class SharedGenes:
+    """Genes of a model that were measured in the query and in the reference."""
+
+    query: GeneAlignment
+    """Columns of the query; those of other genes are not used."""
+    reference: GeneAlignment
+    """Columns of the reference; likewise."""
+    n_query: int
+    """Genes of the model that the query measured."""
+    n_reference: int
+    """Genes of the model that the reference measured."""
+
+    @property
+    def n_shared(self) -> int:
+        """Genes that both measured."""
+        return int(self.query.measured.sum())
+
+
+def share_genes(
+    vocabulary: GeneVocabulary,
+    query: AnnData,
+    reference: AnnData,
+    *,
+    duplicates: str = "error",
+    min_coverage: float | None = None,
+) -> SharedGenes:
+    """Find the genes that two data sets have in common, by the names that the model knows.
+
+    Parameters
+    ----------
+    vocabulary
+        Genes of the model.
+    query, reference
+        The data; nothing but ``.var`` is read.
+    duplicates
+        What to do with columns of the same gene: ``"error"`` or ``"sum"``.
+    min_coverage
+        Smallest share of the model's genes that both must have measured; 0.01 if None.
+
+    Returns
+    -------
+    Alignments of both to the same genes.
+
+    Raises
+    ------
+    ConfigError
+        ``duplicates`` or ``min_coverage`` cannot be used.
+    DuplicateGenesError, GeneCoverageError
+        The genes of one cannot be matched with those of the model, or too few are in both.
+    """
+    least = MIN_COVERAGE if min_coverage is None else min_coverage
+    first = align_anndata(vocabulary, query, duplicates=duplicates, min_coverage=least)
+    second = align_anndata(vocabulary, reference, duplicates=duplicates, min_coverage=least)
+    shared = first.measured & second.measured
+    if not shared.any() or shared.mean() < least:
+        message = (
+            f"Query and reference have {int(shared.sum()):,} of the model's {shared.size:,} genes in common ({shared.mean():.2%}); at "
+            f"least {max(least, 1 / shared.size):.2%} is needed. The query measures {int(first.measured.sum()):,} of them, the reference "
+            f"{int(second.measured.sum()):,}. Take a reference that measures the genes of the query, or lower min_coverage."
+        )
+        raise GeneCoverageError(message)
+    return SharedGenes(_restrict(first, shared), _restrict(second, shared), int(first.measured.sum()), int(second.measured.sum()))
+
+
+def _restrict(alignment: GeneAlignment, shared: NDArray[np.bool_]) -> GeneAlignment:
+    columns = alignment.column_to_gene
+    return replace(alignment, column_to_gene=np.where((columns >= 0) & shared[columns], columns, -1), measured=shared)
+
+
+@torch.inference_mode()
+def embed_shared(
+    model: GeneMAE,
+    adata: AnnData,
+    alignment: GeneAlignment,
+    *,
+    layer: str | None = None,
+    indices: Any = None,
+    batch_size: int | None = None,
+) -> NDArray[np.float32]:
+    """Embed cells from some of the genes that were measured, as :meth:`GeneMAE.get_latent_representation` would if the data held no others.
+
+    The matrix is read where it is, in memory or on disk; no copy with fewer columns is made.
+
+    Parameters
+    ----------
+    model
+        The model.
+    adata
+        The cells.
+    alignment
+        Of ``adata``, from :func:`share_genes`.
+    layer
+        Layer of counts, as for :meth:`GeneMAE.get_latent_representation`.
+    indices
+        Positions of cells, or a boolean mask; all if None.
+    batch_size
+        Cells at a time; 256 if None.
+
+    Returns
+    -------
+    Embedding, float32 (n_cells, n_latent).
+
+    Raises
+    ------
+    NotTrainedError
+        There are no weights yet.
+    CountsError, SetupError
+        The counts cannot be used.
+    """
+    model._network()  # refuses a model without weights before the counts are read
+    likelihood = model.record.config.gene_likelihood
+    layer = query_layer(adata, layer, model.record.setup.layer, likelihood)
+    Setup(layer, likelihood).check(adata, allow_empty=True)
+    return model._embed_cells(open_cells(adata, layer=layer, alignment=alignment, indices=indices), batch_size)

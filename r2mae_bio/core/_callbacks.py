@@ -1,0 +1,214 @@
+"""Callbacks: history, progress, checkpoints, a graceful Ctrl-C, and the best epoch."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pytorch_lightning.callbacks import Callback, EarlyStopping, TQDMProgressBar
+from pytorch_lightning.callbacks.progress.tqdm_progress import Tqdm
+
+from r2mae_bio.core._resume import TrainingState, optimizer_tensors, restore, write_checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pytorch_lightning import Trainer
+
+    from r2mae_bio.core._checkpoint import Bundle
+    from r2mae_bio.core._training_plan import MaskedTrainingPlan
+
+
+class History(Callback):
+    """Adds one row per epoch to the state, and writes the table to ``history.csv`` if there is a folder for it."""
+
+    def __init__(self, state: TrainingState, directory: Path | None) -> None:
+        self.state, self.directory = state, directory
+        self.epoch_start = time.perf_counter()
+        self.units_before = 0
+
+    def on_train_epoch_start(self, trainer: Trainer, plan: Any) -> None:
+        """Start the clock."""
+        self.epoch_start, self.units_before = time.perf_counter(), plan.units_seen
+
+    def on_validation_epoch_start(self, trainer: Trainer, plan: Any) -> None:
+        """Forget the last epoch's validation."""
+        plan.validation_meter.reset()
+
+    def on_validation_epoch_end(self, trainer: Trainer, plan: Any) -> None:
+        """Tell Lightning the validation loss, for early stopping."""
+        if float(plan.validation_meter.sums.sum()) > 0:
+            plan.log("validation_loss", plan.validation_meter.report("validation")["validation_loss"], rank_zero_only=True)
+
+    def on_train_epoch_end(self, trainer: Trainer, plan: Any) -> None:
+        """Add the row; an epoch that Ctrl-C cut short has none, and is finished when the run is resumed."""
+        if plan.step % plan.steps_per_epoch:
+            return
+        seconds = time.perf_counter() - self.epoch_start
+        row = {"epoch": len(self.state.history), "step": plan.step, **plan.train_meter.report("train")}
+        if float(plan.validation_meter.sums.sum()) > 0:
+            row |= plan.validation_meter.report("validation")
+        row |= {"learning_rate": plan.config.learning_rate * plan.rate_factor()}
+        row |= {f"{plan.objective.unit}_per_second": (plan.units_seen - self.units_before) / seconds}
+        self.state.history.append({key: float(value) for key, value in row.items()})
+        counts = plan.train_meter.rows()
+        before = self.state.mask_ratios or [0] * len(counts)
+        self.state.mask_ratios = [a + b for a, b in zip(before, counts, strict=True)]
+        plan.train_meter.reset()
+        if self.directory is not None:
+            write_history(self.state.history, self.directory / "history.csv")
+
+
+def write_history(history: list[dict[str, float]], path: Path) -> None:
+    """Write the table to a temporary name and rename it.
+
+    Parameters
+    ----------
+    history
+        Rows.
+    path
+        A csv file.
+    """
+    import pandas as pd
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    pd.DataFrame(history).to_csv(temporary, index=False)
+    temporary.replace(path)
+
+
+class ProgressBar(TQDMProgressBar):
+    """Lightning's bar with the loss so far in this epoch, the validation loss and throughput."""
+
+    def __init__(self, state: TrainingState) -> None:
+        super().__init__(refresh_rate=20, leave=False)
+        self.state = state
+        self._start = 0.0
+        self._before = 0
+
+    def init_validation_tqdm(self) -> Any:
+        """No second bar."""
+        return Tqdm(disable=True)
+
+    def on_train_epoch_start(self, trainer: Trainer, plan: Any) -> None:
+        """Name the epoch by its place in the whole run."""
+        super().on_train_epoch_start(trainer, plan)
+        self.train_progress_bar.set_description(f"epoch {len(self.state.history) + 1}/{plan.config.max_epochs}")
+
+    def on_train_start(self, trainer: Trainer, plan: Any) -> None:
+        """Start the clock."""
+        self._start, self._before = time.perf_counter(), plan.units_seen
+        super().on_train_start(trainer, plan)
+
+    def get_metrics(self, trainer: Trainer, plan: Any) -> dict[str, Any]:
+        """What stands at the right of the bar."""
+        metrics: dict[str, Any] = {}
+        if float(plan.train_meter.sums.sum()) > 0:
+            metrics["loss"] = f"{plan.train_meter.report('train')['train_loss']:.4f}"
+        if self.state.history and "validation_loss" in self.state.history[-1]:
+            metrics["val"] = f"{self.state.history[-1]['validation_loss']:.4f}"
+        metrics[f"{plan.objective.unit}/s"] = round((plan.units_seen - self._before) / (time.perf_counter() - self._start))
+        return metrics
+
+
+class BestEpoch(EarlyStopping):
+    """Early stopping on the validation loss that also remembers the best weights and puts them back."""
+
+    def __init__(self, state: TrainingState, patience: int) -> None:
+        super().__init__(monitor="validation_loss", patience=patience, mode="min", check_on_train_epoch_end=False)
+        self.state = state
+        if state.early_stopping:
+            self.load_state_dict({**state.early_stopping, "best_score": torch.tensor(state.early_stopping["best_score"])})
+
+    def on_validation_end(self, trainer: Trainer, plan: Any) -> None:
+        """Judge the epoch, and keep its weights if it is the best so far; one that Ctrl-C cut short is judged when resumed."""
+        if plan.step % plan.steps_per_epoch:
+            return
+        before = float(self.best_score)
+        super().on_validation_end(trainer, plan)
+        if float(self.best_score) < before:
+            self.state.tensors |= {f"best.{k}": v.detach().clone() for k, v in plan.network.state_dict().items()}
+        self.state.early_stopping = {**self.state_dict(), "best_score": float(self.best_score)}
+
+    def on_fit_end(self, trainer: Trainer, plan: Any) -> None:
+        """Return to the best epoch."""
+        best = {k.removeprefix("best."): v for k, v in self.state.tensors.items() if k.startswith("best.")}
+        if best:
+            plan.network.load_state_dict(best)
+
+
+class Checkpoints(Callback):
+    """Restores a run at its start and writes a checkpoint after every epoch and, if asked, every so many steps."""
+
+    def __init__(
+        self,
+        state: TrainingState,
+        directory: Path | None,
+        every_n_steps: int | None,
+        bundle: Callable[[], Bundle],
+        *,
+        resumed: bool,
+    ) -> None:
+        self.state, self.directory, self.every_n_steps, self.bundle, self.resumed = (
+            state,
+            directory,
+            every_n_steps,
+            bundle,
+            resumed,
+        )
+
+    def on_train_start(self, trainer: Trainer, plan: Any) -> None:
+        """Put the saved optimiser and meter back."""
+        if self.resumed:
+            restore(plan, trainer.optimizers[0], self.state)
+
+    def on_train_batch_end(self, trainer: Trainer, plan: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Write between epochs. This runs before the module's own hook, which counts the step."""
+        done = plan.step + 1
+        if self.every_n_steps and done % self.every_n_steps == 0 and done % plan.steps_per_epoch:
+            self._write(trainer, plan, done)
+
+    def on_train_epoch_end(self, trainer: Trainer, plan: Any) -> None:
+        """Write at the end of an epoch."""
+        self._write(trainer, plan, plan.step)
+
+    def _write(self, trainer: Trainer, plan: MaskedTrainingPlan, step: int) -> None:
+        if self.directory is None or not trainer.is_global_zero:
+            return
+        self.state.step = step
+        best = {k: v for k, v in self.state.tensors.items() if k.startswith("best.")}
+        moments = optimizer_tensors(plan.network, trainer.optimizers[0])
+        self.state.tensors = {**best, **moments, **plan.train_meter.tensors()}
+        write_checkpoint(self.directory, self.bundle(), self.state)
+
+
+class GracefulInterrupt:
+    """Around a run: the first Ctrl-C stops after the current step and keeps the model; a second one stops at once."""
+
+    def __init__(self) -> None:
+        self.interrupted = False
+
+    @contextmanager
+    def watch(self, trainer: Trainer) -> Iterator[None]:
+        """Take over SIGINT, which only the main thread may, and give it back whatever happens."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        previous = signal.signal(signal.SIGINT, lambda *_: self._stop(trainer))
+        try:
+            yield
+        except SystemExit as error:  # Lightning leaves the interpreter on a KeyboardInterrupt, and a notebook with it
+            raise KeyboardInterrupt from error
+        finally:
+            signal.signal(signal.SIGINT, previous)
+
+    def _stop(self, trainer: Trainer) -> None:
+        if self.interrupted:
+            raise KeyboardInterrupt
+        self.interrupted = True
+        trainer.should_stop = True

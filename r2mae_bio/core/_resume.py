@@ -1,0 +1,230 @@
+"""Training state on disk: what a run needs, beside the model, to go on exactly."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from r2mae_bio._errors import CheckpointError, CorruptCheckpointError, TrainingError
+from r2mae_bio.core._checkpoint import Bundle, check_intact, read_bundle, write_folder
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from r2mae_bio.core._training_plan import MaskedTrainingPlan
+
+_STEP = re.compile(r"step_(\d{8})")
+_KEPT = 2
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+
+
+@dataclass(eq=False)
+class TrainingState:
+    """Everything that changes during a run, except the weights."""
+
+    step: int = 0
+    """Optimiser steps done."""
+    history: list[dict[str, float]] = field(default_factory=list)
+    """One row per finished epoch."""
+    mask_ratios: list[int] = field(default_factory=list)
+    """Rows trained on so far, by bin of their realised ratio."""
+    blind_loss: float = float("nan")
+    """Loss of a prediction that sees nothing; measured anew when a run is resumed, so it is not kept on disk."""
+    early_stopping: dict[str, Any] = field(default_factory=dict)
+    """State of the early-stopping callback."""
+    identity: dict[str, Any] = field(default_factory=dict)
+    """What must not differ between a run and its continuation: data, configuration, seed, law."""
+    tensors: dict[str, torch.Tensor] = field(default_factory=dict)
+    """Optimiser moments, the meter of an unfinished epoch, and the best weights so far."""
+
+    def bundle(self) -> Bundle:
+        """For :func:`write_folder`."""
+        data = {
+            "step": self.step,
+            "history": self.history,
+            "mask_ratios": self.mask_ratios,
+            "early_stopping": self.early_stopping,
+            "identity": self.identity,
+        }
+        return Bundle(self.tensors, data, {})
+
+    @classmethod
+    def read(cls, path: Path | str) -> TrainingState:
+        """Read the state in a checkpoint folder.
+
+        Parameters
+        ----------
+        path
+            A folder ``step_...`` or the folder that holds them.
+
+        Raises
+        ------
+        CheckpointError
+            There is none, or it is damaged.
+        """
+        folder = latest_checkpoint(path)
+        bundle = read_bundle(folder, "state")
+        check_intact(bundle, folder)
+        try:
+            return cls(**bundle.data, tensors=bundle.tensors)
+        except TypeError as error:
+            message = f"{folder} lacks or misstates part of a training state ({error}); it was written by another version."
+            raise CorruptCheckpointError(message) from error
+
+    def check_continues(self, identity: dict[str, Any], path: Path | str) -> None:
+        """Refuse to continue another run.
+
+        Parameters
+        ----------
+        identity
+            Of the run that wants to continue this state.
+        path
+            Where the state came from, for the message.
+
+        Raises
+        ------
+        CheckpointError
+            Data, configuration, seed or law differ; the message names them.
+        """
+        differing = sorted(key for key in identity if identity[key] != self.identity.get(key))
+        if differing:
+            message = (
+                f"The checkpoint in {path} belongs to another run: {', '.join(differing)} differ. "
+                "Resume with the data and settings it was started with, or train without resume_from."
+            )
+            raise CheckpointError(message)
+
+    def check_unfinished(self, total_steps: int, path: Path | str) -> None:
+        """Refuse to continue a run that has nothing left to do.
+
+        Parameters
+        ----------
+        total_steps
+            Optimiser steps of the whole run.
+        path
+            Where the state came from, for the message.
+
+        Raises
+        ------
+        TrainingError
+            All steps are done, or early stopping ended the run.
+        """
+        stopped = self.early_stopping and self.early_stopping["wait_count"] >= self.early_stopping["patience"]
+        if stopped or self.step >= total_steps:
+            how = ", and early stopping ended it" if stopped else ""
+            message = f"The run in {path} is complete: {self.step} of {total_steps} steps are done{how}."
+            raise TrainingError(message)
+
+
+def check_unused(directory: Path | str, resume_from: Path | str | None) -> None:
+    """Refuse a folder with checkpoints of another run: the newest of both would be taken for this one's.
+
+    Parameters
+    ----------
+    directory
+        Where checkpoints are to be written.
+    resume_from
+        The run that is continued, which may stay in its folder.
+
+    Raises
+    ------
+    CheckpointError
+        There are such checkpoints.
+    """
+    directory = Path(directory)
+    if resume_from is not None and latest_checkpoint(resume_from).resolve().parent == directory.resolve():
+        return
+    if any(_STEP.fullmatch(p.name) for p in directory.glob("step_*")):
+        message = (
+            f"{directory} holds checkpoints of an earlier run; pass resume_from={str(directory)!r} to continue it, or another "
+            "checkpoint_dir."
+        )
+        raise CheckpointError(message)
+
+
+def latest_checkpoint(path: Path | str) -> Path:
+    """The newest complete checkpoint below a folder, or the folder itself if it is one.
+
+    Parameters
+    ----------
+    path
+        A folder.
+
+    Returns
+    -------
+    The folder of the checkpoint.
+
+    Raises
+    ------
+    CheckpointError
+        It holds no checkpoint of a training run.
+    """
+    folder = Path(path)
+    if (folder / "state.json").exists():
+        return folder
+    found = sorted(p for p in folder.glob("step_*") if _STEP.fullmatch(p.name)) if folder.is_dir() else []
+    if not found:
+        message = f"{folder} holds no training checkpoint (step_00000123/); pass the checkpoint_dir of an earlier train()."
+        raise CheckpointError(message)
+    return found[-1]
+
+
+def write_checkpoint(directory: Path | str, model: Bundle, state: TrainingState) -> Path:
+    """Write one checkpoint and remove all but the last two.
+
+    Parameters
+    ----------
+    directory
+        Folder of the run's checkpoints.
+    model
+        The model as ``save`` writes it.
+    state
+        State of the run.
+
+    Returns
+    -------
+    The folder ``step_...``.
+    """
+    directory = Path(directory)
+    path = write_folder(directory / f"step_{state.step:08d}", {"model": model, "state": state.bundle()}, overwrite=True)
+    for old in sorted(p for p in directory.glob("step_*") if _STEP.fullmatch(p.name))[:-_KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+    return path
+
+
+def optimizer_tensors(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """AdamW moments by parameter name.
+
+    Parameters
+    ----------
+    network, optimizer
+        The optimiser holds the parameters of the network.
+    """
+    return {
+        f"optimizer.{kind}.{name}": value
+        for name, parameter in network.named_parameters()
+        for kind, value in optimizer.state.get(parameter, {}).items()
+    }
+
+
+def restore(plan: MaskedTrainingPlan, optimizer: torch.optim.Optimizer, state: TrainingState) -> None:
+    """Put a saved state into a plan and its optimiser.
+
+    Parameters
+    ----------
+    plan, optimizer
+        As made for a new run.
+    state
+        As read.
+    """
+    for name, parameter in plan.network.named_parameters():
+        saved = {kind: state.tensors.get(f"optimizer.{kind}.{name}") for kind in _MOMENTS}
+        # the step counter of fused AdamW lives with the parameter, as its moments do
+        moments = {kind: tensor.to(parameter.device) for kind, tensor in saved.items() if tensor is not None}
+        if moments:
+            optimizer.state[parameter] = moments
+    plan.train_meter.restore(state.tensors)

@@ -1,0 +1,227 @@
+"""One training run, from cells to a trained network."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytorch_lightning as pl
+import torch
+
+from r2mae_bio.core._callbacks import BestEpoch, Checkpoints, GracefulInterrupt, History, ProgressBar
+from r2mae_bio.core._metrics import RatioMeter
+from r2mae_bio.core._resume import TrainingState, check_unused
+from r2mae_bio.core._training_plan import MaskedTrainingPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from torch import nn
+
+    from r2mae_bio.config import TrainConfig
+    from r2mae_bio.core._checkpoint import Bundle
+    from r2mae_bio.core._loader import EpochLoader, Loaders
+    from r2mae_bio.core._objective import Objective
+    from r2mae_bio.masking import RatioLaw
+
+logger = logging.getLogger("r2mae_bio")
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How a run is executed; none of this changes its result on one device."""
+
+    accelerator: str = "auto"
+    """Lightning's accelerator."""
+    devices: Any = "auto"
+    """Lightning's devices."""
+    progress_bar: bool = True
+    """Show a bar."""
+    checkpoint_dir: Path | None = None
+    """Folder for checkpoints and ``history.csv``; nothing is written if None."""
+    checkpoint_every_n_steps: int | None = None
+    """Write checkpoints within epochs too."""
+    resume_from: Path | None = None
+    """Checkpoint to continue."""
+    trainer_kwargs: dict[str, Any] = field(default_factory=dict)
+    """Passed to :class:`pytorch_lightning.Trainer`, such as ``precision="bf16-mixed"``."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainResult:
+    """What a run leaves beside the trained network."""
+
+    history: list[dict[str, float]]
+    """One row per finished epoch."""
+    mask_ratios: list[int]
+    """Rows trained on, by bin of their realised ratio."""
+    blind_loss: float
+    """Loss of a prediction that sees nothing, under the validation masks, nats per hidden slot."""
+    interrupted: bool
+    """Whether Ctrl-C ended the run."""
+
+
+def fit(
+    network: nn.Module,
+    objective: Objective,
+    law: RatioLaw,
+    loaders: Loaders,
+    config: TrainConfig,
+    *,
+    seed: int,
+    options: TrainOptions,
+    state: TrainingState,
+    bundle: Callable[[], Bundle],
+) -> TrainResult:
+    """Train a network in place.
+
+    Parameters
+    ----------
+    network
+        The network; when resuming, with the weights of the checkpoint.
+    objective
+        What is hidden and how its prediction is scored.
+    law
+        Law of the mask ratio.
+    loaders
+        Training and validation rows.
+    config, options
+        What to do, and how to run it.
+    seed
+        The user's seed.
+    state
+        Where the run begins, from :func:`initial_state`.
+    bundle
+        Makes the model part of a checkpoint.
+
+    Returns
+    -------
+    History, realised ratios and the blind baseline.
+
+    Raises
+    ------
+    TrainingError
+        The loss is no longer finite.
+    """
+    steps = len(loaders.train)
+    plan = MaskedTrainingPlan(network, objective, law, config, seed=seed, start_step=state.step, steps_per_epoch=steps)
+    loaders.train.shuffle_by(plan.position)
+    state.blind_loss = _blind_loss(plan, loaders.reference)
+    interrupt = GracefulInterrupt()
+    callbacks = [
+        History(state, options.checkpoint_dir),
+        *([BestEpoch(state, config.patience)] if config.early_stopping else []),
+        Checkpoints(
+            state, options.checkpoint_dir, options.checkpoint_every_n_steps, bundle, resumed=options.resume_from is not None
+        ),
+        *([ProgressBar(state)] if options.progress_bar else []),
+    ]
+    _run(plan, loaders, callbacks, options, interrupt)
+    if interrupt.interrupted:
+        kept = "of its best epoch so far" if config.early_stopping and state.history else "it then had"
+        logger.warning(
+            "training was interrupted after step %d of %d; the model keeps the weights %s", plan.step, plan.total_steps, kept
+        )
+    return TrainResult(state.history, state.mask_ratios, state.blind_loss, interrupt.interrupted)
+
+
+def initial_state(options: TrainOptions, config: TrainConfig, identity: dict[str, Any], *, steps_per_epoch: int) -> TrainingState:
+    """The state a run begins with: nothing, or what a checkpoint holds.
+
+    Parameters
+    ----------
+    options, config
+        As for :func:`fit`.
+    identity
+        Plain data that a checkpoint must agree with before it is continued.
+    steps_per_epoch
+        Batches of a whole epoch.
+
+    Returns
+    -------
+    The state.
+
+    Raises
+    ------
+    CheckpointError
+        ``resume_from`` holds another run or none, or ``checkpoint_dir`` another run.
+    TrainingError
+        The run is complete already.
+    """
+    if options.checkpoint_dir is not None:
+        check_unused(options.checkpoint_dir, options.resume_from)
+    if options.resume_from is None:
+        return TrainingState(identity=identity)
+    state = TrainingState.read(options.resume_from)
+    state.check_continues(identity, options.resume_from)
+    state.check_unfinished(steps_per_epoch * config.max_epochs, options.resume_from)
+    return state
+
+
+@torch.inference_mode()
+def _blind_loss(plan: MaskedTrainingPlan, loader: EpochLoader) -> float:
+    meter = RatioMeter()
+    for index, batch in enumerate(loader):
+        score, mask = plan.score(batch, index, blind=True)
+        meter.update(score, mask.ratio)
+    loss = meter.report("blind")["blind_loss"]
+    logger.info("blind baseline (%s): %.4f nats per hidden slot", plan.objective.blind_name, loss)
+    return loss
+
+
+def _run(
+    plan: MaskedTrainingPlan,
+    loaders: Loaders,
+    callbacks: list[pl.Callback],
+    options: TrainOptions,
+    interrupt: GracefulInterrupt,
+) -> None:
+    remaining = plan.config.max_epochs - plan.step // plan.steps_per_epoch
+    with _quiet(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        trainer = pl.Trainer(
+            accelerator=options.accelerator,
+            devices=options.devices,
+            max_epochs=remaining,
+            gradient_clip_val=plan.config.gradient_clip,
+            reload_dataloaders_every_n_epochs=1,  # an epoch that is resumed in its middle is shorter
+            callbacks=callbacks,
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=options.progress_bar,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            **options.trainer_kwargs,
+        )
+        for loader in filter(None, (loaders.train, loaders.validation)):
+            loader.rank, loader.world_size = trainer.global_rank, trainer.world_size
+        with interrupt.watch(trainer):
+            trainer.fit(plan, train_dataloaders=loaders.train, val_dataloaders=loaders.validation)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence what Lightning says about devices and worker processes; our loaders need none."""
+    names = (
+        "pytorch_lightning.utilities.rank_zero",
+        "lightning.pytorch.utilities.rank_zero",
+        "pytorch_lightning.accelerators.cuda",
+    )
+    levels = {name: logging.getLogger(name).level for name in names}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
+        warnings.filterwarnings("ignore", message=".*have no `val_dataloader`.*")
+        warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*", category=FutureWarning)
+        warnings.filterwarnings("ignore", message=".*IterableDataset.*has `__len__` defined.*")
+        try:
+            for name in names:
+                logging.getLogger(name).setLevel(logging.ERROR)
+            yield
+        finally:
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)

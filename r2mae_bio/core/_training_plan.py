@@ -1,0 +1,175 @@
+"""The Lightning module: draw a plan, hide, predict, score the hidden slots."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import pytorch_lightning as pl
+import torch
+
+from r2mae_bio._errors import TrainingError
+from r2mae_bio._rng import derive_generator, derive_seed
+from r2mae_bio.core._metrics import RatioMeter
+from r2mae_bio.masking import MaskPlan, RatioLaw, draw_plan
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from r2mae_bio.config import TrainConfig
+    from r2mae_bio.core._objective import Objective, Score
+
+_FINAL_RATE = 0.01
+_CHECK_FINITE_EVERY = 50  # on an accelerator, where asking costs a synchronisation
+
+
+class MaskedTrainingPlan(pl.LightningModule):
+    """Trains a masked autoencoder; every random draw is a pure function of seed and global step.
+
+    Parameters
+    ----------
+    network
+        The network; trained in place.
+    objective
+        What is hidden and how its prediction is scored.
+    law
+        Law of the mask ratio.
+    config
+        Settings of the run.
+    seed
+        The user's seed.
+    steps_per_epoch
+        Optimiser steps of a whole epoch.
+    start_step
+        Steps done before, when a run is resumed.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        objective: Objective,
+        law: RatioLaw,
+        config: TrainConfig,
+        *,
+        seed: int,
+        steps_per_epoch: int,
+        start_step: int = 0,
+    ) -> None:
+        super().__init__()
+        self.network, self.objective, self.law, self.config, self.seed = network, objective, law, config, seed
+        self.steps_per_epoch, self.step = steps_per_epoch, start_step
+        self.train_meter, self.validation_meter = RatioMeter(), RatioMeter()
+        self.units_seen = 0
+
+    @property
+    def total_steps(self) -> int:
+        """Optimiser steps of the whole run."""
+        return self.steps_per_epoch * self.config.max_epochs
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done, in [0, 1]."""
+        return self.step / self.total_steps
+
+    def position(self) -> tuple[int, int, int]:
+        """Seed, epoch and batch within the epoch at which the run stands."""
+        return self.seed, *divmod(self.step, self.steps_per_epoch)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW; the rate is set at every step from the global step, so there is no schedule to save."""
+        groups = self.objective.parameter_groups(self.network, self.config)
+        return torch.optim.AdamW(groups, lr=self.config.learning_rate, betas=(0.9, 0.98), fused=not self._scales_gradients)
+
+    @property
+    def _scales_gradients(self) -> bool:
+        """Whether Lightning multiplies the loss, as it does for float16 alone."""
+        return self.trainer.precision == "16-mixed"
+
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clip by norm; Lightning refuses to with a fused optimiser, as though every mixed precision scaled gradients."""
+        if self._scales_gradients or gradient_clip_val is None:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        else:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), gradient_clip_val)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Set the learning rate, and the generator that dropout reads, from the global step."""
+        torch.manual_seed(derive_seed(self.seed, "dropout", self.step, self.global_rank))  # noqa: TID251 - inside fork_rng
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = self.config.learning_rate * group["scale"] * self.rate_factor()
+
+    def rate_factor(self) -> float:
+        """Linear warm-up, then a cosine down to 1% of the peak."""
+        warmup = max(1, round(self.config.warmup * self.total_steps))
+        cosine = (1 + math.cos(math.pi * min(1.0, self.progress))) / 2
+        return min(1.0, (self.step + 1) / warmup) * (_FINAL_RATE + (1 - _FINAL_RATE) * cosine)
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Nats per hidden slot, over all ranks."""
+        ratios_from = derive_generator(self.seed, "ratio", self.step, self._ratio_stream)
+        ratio = self.law.sample(self.objective.n_rows(batch), ratios_from, progress=self.progress)
+        plan = draw_plan(self.objective.valid(batch), ratio, self._mask_generator("mask", self.step, self.global_rank))
+        score = self.objective.score(self.network, batch, plan)
+        self.train_meter.update(score, plan.ratio)
+        loss = score.nats.sum() * self._share_of_slots(score.weight.sum())
+        self._check_finite(loss)
+        self.units_seen += self.objective.n_units(batch) * self.trainer.world_size
+        return loss
+
+    @property
+    def _ratio_stream(self) -> int:
+        """A ratio per batch is the same on all ranks; ratios per row differ between ranks."""
+        return 0 if self.law.scope == "batch" else self.global_rank
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Advance the global step."""
+        self.step += 1
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Score validation rows under the same masks in every epoch."""
+        score, plan = self.score(batch, batch_idx)
+        self.validation_meter.update(score, plan.ratio)
+
+    def score(self, batch: Any, batch_idx: int, *, blind: bool = False) -> tuple[Score, MaskPlan]:
+        """Score of a batch and the plan, with ratios spread evenly over the quantiles of the law.
+
+        Parameters
+        ----------
+        batch
+            Rows.
+        batch_idx
+            Position of the batch; with the seed it determines the plan.
+        blind
+            Score the blind baseline instead of the network.
+        """
+        generator = derive_generator(self.seed, "validation", batch_idx)
+        n_rows = self.objective.n_rows(batch)
+        levels = (generator.permutation(n_rows) + 0.5) / n_rows
+        ratio = self.law.quantile(levels, progress=self.progress)
+        plan = draw_plan(self.objective.valid(batch), ratio, self._mask_generator("validation-mask", batch_idx, 0))
+        if blind:
+            return self.objective.blind(batch, plan), plan
+        return self.objective.score(self.network, batch, plan), plan
+
+    def _mask_generator(self, stream: str, *position: int) -> Any:
+        if self.device.type == "cpu":
+            return derive_generator(self.seed, stream, *position)
+        return torch.Generator(self.device).manual_seed(derive_seed(self.seed, stream, *position))
+
+    def _share_of_slots(self, n_hidden: Tensor) -> Tensor:
+        """One over the mean number of hidden slots of a rank, so that the mean gradient is that of one big batch."""
+        if self.trainer.world_size > 1:
+            n_hidden = self.all_gather(n_hidden).float().mean()
+        return 1.0 / n_hidden
+
+    def _check_finite(self, loss: Tensor) -> None:
+        if loss.device.type != "cpu" and self.step % _CHECK_FINITE_EVERY:
+            return
+        if not bool(torch.isfinite(loss)):
+            message = (
+                f"The loss is {float(loss.detach())} at step {self.step}; weights are those of the step before. "
+                "Lower learning_rate, or look for extreme values in the data."
+            )
+            raise TrainingError(message)

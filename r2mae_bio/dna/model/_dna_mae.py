@@ -1,0 +1,294 @@
+"""DNAMAE: a masked autoencoder of DNA on any FASTA."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from r2mae_bio._errors import ConfigError, SetupError
+from r2mae_bio._rng import derive_seed
+from r2mae_bio.config import DNAConfig, TrainConfig
+from r2mae_bio.core._precision import choose_precision
+from r2mae_bio.core._run import Run, train_options
+from r2mae_bio.core._seeded import seeded
+from r2mae_bio.dna.fit._loader import window_loaders
+from r2mae_bio.dna.fit._objective import DNAObjective
+from r2mae_bio.dna.genome._genome import Genome
+from r2mae_bio.dna.model._classifier import finetune_sequences
+from r2mae_bio.dna.model._reader import SavedDNAModel, contig_lengths
+from r2mae_bio.dna.model._record import DNARecord
+from r2mae_bio.dna.model._split import base_composition, choose_split, measure_floors, train_share
+from r2mae_bio.dna.network._mae import DNAMaskedAutoencoder
+from r2mae_bio.masking import as_ratio_law
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import pandas as pd
+
+    from r2mae_bio.config._finetune_sequences import FinetuneConfig
+    from r2mae_bio.dna.model._classifier import SequenceClassifier
+    from r2mae_bio.dna.regions._split import GenomeSplit
+    from r2mae_bio.masking import RatioLaw
+
+_BATCHES_PER_EPOCH = (16, 2000)
+_TARGET_STEPS = 1000
+
+
+class DNAMAE(SavedDNAModel):
+    """Masked autoencoder of DNA, pretrained at a mask ratio that is itself drawn at random (R2MAE).
+
+    A share of the bases of every window is hidden; a rotary transformer with local convolutions reads the others and gives each hidden
+    base a distribution over A, C, G and T. A base that is not known (N) is read like a hidden one and is never to be predicted. Bases
+    are single tokens, so a variant is always one token.
+
+    Parameters
+    ----------
+    genome
+        What to train on: a :class:`r2mae_bio.io.Genome`, or the path of a FASTA file.
+    window
+        Bases read at once, L.
+    mask_ratio
+        Share of bases to hide: a number (fixed), a pair (uniform, one draw per window; R2MAE is ``(0, 1)``), or a law of
+        :mod:`r2mae_bio.masking`.
+    preset
+        ``"tiny"`` (CPU, minutes), ``"small"`` or ``"base"`` (GPU); see :meth:`r2mae_bio.config.DNAConfig.preset`.
+    n_layers
+        Blocks; those of the preset if None.
+    seed
+        Seed of weights, windows, strands and masks. Equal seeds give bit-equal results on one CPU setting.
+    network_kwargs
+        Further settings of :class:`r2mae_bio.config.DNAConfig`.
+
+    Raises
+    ------
+    FastaError
+        The file cannot be used.
+    ConfigError
+        A setting cannot work.
+
+    Examples
+    --------
+    >>> import tempfile, r2mae_bio as rb
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     genome = rb.io.Genome(rb.datasets.lambda_phage(), cache_dir=folder)
+    ...     model = rb.model.DNAMAE(genome, window=128, n_layers=2, d_model=32)
+    ...     model.train(max_epochs=1, epoch_windows=64, progress_bar=False)
+    >>> model.get_latent_representation(["GATTACA", "ACGTNNACGT"]).shape
+    (2, 32)
+    """
+
+    def __init__(
+        self,
+        genome: Genome | str | os.PathLike[str],
+        *,
+        window: int = 512,
+        mask_ratio: float | tuple[float, float] | RatioLaw = (0, 1),
+        preset: str = "tiny",
+        n_layers: int | None = None,
+        seed: int = 0,
+        **network_kwargs: Any,
+    ) -> None:
+        if not isinstance(window, int | np.integer) or isinstance(window, bool) or window < 2:
+            message = f"window is {window!r}; needed is a whole number of bases, at least 2."
+            raise ConfigError(message)
+        sizes = network_kwargs if n_layers is None else {**network_kwargs, "n_layers": n_layers}
+        config = DNAConfig.preset(preset, **sizes)
+        self._genome: Genome | None = genome if isinstance(genome, Genome) else Genome(genome)
+        law = as_ratio_law(mask_ratio)
+        self.record = DNARecord(
+            config=config, law=law, seed=operator.index(seed), window=int(window), contigs=contig_lengths(self._genome)
+        )
+        self.network: DNAMaskedAutoencoder | None = None
+
+    # ------------------------------------------------------------------ training
+
+    def initialize(self) -> None:
+        """Build the network without training it: the random-weights control."""
+        self.network = self._build().eval()
+
+    def train(
+        self,
+        max_epochs: int | None = None,
+        *,
+        split: GenomeSplit | None = None,
+        train_size: float = 0.9,
+        batch_size: int = 64,
+        epoch_windows: int | None = None,
+        both_strands: bool = True,
+        repeat_weight: float = 1.0,
+        species_weights: Mapping[str, float] | None = None,
+        accelerator: str = "auto",
+        devices: Any = "auto",
+        precision: str = "auto",
+        early_stopping: bool = False,
+        checkpoint_dir: Path | str | None = None,
+        checkpoint_every_n_steps: int | None = None,
+        resume_from: Path | str | None = None,
+        progress_bar: bool = True,
+        train_kwargs: dict[str, Any] | None = None,
+        **trainer_kwargs: Any,
+    ) -> None:
+        """Pretrain on windows of the genome.
+
+        Before it begins, the losses of Markov models of order 0 and 5 on the held-out part are logged (and kept in :attr:`floors`), and
+        how many 24-mers of the held-out part also occur in the training part. Ctrl-C stops after the current step and keeps the model
+        as it then is. With ``checkpoint_dir`` every epoch is saved, and ``resume_from`` continues a run that was stopped or killed
+        exactly where its last checkpoint stands: on one CPU setting the final weights are bit-equal to those of an uninterrupted run.
+
+        Parameters
+        ----------
+        max_epochs
+            Epochs; about 1,000 optimiser steps if None.
+        split
+            What to train on and what to hold out, from :func:`r2mae_bio.io.split_genome` (by contig, position or regions).
+        train_size
+            Without a split: share of every contig, from its beginning, to train on; the rest is validation, unless it is shorter than
+            a window.
+        batch_size
+            Windows per optimiser step.
+        epoch_windows
+            Windows of an epoch, drawn afresh each time; if None, as many as hold the training bases once, but between 16 and 2,000
+            batches.
+        both_strands
+            Read every window on a strand drawn at random.
+        repeat_weight
+            Weight in the loss of soft-masked (lower-case) bases. Where the genome has any, the losses of repeat and unique bases are
+            reported apart, whatever the weight.
+        species_weights
+            Share of the windows that each species gets; in proportion to length if None.
+        accelerator, devices
+            As in :class:`pytorch_lightning.Trainer`.
+        precision
+            As there, with weights in float32 (``"32-true"``, ``"bf16-mixed"``, ``"16-mixed"``), or ``"auto"``: bfloat16 matrix products
+            where the processor has them.
+        early_stopping
+            Stop when the validation loss no longer falls, and return to the best epoch.
+        checkpoint_dir
+            Folder for checkpoints and ``history.csv``; nothing is written to disk if None.
+        checkpoint_every_n_steps
+            Save within epochs too.
+        resume_from
+            A ``checkpoint_dir`` of an earlier run with the same genome and settings.
+        progress_bar
+            Show loss and bases per second.
+        train_kwargs
+            Further settings of :class:`r2mae_bio.config.TrainConfig`, such as ``learning_rate`` and ``patience``.
+        trainer_kwargs
+            Passed to :class:`pytorch_lightning.Trainer`.
+
+        Raises
+        ------
+        ConfigError
+            A setting cannot work.
+        DataError
+            A part of the split has no window with enough known bases.
+        TrainingError
+            The loss is no longer finite, or the run to resume is complete.
+        CheckpointError
+            ``resume_from`` holds no checkpoint, a damaged one, or one of another run; or ``checkpoint_dir`` holds one of another run.
+        SetupError
+            The model was loaded without a genome.
+        """
+        genome = self._training_genome()
+        config = TrainConfig(
+            max_epochs=1 if max_epochs is None else max_epochs,
+            batch_size=batch_size,
+            train_size=train_share(split, train_size),
+            early_stopping=early_stopping,
+            **{"learning_rate": 2e-3, **(train_kwargs or {})},
+        )
+        split = choose_split(genome, split, train_size=train_size, window=self.window)
+        if epoch_windows is None:
+            least, most = (batch_size * n for n in _BATCHES_PER_EPOCH)
+            epoch_windows = int(np.clip(split.train.n_bases // self.window, least, most))
+        windows = {
+            "epoch_windows": epoch_windows,
+            "both_strands": both_strands,
+            "repeat_weight": repeat_weight,
+            "species_weights": None if species_weights is None else dict(species_weights),
+        }
+        precision = choose_precision(precision, accelerator)
+        options = train_options(
+            accelerator=accelerator,
+            devices=devices,
+            progress_bar=progress_bar,
+            checkpoint_dir=checkpoint_dir,
+            checkpoint_every_n_steps=checkpoint_every_n_steps,
+            resume_from=resume_from,
+            trainer_kwargs={**trainer_kwargs, "precision": precision},
+        )
+        loaders = window_loaders(genome, split, window=self.window, batch_size=batch_size, **windows)  # type: ignore[arg-type]
+        if max_epochs is None:
+            config = replace(config, max_epochs=max(1, -(-_TARGET_STEPS // len(loaders.train))))
+        objective = DNAObjective(base_composition(genome, split))
+        identity = {"split": split.to_json(), "window": self.window, **windows, "precision": precision}
+        findings = measure_floors(genome, split, loaders)
+        self._fit(Run(config, options, loaders, objective, genome.fingerprint(), identity, findings), self._build)
+
+    def _build(self) -> DNAMaskedAutoencoder:
+        with seeded(derive_seed(self.record.seed, "weights")):
+            return DNAMaskedAutoencoder(self.record.config)
+
+    def _training_genome(self) -> Genome:
+        if self._genome is None:
+            message = (
+                "This model holds no genome; use DNAMAE.load(path, genome) with one to train on, or make a new DNAMAE(genome)."
+            )
+            raise SetupError(message)
+        return self._genome
+
+    # ------------------------------------------------------------------ fine-tuning
+
+    def finetune(
+        self,
+        table: pd.DataFrame | Path | str,
+        *,
+        sequence_key: str = "sequence",
+        label_key: str = "label",
+        split_key: str = "split",
+        config: FinetuneConfig | None = None,
+        seed: int = 0,
+    ) -> SequenceClassifier:
+        """Train a copy of the encoder, end to end, to classify sequences; this model stays as it is.
+
+        Parameters
+        ----------
+        table
+            Labelled sequences as a table or a tsv file, see :func:`r2mae_bio.io.read_sequence_table`.
+        sequence_key, label_key, split_key
+            Its columns; splits are called train, dev and test.
+        config
+            Settings of the training.
+        seed
+            Of head, order, strands and dropout.
+
+        Returns
+        -------
+        A classifier with ``predict_proba``, ``evaluate``, ``save`` and ``load``.
+
+        Raises
+        ------
+        NotTrainedError
+            There are no weights yet; :meth:`initialize` makes random ones.
+        DataError, SetupError
+            The table cannot be used.
+        TrainingError
+            The loss is no longer finite.
+        """
+        return finetune_sequences(
+            self._network(),
+            table,
+            sequence_key=sequence_key,
+            label_key=label_key,
+            split_key=split_key,
+            config=config,
+            seed=seed,
+            window=self.window,
+            pretrained=self.checksum(),
+        )

@@ -1,0 +1,253 @@
+"""The part of ``DNAMAE`` that reads sequences, and reads and writes folders."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
+
+import numpy as np
+
+from r2mae_bio.core._saved import SavedModel
+from r2mae_bio.dna.genome._genome import Genome
+from r2mae_bio.dna.model._mean_states import mean_states
+from r2mae_bio.dna.model._predict import predict_hidden
+from r2mae_bio.dna.model._record import DNARecord
+from r2mae_bio.dna.model._strands import check_codes, hide, in_chunks, log_probs, states
+from r2mae_bio.dna.model._tiles import choose_overlap
+from r2mae_bio.dna.network._mae import DNAMaskedAutoencoder
+from r2mae_bio.dna.sequences._sequences import read_sequences
+from r2mae_bio.dna.sequences._table import encode_sequences
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from r2mae_bio.config import DNAConfig
+    from r2mae_bio.dna.model._tiles import Tiles
+
+    Sequences: TypeAlias = Path | str | Sequence[str] | pd.Series
+
+
+def contig_lengths(genome: Genome) -> dict[str, int]:
+    """Lengths of the contigs in bp, by name."""
+    return dict(zip(genome.contigs, genome.lengths.tolist(), strict=True))
+
+
+class SavedDNAModel(SavedModel[DNARecord, DNAMaskedAutoencoder]):
+    """State of a DNA model, what it reads, and its way to disk."""
+
+    _kind: ClassVar[str] = "DNAMAE"
+    _genome: Genome | None
+
+    # ------------------------------------------------------------------ reading
+
+    def get_latent_representation(
+        self,
+        sequences: Sequences,
+        *,
+        layer: int = -1,
+        strand: str = "both",
+        overlap: int | None = None,
+        batch_size: int | None = None,
+    ) -> NDArray[np.float32]:
+        """Embed sequences of any length: the mean state of their known bases.
+
+        A sequence's embedding does not depend on the others, on their order or on ``batch_size`` (to about 1e-5).
+
+        Parameters
+        ----------
+        sequences
+            A FASTA file, a list or a series of sequences, see :func:`r2mae_bio.io.read_sequences`.
+        layer
+            Block whose output is taken: 0 is what enters the first, -1 what the prediction is made from.
+        strand
+            ``"both"``, the mean over both strands, for which the reverse complement has the same embedding; or ``"+"``.
+        overlap
+            Bases that neighbouring tiles of a sequence longer than the window share; a quarter of the window if None.
+        batch_size
+            Rows at a time.
+
+        Returns
+        -------
+        Embedding, float32 (n_sequences, d_model); NaN for a sequence without a known base.
+
+        Raises
+        ------
+        NotTrainedError
+            There are no weights yet.
+        ConfigError
+            A setting cannot be used.
+        FastaError, DataError
+            The sequences cannot be read.
+        """
+        codes = encode_sequences(read_sequences(sequences).sequences)
+
+        def read(tiles: Tiles) -> NDArray[np.uint8]:
+            where = zip(tiles.sequence, tiles.start, tiles.length, strict=True)
+            return np.stack([codes[i][start : start + length] for i, start, length in where])
+
+        settings: dict[str, Any] = {"layer": layer, "strand": strand, "overlap": overlap, "batch_size": batch_size}
+        return mean_states([len(sequence) for sequence in codes], read, self, **settings)[0]
+
+    def predict(
+        self,
+        sequences: Sequences,
+        *,
+        strand: str = "both",
+        hidden_at_once: int = 1,
+        overlap: int | None = None,
+        batch_size: int | None = None,
+    ) -> list[NDArray[np.float32]]:
+        """Probabilities of A, C, G and T at every position, given all other bases of the window.
+
+        Parameters
+        ----------
+        sequences
+            As for :meth:`get_latent_representation`.
+        strand
+            ``"both"``, the normalised geometric mean over both strands, or ``"+"``.
+        hidden_at_once
+            Bases hidden together in one reading. 1 hides each base alone, which takes as many readings as there are bases; 8 takes an
+            eighth of that and differs little where they lie far apart.
+        overlap, batch_size
+            As for :meth:`get_latent_representation`.
+
+        Returns
+        -------
+        One array for each sequence, float32 (length, 4).
+
+        Raises
+        ------
+        NotTrainedError, ConfigError, FastaError, DataError
+            As for :meth:`get_latent_representation`.
+        """
+        named = read_sequences(sequences)
+
+        def read(codes: NDArray[np.uint8], hidden: NDArray[np.bool_]) -> NDArray[np.float32]:
+            return self.log_probs(codes, hidden, strand=strand, batch_size=batch_size)
+
+        tiling = {"window": self.window, "overlap": choose_overlap(overlap, self.window)}
+        return predict_hidden(encode_sequences(named.sequences), read, hidden_at_once=hidden_at_once, **tiling)
+
+    def log_probs(
+        self, codes: Any, hidden: Any = None, *, strand: str = "both", batch_size: int | None = None
+    ) -> NDArray[np.float32]:
+        """Log-probabilities of A, C, G and T at every position, given the bases that are not hidden.
+
+        Parameters
+        ----------
+        codes
+            0 to 3 for A, C, G, T and 4 for N, integers (B, L), L at most ``window``; see :func:`r2mae_bio.io.encode_bases`.
+        hidden
+            Positions not to be read, bool (B, L); None for none.
+        strand
+            ``"both"``: the mean of the log-probabilities over both strands, normalised again; or ``"+"``.
+        batch_size
+            Rows at a time.
+
+        Returns
+        -------
+        Nats, float32 (B, L, 4).
+
+        Raises
+        ------
+        NotTrainedError, ConfigError, DataError
+            There are no weights, a setting cannot be used, or codes or ``hidden`` have the wrong shape or type.
+        """
+        rows = hide(check_codes(codes, self.window, batch_size, strand), hidden)
+        network, both = self._network(), strand == "both"
+        return in_chunks(network, lambda piece: log_probs(network, piece, both=both), rows, batch_size)
+
+    def states(self, codes: Any, *, layer: int = -1, strand: str = "both", batch_size: int | None = None) -> NDArray[np.float32]:
+        """State of every base, nothing hidden.
+
+        Parameters
+        ----------
+        codes, strand, batch_size
+            As for :meth:`log_probs`; ``"both"`` is the mean over both strands at each position.
+        layer
+            As for :meth:`get_latent_representation`.
+
+        Returns
+        -------
+        float32 (B, L, d_model).
+
+        Raises
+        ------
+        NotTrainedError, ConfigError, DataError
+            As for :meth:`log_probs`.
+        """
+        rows = check_codes(codes, self.window, batch_size, strand)
+        network, both = self._network(), strand == "both"
+        return in_chunks(network, lambda piece: states(network, piece, layer=layer, both=both), rows, batch_size)
+
+    # ------------------------------------------------------------------ state
+
+    @classmethod
+    def load(cls, path: Path | str, genome: Genome | str | os.PathLike[str] | None = None) -> Self:
+        """Read a model that :meth:`save` wrote, or the newest checkpoint of a training run.
+
+        Parameters
+        ----------
+        path
+            The folder.
+        genome
+            A genome to train on further, or to resume on; reading sequences needs none.
+
+        Returns
+        -------
+        The model, on the CPU.
+
+        Raises
+        ------
+        CheckpointError
+            The folder is none of a DNA model, or its weights are not those written with its record; its subclasses tell damage and a
+            pickle apart.
+        FastaError
+            The genome cannot be used.
+        """
+        model = super().load(path)
+        if genome is not None:
+            model._genome = genome if isinstance(genome, Genome) else Genome(genome)
+            model.record.contigs = contig_lengths(model._genome)
+        return model
+
+    @property
+    def window(self) -> int:
+        """Bases read at once."""
+        return self.record.window
+
+    @property
+    def n_dim(self) -> int:
+        """Width of a state."""
+        return self.record.config.d_model
+
+    @property
+    def config(self) -> DNAConfig:
+        """Sizes."""
+        return self.record.config
+
+    @property
+    def floors(self) -> dict[str, float]:
+        """Nats per held-out base of Markov models of the training part, by order; what :attr:`history` has to be compared with."""
+        return self.record.floors
+
+    def __repr__(self) -> str:
+        record, config = self.record, self.record.config
+        state = f"trained for {len(record.history)} epochs" if self.is_trained else "not trained"
+        sizes = f"n_layers={config.n_layers}, d_model={config.d_model}"
+        return f"DNAMAE(window={record.window}, mask_ratio={record.law}, {sizes}, seed={record.seed}; {state})"
+
+    @classmethod
+    def _read_record(cls, data: dict[str, Any]) -> DNARecord:
+        return DNARecord.from_json(data)
+
+    @classmethod
+    def _blank_network(cls, record: DNARecord) -> DNAMaskedAutoencoder:
+        return DNAMaskedAutoencoder(record.config)
+
+    def _after_load(self) -> None:
+        self._genome = None

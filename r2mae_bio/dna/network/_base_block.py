@@ -1,0 +1,97 @@
+"""A block over single bases: local convolution, rotary attention, feed-forward."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import nn
+from torch.nn import functional as F
+
+from r2mae_bio.dna.network._depthwise import DepthwiseConvolution
+from r2mae_bio.dna.network._rotary import rotate
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class RotaryAttention(nn.Module):
+    """Self-attention in which positions enter as rotations of queries and keys.
+
+    Parameters
+    ----------
+    d_model
+        Features D, a multiple of twice the heads.
+    n_heads
+        Attention heads.
+    """
+
+    def __init__(self, d_model: int, n_heads: int) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.qkv = nn.Linear(d_model, 3 * d_model)
+        self.out = nn.Linear(d_model, d_model)
+
+    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], present: Tensor | None) -> Tensor:
+        """(B, L, D) to (B, L, D); ``present`` is false at slots that nobody may read, bool (B, L)."""
+        rows, slots, width = x.shape
+        qkv = self.qkv(x).view(rows, slots, 3, self.n_heads, width // self.n_heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, L, D / heads)
+        mask = None if present is None else present[:, None, None, :]
+        mixed = F.scaled_dot_product_attention(rotate(query, angles), rotate(key, angles), value, attn_mask=mask)
+        return self.out(mixed.transpose(1, 2).reshape(rows, slots, width))
+
+
+class BaseBlock(nn.Module):
+    """Branches on the normalised residual stream: convolution and attention where asked for, and a feed-forward layer.
+
+    Parameters
+    ----------
+    d_model, n_heads
+        Width D and attention heads.
+    kernel
+        Taps of the convolution; 0 for none.
+    dilation
+        Distance between its taps, bp.
+    attention
+        Whether the block attends.
+    expansion
+        Width of the feed-forward layer in units of D.
+    dropout
+        Probability of dropping a feature of a branch.
+    """
+
+    def __init__(
+        self, d_model: int, n_heads: int, *, kernel: int, dilation: int, attention: bool, expansion: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.convolution = DepthwiseConvolution(d_model, kernel, dilation) if kernel else None
+        self.norm_convolution = nn.LayerNorm(d_model) if kernel else None
+        self.attention = RotaryAttention(d_model, n_heads) if attention else None
+        self.norm_attention = nn.LayerNorm(d_model) if attention else None
+        self.norm_feed_forward = nn.LayerNorm(d_model)
+        self.feed_forward = nn.Sequential(
+            nn.Linear(d_model, expansion * d_model), nn.SiLU(), nn.Linear(expansion * d_model, d_model)
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], present: Tensor | None = None) -> Tensor:
+        """Update the state of every base.
+
+        Parameters
+        ----------
+        x
+            (B, L, D).
+        angles
+            From :func:`~r2mae_bio.dna.network._rotary.rotary_angles`.
+        present
+            False at padding, bool (B, L); None where there is none.
+
+        Returns
+        -------
+        (B, L, D).
+        """
+        if self.convolution is not None and self.norm_convolution is not None:
+            x = x + self.dropout(self.convolution(self.norm_convolution(x)))
+        if self.attention is not None and self.norm_attention is not None:
+            x = x + self.dropout(self.attention(self.norm_attention(x), angles, present))
+        return x + self.dropout(self.feed_forward(self.norm_feed_forward(x)))
