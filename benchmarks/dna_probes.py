@@ -24,13 +24,13 @@ import torch
 
 from benchmarks.dna_probes_report import FIRST, markdown, setting, unique
 from r2mae_bio.config._finetune_sequences import FinetuneConfig
-from r2mae_bio.evaluate._sequence_probe import floor_methods, model_methods, score_methods
+from r2mae_bio.evaluate.tasks._sequence_probe import floor_methods, model_methods, score_methods
 from r2mae_bio.io import SequenceTable, read_sequence_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from r2mae_bio.evaluate._sequence_probe import SequenceMethod
+    from r2mae_bio.evaluate.tasks._sequence_probe import SequenceMethod
     from r2mae_bio.model import DNAMAE
 
 TASKS = {

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from r2mae_bio.evaluate import FittedGeneMAE
-    from r2mae_bio.evaluate._embedder import SparseCounts
+    from r2mae_bio.evaluate.methods._embedder import SparseCounts
     from r2mae_bio.model import GeneMAE
 
 LAWS: dict[str, RatioLaw | str] = {

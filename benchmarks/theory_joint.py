@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from r2mae_bio.theory._overlap_limit import Readout
+    from r2mae_bio.theory.simulate._overlap_limit import Readout
 
     Float = NDArray[np.float64]
     Law = float | tuple[float, float]

@@ -24,8 +24,8 @@ from scipy.stats import spearmanr
 
 from r2mae_bio import theory
 from r2mae_bio._rng import derive_generator
-from r2mae_bio.theory._draws import draw_ratios, mask, minimum_norm
-from r2mae_bio.theory._parallel import run_draws
+from r2mae_bio.theory.simulate._draws import draw_ratios, mask, minimum_norm
+from r2mae_bio.theory.simulate._parallel import run_draws
 
 SETS = (
     "pbmc68k",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from r2mae_bio.evaluate import FittedEmbedder
-    from r2mae_bio.evaluate._embedder import SparseCounts
+    from r2mae_bio.evaluate.methods._embedder import SparseCounts
 
 BUDGETS = (0, 25, 50, 100, 200, 400)
 """Optimiser steps of R2MAE."""

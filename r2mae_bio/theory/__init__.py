@@ -7,9 +7,11 @@ genes, not the network.
 
 from __future__ import annotations
 
-from r2mae_bio.theory._advice import recommend_mask_ratio
-from r2mae_bio.theory._autoencoder import AutoencoderRisk, autoencoder_risk
-from r2mae_bio.theory._closed_forms import (
+from r2mae_bio.theory.advice._advice import recommend_mask_ratio
+from r2mae_bio.theory.advice._curve import RiskCurve, risk_curve
+from r2mae_bio.theory.advice._recommend import Recommendation, Scenario, recommend
+from r2mae_bio.theory.risk._autoencoder import AutoencoderRisk, autoencoder_risk
+from r2mae_bio.theory.risk._closed_forms import (
     ClosedForm,
     high_ratio_risk,
     isotropic_risk,
@@ -19,7 +21,7 @@ from r2mae_bio.theory._closed_forms import (
     population_risk,
     ridgeless_risk,
 )
-from r2mae_bio.theory._covariances import (
+from r2mae_bio.theory.risk._covariances import (
     ar1_covariance,
     block_covariance,
     equicorrelated_covariance,
@@ -29,18 +31,16 @@ from r2mae_bio.theory._covariances import (
     programme_covariance,
     spiked_covariance,
 )
-from r2mae_bio.theory._curve import RiskCurve, risk_curve
-from r2mae_bio.theory._decompose import Eigendecomposition, decompose
-from r2mae_bio.theory._joint import joint_predictor
-from r2mae_bio.theory._normalize import NormalizedCounts, PearsonResiduals, normalize_counts
-from r2mae_bio.theory._overlap import Overlaps, simulate_overlap, subspace_overlap
-from r2mae_bio.theory._overlap_limit import expected_overlap
-from r2mae_bio.theory._recommend import Recommendation, Scenario, recommend
-from r2mae_bio.theory._risk import Panel, Risk, regression_risk
-from r2mae_bio.theory._shrinkage import gene_correlation
-from r2mae_bio.theory._simulate import Simulation, simulate_autoencoder_risk, simulate_risk
-from r2mae_bio.theory._spectrum import Spectrum, gene_spectrum
-from r2mae_bio.theory._spikes import NoiseEdge, PowerLaw
+from r2mae_bio.theory.risk._decompose import Eigendecomposition, decompose
+from r2mae_bio.theory.risk._risk import Panel, Risk, regression_risk
+from r2mae_bio.theory.simulate._joint import joint_predictor
+from r2mae_bio.theory.simulate._overlap import Overlaps, simulate_overlap, subspace_overlap
+from r2mae_bio.theory.simulate._overlap_limit import expected_overlap
+from r2mae_bio.theory.simulate._simulate import Simulation, simulate_autoencoder_risk, simulate_risk
+from r2mae_bio.theory.spectrum._normalize import NormalizedCounts, PearsonResiduals, normalize_counts
+from r2mae_bio.theory.spectrum._shrinkage import gene_correlation
+from r2mae_bio.theory.spectrum._spectrum import Spectrum, gene_spectrum
+from r2mae_bio.theory.spectrum._spikes import NoiseEdge, PowerLaw
 
 __all__ = [
     "AutoencoderRisk",

@@ -3,33 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TypeVar, cast
 
 from r2mae_bio._errors import SetupError
 from r2mae_bio.dna.genome._genome import Genome
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 _Model = TypeVar("_Model")
-
-
-class BaseModel(Protocol):
-    """Predicts bases from the others."""
-
-    @property
-    def window(self) -> int:
-        """Longest sequence read at once, in bases."""
-        ...
-
-    def checksum(self) -> str:
-        """SHA-256 of configuration and weights."""
-        ...
-
-    def log_probs(self, codes: Any, hidden: Any, *, strand: str, batch_size: int | None) -> NDArray[np.float32]:
-        """Log-probabilities (B, L, 4) of A, C, G and T in nats, given the codes (B, L) that are not hidden."""
-        ...
 
 
 def open_model(model: _Model | str | Path, method: str) -> _Model:

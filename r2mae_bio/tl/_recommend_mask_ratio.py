@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from r2mae_bio.theory import Recommendation
-    from r2mae_bio.theory._normalize import Normalization
-    from r2mae_bio.theory._shrinkage import Shrinkage
+    from r2mae_bio.theory.spectrum._normalize import Normalization
+    from r2mae_bio.theory.spectrum._shrinkage import Shrinkage
 
 
 def recommend_mask_ratio(

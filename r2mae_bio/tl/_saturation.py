@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from r2mae_bio.dna._protocols import BaseModel
     from r2mae_bio.dna.genome._genome import Genome
-    from r2mae_bio.tl._dna_models import BaseModel
 
 BASES: Final = "ACGT"
 _REGION: Final = re.compile(r"^(.+):(\d[\d,]*)-(\d[\d,]*)$")

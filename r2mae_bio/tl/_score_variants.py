@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from r2mae_bio._errors import ConfigError
 from r2mae_bio.dna.genome._genome import Genome
 from r2mae_bio.dna.genome._reference import GenomeReference
+from r2mae_bio.dna.scoring._output import RECORDS, open_writer, progress, score_table, score_to_file
+from r2mae_bio.dna.scoring._values import ScoreSettings, score_batch
 from r2mae_bio.dna.variants._table import read_variants
 from r2mae_bio.tl._dna_models import open_model
-from r2mae_bio.tl._variant_output import RECORDS, open_writer, progress, score_table, score_to_file
-from r2mae_bio.tl._variant_values import ScoreSettings, score_batch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from r2mae_bio.dna._protocols import VariantModel
     from r2mae_bio.dna.variants._batch import VariantBatch
-    from r2mae_bio.tl._pseudo_likelihood import VariantModel
 
 
 def score_variants(

@@ -22,7 +22,7 @@ from r2mae_bio.evaluate import (
     stratified_split,
     summarize,
 )
-from r2mae_bio.evaluate import _compare as module
+from r2mae_bio.evaluate.report import _compare as module
 
 METHODS = (FactorAnalysis(4), PCAZeroFill(4), MajorityClass(), Noise(4))
 FAST = ("panels", "depth", "denoising")

@@ -17,8 +17,8 @@ from r2mae_bio.core._class_metrics import class_metrics
 from r2mae_bio.dna.network._mae import DNAMaskedAutoencoder
 from r2mae_bio.errors import ConfigError, DataError
 from r2mae_bio.evaluate import SmallCNN, pool_states, sequence_probe
-from r2mae_bio.evaluate._sequence_floors import FLOORS, sequence_floor
-from r2mae_bio.evaluate._sequence_states import NetworkModel, untrained_form
+from r2mae_bio.evaluate.methods._sequence_floors import FLOORS, sequence_floor
+from r2mae_bio.evaluate.methods._sequence_states import NetworkModel, untrained_form
 from r2mae_bio.io import decode_bases, encode_bases, read_sequence_table, reverse_complement
 
 MOTIF = encode_bases("TGACTCA")
@@ -207,7 +207,7 @@ def test_models_are_also_trained_end_to_end(place):
 
 
 def test_linear_readings_are_fitted_once_and_lift_blind_states(composition, monkeypatch):
-    from r2mae_bio.evaluate import _sequence_probe
+    from r2mae_bio.evaluate.tasks import _sequence_probe
 
     fit, calls = _sequence_probe.fit_readings, []
     monkeypatch.setattr(_sequence_probe, "fit_readings", lambda table: calls.append(table) or fit(table))

@@ -30,8 +30,8 @@ from r2mae_bio.evaluate import (
     to_markdown,
     variable_panel,
 )
-from r2mae_bio.evaluate._denoising import poisson_nll
-from r2mae_bio.evaluate._gene_panels import welch_t
+from r2mae_bio.evaluate.tasks._denoising import poisson_nll
+from r2mae_bio.evaluate.tasks._gene_panels import welch_t
 
 SMALL = {"n_latent": 4, "n_factors": 4, "n_tokens": 2, "d_model": 8, "n_heads": 2, "n_layers": 1, "n_hidden": 8}
 

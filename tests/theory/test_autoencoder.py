@@ -9,7 +9,7 @@ from r2mae_bio import theory
 from r2mae_bio.errors import ConfigError, DataError
 from r2mae_bio.masking import Choice, Uniform
 from r2mae_bio.theory import autoencoder_risk, regression_risk
-from r2mae_bio.theory._groups import ratio_nodes
+from r2mae_bio.theory.risk._groups import ratio_nodes
 
 D = 40
 GENES = [0, 7, 31]

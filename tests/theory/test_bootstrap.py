@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from r2mae_bio.theory import _bootstrap, gene_spectrum, normalize_counts
-from r2mae_bio.theory._bootstrap import bootstrap_eigenvalues
+from r2mae_bio.theory import gene_spectrum, normalize_counts
+from r2mae_bio.theory.spectrum import _bootstrap
+from r2mae_bio.theory.spectrum._bootstrap import bootstrap_eigenvalues
 
 N, D = 400, 12
 

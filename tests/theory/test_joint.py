@@ -11,15 +11,15 @@ from r2mae_bio import theory
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio._rng import derive_generator
 from r2mae_bio.masking import Uniform
-from r2mae_bio.theory._groups import mask_groups
-from r2mae_bio.theory._joint import MaskNoise, fit_joint_predictor, joint_predictor_with_residuals
-from r2mae_bio.theory._overlap import filled_diagonal, predictor_subspaces
+from r2mae_bio.theory.risk._groups import mask_groups
+from r2mae_bio.theory.simulate._joint import MaskNoise, fit_joint_predictor, joint_predictor_with_residuals
+from r2mae_bio.theory.simulate._overlap import filled_diagonal, predictor_subspaces
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from r2mae_bio.theory._groups import MaskRatio
-    from r2mae_bio.theory._overlap_limit import Readout
+    from r2mae_bio.theory.risk._groups import MaskRatio
+    from r2mae_bio.theory.simulate._overlap_limit import Readout
 
     Float = NDArray[np.float64]
 

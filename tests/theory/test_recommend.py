@@ -11,8 +11,8 @@ import pytest
 
 from r2mae_bio import theory
 from r2mae_bio.errors import ConfigError, DataError
-from r2mae_bio.theory._curve import RATIOS
-from r2mae_bio.theory._recommend import candidates
+from r2mae_bio.theory.advice._curve import RATIOS
+from r2mae_bio.theory.advice._recommend import candidates
 
 if TYPE_CHECKING:
     from collections.abc import Callable

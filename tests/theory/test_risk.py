@@ -11,7 +11,7 @@ from r2mae_bio import theory
 from r2mae_bio.errors import ConfigError, DataError
 from r2mae_bio.masking import Beta, Choice, Fixed, LogUniformVisible, Uniform
 from r2mae_bio.theory import Panel, Risk, regression_risk
-from r2mae_bio.theory._groups import mask_groups
+from r2mae_bio.theory.risk._groups import mask_groups
 
 D = 40
 SETTING = {"n": 25, "noise_variance": 0.2, "mask_ratio": (0.1, 0.8)}

@@ -13,9 +13,9 @@ from r2mae_bio import theory
 from r2mae_bio._rng import derive_generator
 from r2mae_bio.errors import ConfigError, DataError
 from r2mae_bio.masking import Beta, Choice, Fixed, LogUniformVisible, Schedule, Uniform
-from r2mae_bio.theory._draws import Population, draw_ratios, error_on_test, mask, minimum_norm
-from r2mae_bio.theory._groups import mask_groups
-from r2mae_bio.theory._parallel import run_draws
+from r2mae_bio.theory.risk._groups import mask_groups
+from r2mae_bio.theory.simulate._draws import Population, draw_ratios, error_on_test, mask, minimum_norm
+from r2mae_bio.theory.simulate._parallel import run_draws
 
 SETTING = {"n": 25, "noise_variance": 0.2, "mask_ratio": (0.1, 0.8)}
 

@@ -13,10 +13,10 @@ from sklearn.covariance import ledoit_wolf
 
 from r2mae_bio import theory
 from r2mae_bio._errors import ConfigError, DataError, EmptyCellsError, NegativeCountsError, NonFiniteError
-from r2mae_bio.theory._blocks import BLOCK
-from r2mae_bio.theory._shrinkage import sample_correlation
-from r2mae_bio.theory._spectrum import spectrum_of
-from r2mae_bio.theory._spikes import marchenko_pastur_edge, power_law
+from r2mae_bio.theory.spectrum._blocks import BLOCK
+from r2mae_bio.theory.spectrum._shrinkage import sample_correlation
+from r2mae_bio.theory.spectrum._spectrum import spectrum_of
+from r2mae_bio.theory.spectrum._spikes import marchenko_pastur_edge, power_law
 
 
 def draw_counts(n=150, genes=60, programmes=3, seed=0):

@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from r2mae_bio._rng import derive_generator
+from r2mae_bio.dna.scoring import _output as _variant_output
 from r2mae_bio.errors import ConfigError, JournalError, SetupError, VcfError
 from r2mae_bio.io import Genome, decode_bases, encode_bases, reverse_complement
 from r2mae_bio.model import DNAMAE
-from r2mae_bio.tl import _variant_output, score_variants
+from r2mae_bio.tl import score_variants
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -334,7 +335,7 @@ def test_values_do_not_depend_on_batch_mates(genome: Genome, monkeypatch: pytest
     variants = table(*(("chr1", s + 1, ref, alt) for s, ref, alt in alleles))
     together = score(variants, genome)[NUMBERS].astype(float)
     monkeypatch.setattr(_variant_output, "RECORDS", 7)
-    monkeypatch.setattr("r2mae_bio.tl._pseudo_likelihood._MAX_VALUES", 1000)
+    monkeypatch.setattr("r2mae_bio.dna.scoring._pseudo_likelihood._MAX_VALUES", 1000)
     monkeypatch.setattr("r2mae_bio.tl._score_variants.RECORDS", 7)
     np.testing.assert_allclose(score(variants, genome, batch_size=batch_size)[NUMBERS].astype(float), together, atol=1e-5)
     alone = [score(variants.iloc[i : i + 1], genome)[NUMBERS].astype(float) for i in range(0, 60, 6)]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from r2mae_bio.cells.model._setup import Setup
     from r2mae_bio.masking import RatioLaw
-    from r2mae_bio.theory._normalize import Normalization
+    from r2mae_bio.theory.spectrum._normalize import Normalization
 
 logger = logging.getLogger("r2mae_bio")
 

@@ -1,0 +1,186 @@
+"""Scored alleles as a table or a file, and the progress on the way."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import pandas as pd
+
+from r2mae_bio.dna.scoring._values import NUMBERS, value_fields
+from r2mae_bio.dna.variants._vcf_write import VariantWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from r2mae_bio.dna._protocols import VariantModel
+    from r2mae_bio.dna.genome._genome import Genome
+    from r2mae_bio.dna.scoring._values import ScoreSettings
+    from r2mae_bio.dna.variants._batch import VariantBatch, VariantReader
+
+Values: TypeAlias = "dict[str, NDArray[Any]]"
+
+RECORDS: Final = 512
+"""Records scored together; so many, and five seconds, are lost at most when a process is killed."""
+
+
+def score_table(
+    reader: VariantReader,
+    settings: ScoreSettings,
+    score: Callable[[VariantBatch], Values],
+    advance: Callable[[int], None],
+) -> pd.DataFrame:
+    """Score all records into a table.
+
+    Parameters
+    ----------
+    reader
+        The records.
+    settings
+        How alleles are scored.
+    score
+        Gives the values of a batch.
+    advance
+        Told the number of records after each batch.
+
+    Returns
+    -------
+    One row per allele; see :func:`r2mae_bio.tl.score_variants`.
+    """
+    tables = [_empty(settings)]
+    for batch in reader:
+        tables.append(_rows(batch, score(batch)))
+        advance(batch.n_records)
+    return pd.concat(tables[1:] or tables, ignore_index=True)
+
+
+def _rows(batch: VariantBatch, values: Values) -> pd.DataFrame:
+    site = {
+        "record": batch.start + batch.record,
+        "alt_index": batch.alt_index.astype("int32"),
+        "chrom": batch.allele_chrom,
+        "pos": batch.allele_pos,
+        "id": [batch.id[r] for r in batch.record.tolist()],
+        "ref": batch.allele_ref,
+        "alt": batch.alt,
+    }
+    return pd.DataFrame({**site, **{name: v.astype(object) if name not in NUMBERS else v for name, v in values.items()}})
+
+
+def _empty(settings: ScoreSettings) -> pd.DataFrame:
+    types = {"record": "int64", "alt_index": "int32", "chrom": object, "pos": "int64", "id": object, "ref": object, "alt": object}
+    types |= {field.name: "float32" if field.name in NUMBERS else object for field in value_fields(settings, as_info=False)}
+    return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in types.items()})
+
+
+def open_writer(
+    path: Path,
+    reader: VariantReader,
+    model: VariantModel,
+    genome: Genome,
+    settings: ScoreSettings,
+    *,
+    resume: bool,
+    overwrite: bool,
+) -> VariantWriter:
+    """Open the output, or what an interrupted run left of it.
+
+    Parameters
+    ----------
+    path
+        The output.
+    reader
+        The records.
+    model
+        The model; its checksum goes into the header and decides whether a run may go on.
+    genome
+        The genome; its content does, too.
+    settings
+        How alleles are scored.
+    resume
+        Go on with what was left.
+    overwrite
+        Replace a complete output.
+
+    Returns
+    -------
+    The writer.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    checksum = model.checksum()
+    opened = genome.__getstate__()
+    identity = {
+        "model": checksum,
+        "genome": genome.cache.name,  # a hash of the content of its files
+        "genome aliases": opened["aliases"],
+        "genome circular": opened["circular"],
+        "records": RECORDS,
+        **vars(settings),
+    }
+    note = (
+        f"##r2mae_bio_score_variants=model {checksum}, context {settings.context} bp, flank {settings.flank} bp, "
+        f"alleles of up to {settings.max_length} bp"
+    )
+    return VariantWriter(
+        path,
+        reader.header,
+        value_fields(settings, as_info=path.suffix.lower() != ".parquet"),
+        fingerprint=reader.fingerprint(),
+        settings=identity,
+        extra_header=[note],
+        resume=resume,
+        overwrite=overwrite,
+    )
+
+
+def score_to_file(
+    writer: VariantWriter,
+    reader: VariantReader,
+    score: Callable[[VariantBatch], Values],
+    advance: Callable[[int], None],
+) -> None:
+    """Score the records that are not yet written.
+
+    Parameters
+    ----------
+    writer
+        The output.
+    reader
+        The records.
+    score
+        Gives the values of a batch, in the order of the writer's fields.
+    advance
+        Told the number of records after each batch.
+    """
+    names = [field.name for field in writer.fields]
+    for batch in reader.batches(skip=writer.n_records):
+        # the fields are those of the values, in the same order
+        writer.write(batch, dict(zip(names, score(batch).values(), strict=True)))
+        advance(batch.n_records)
+
+
+@contextmanager
+def progress(total: int, done: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
+    """Count records in a bar on standard error.
+
+    Parameters
+    ----------
+    total, done
+        Records in all, and of an earlier run.
+    shown
+        Whether there is a bar.
+
+    Yields
+    ------
+    The function to tell the number of further records.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("variants"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
+        task = bar.add_task("variants", total=total, completed=done)
+        yield lambda n: bar.advance(task, n)

@@ -1,0 +1,205 @@
+"""The values of alleles, and what each of them means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from r2mae_bio.dna.genome._bases import UNKNOWN, encode_bases
+from r2mae_bio.dna.scoring._haplotypes import haplotype_windows
+from r2mae_bio.dna.scoring._pseudo_likelihood import hidden_log_probs, mean_states, unique_windows
+from r2mae_bio.dna.variants._alleles import AlleleKind, allele_kind, minimal_change
+from r2mae_bio.dna.variants._status import AlleleStatus, classify_alleles
+from r2mae_bio.dna.variants._vcf_header import InfoField
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from r2mae_bio.dna._protocols import VariantModel
+    from r2mae_bio.dna.genome._genome import Genome
+    from r2mae_bio.dna.genome._reference import GenomeReference
+    from r2mae_bio.dna.scoring._haplotypes import HaplotypeWindows
+    from r2mae_bio.dna.variants._alleles import MinimalChange
+    from r2mae_bio.dna.variants._batch import VariantBatch
+
+_DISTANCE: Final = "embedding_distance"
+_MEANINGS: Final = {
+    "kind": ("String", "Kind of the allele: snv, mnv, insertion, deletion, complex, identical or symbolic"),
+    "status": ("String", "ok, or why the allele was not scored: symbolic, off_contig, too_long, ambiguous_base, ref_mismatch"),
+    "llr": (
+        "Float",
+        "Log-likelihood of ALT minus that of REF, nats; SNV: of the hidden base; others: mean over the hidden bases at and around the "
+        "change; negative where the model expects REF",
+    ),
+    "abs_llr": ("Float", "Absolute value of the log-likelihood ratio, nats"),
+    "p_ref": ("Float", "Probability of the reference base, hidden; SNV only"),
+    "p_alt": ("Float", "Probability of the alternative base, hidden; SNV only"),
+    "entropy": ("Float", "Entropy of the four probabilities of the hidden base, nats; SNV only"),
+    _DISTANCE: ("Float", "Euclidean distance between the mean states of the reference and of the alternative window"),
+}
+NUMBERS: Final = ("llr", "abs_llr", "p_ref", "p_alt", "entropy", _DISTANCE)
+"""Values of type float32, in the order in which they are written."""
+
+
+@dataclass(frozen=True)
+class ScoreSettings:
+    """How alleles are scored."""
+
+    context: int
+    """Width of a window, bp."""
+    flank: int
+    """Bases scored on either side of a change that is not a single base, bp."""
+    max_length: int
+    """Longest REF or ALT that is scored, bp."""
+    embedding_distance: bool
+    """Whether the distance of the mean states is computed."""
+    batch_size: int | None
+    """Windows the model reads at a time."""
+
+
+def value_fields(settings: ScoreSettings, *, as_info: bool) -> list[InfoField]:
+    """What is written of each allele.
+
+    Parameters
+    ----------
+    settings
+        How alleles are scored.
+    as_info
+        Names for the INFO column of VCF (``R2MAE_LLR``) in place of those of a table (``llr``).
+
+    Returns
+    -------
+    The fields.
+    """
+    names = [name for name in _MEANINGS if name != _DISTANCE or settings.embedding_distance]
+    return [InfoField(f"R2MAE_{name.upper()}" if as_info else name, *_MEANINGS[name]) for name in names]
+
+
+def score_batch(
+    batch: VariantBatch, genome: Genome, reference: GenomeReference, model: VariantModel, settings: ScoreSettings
+) -> dict[str, NDArray[Any]]:
+    """Score the alleles of some records.
+
+    Parameters
+    ----------
+    batch
+        The records.
+    genome, reference
+        The genome, and the same in the form in which alleles are checked.
+    model
+        The model.
+    settings
+        How alleles are scored.
+
+    Returns
+    -------
+    The values by name, each (alleles,): text for kind and status, float32 for the rest, NaN where missing.
+    """
+    status = classify_alleles(
+        batch,
+        reference.fetch,
+        contig_lengths=reference.contig_lengths,
+        max_length=settings.max_length,
+        reference_bases=reference.bases,
+    )
+    kind = np.array([str(allele_kind(*pair)) for pair in zip(batch.allele_ref, batch.alt, strict=True)])
+    numbers = {name: np.full(batch.n_alleles, np.nan, np.float32) for name in NUMBERS}
+    usable = status == str(AlleleStatus.OK)
+    same = usable & (kind == str(AlleleKind.IDENTICAL))
+    for name in ("llr", "abs_llr", _DISTANCE):
+        numbers[name][same] = 0.0
+    scored = np.flatnonzero(usable & ~same)
+    if scored.size:
+        _score(batch, scored, genome, model, settings, numbers)
+    if not settings.embedding_distance:
+        del numbers[_DISTANCE]
+    return {"kind": kind, "status": status, **numbers}
+
+
+def _score(
+    batch: VariantBatch,
+    alleles: NDArray[np.int64],
+    genome: Genome,
+    model: VariantModel,
+    settings: ScoreSettings,
+    numbers: dict[str, NDArray[np.float32]],
+) -> None:
+    changes = [minimal_change(int(batch.allele_pos[i]), batch.allele_ref[i], batch.alt[i]) for i in alleles.tolist()]
+    contigs = np.array([genome.contig_index(batch.allele_chrom[i]) for i in alleles.tolist()], np.int64)
+    pairs = haplotype_windows(genome, contigs, changes, context=settings.context, flank=settings.flank)
+    windows, which = unique_windows(pairs.codes.reshape(-1, settings.context))
+    readings = _Readings(model, windows, which.reshape(2, -1), settings.batch_size)
+    single = np.array([len(change.removed) == len(change.inserted) == 1 for change in changes])
+    values = readings.likelihoods(pairs, changes, single)
+    if settings.embedding_distance:
+        values[_DISTANCE] = readings.distances()
+    for name, found in values.items():
+        numbers[name][alleles] = found
+
+
+class _Readings:
+    """The different windows of a batch and what the model says of them."""
+
+    def __init__(self, model: VariantModel, windows: NDArray[np.uint8], which: NDArray[np.int64], batch_size: int | None) -> None:
+        self._model, self._windows, self._which, self._batch_size = model, windows, which, batch_size
+
+    def likelihoods(
+        self, pairs: HaplotypeWindows, changes: list[MinimalChange], single: NDArray[np.bool_]
+    ) -> dict[str, NDArray[np.float64]]:
+        """All values but the distance, each (alleles,); the positions of all alleles are read together."""
+        one, more = np.flatnonzero(single), np.flatnonzero(~single)
+        # of a single base only the reference window is read: with the base hidden, the alternative one is the same
+        owners, rows, positions = _positions(pairs.scored[:, more], self._which[:, more])
+        log_probs = hidden_log_probs(
+            self._model,
+            self._windows,
+            np.concatenate([self._which[0, one], rows]),
+            np.concatenate([pairs.scored[0, one, 0], positions]),
+            batch_size=self._batch_size,
+        )
+        values = {name: np.full(single.size, np.nan) for name in NUMBERS if name != _DISTANCE}
+        for name, found in _of_one_base(log_probs[: one.size], [changes[i] for i in one.tolist()]).items():
+            values[name][one] = found
+        values["llr"][more] = _of_more_bases(log_probs[one.size :], self._windows[rows, positions], owners, more.size)
+        values["abs_llr"] = np.abs(values["llr"])
+        return values
+
+    def distances(self) -> NDArray[np.float64]:
+        """Euclidean distance of the mean states of both haplotypes, (alleles,)."""
+        means = mean_states(self._model, self._windows, batch_size=self._batch_size)
+        return np.linalg.norm(means[self._which[1]] - means[self._which[0]], axis=1)
+
+
+def _of_one_base(log_probs: NDArray[np.float64], changes: list[MinimalChange]) -> dict[str, NDArray[np.float64]]:
+    """Values of single bases from the log-probabilities where they are hidden, (n, 4)."""
+    each = np.arange(len(changes))
+    ref = log_probs[each, encode_bases("".join(change.removed for change in changes))]
+    alt = log_probs[each, encode_bases("".join(change.inserted for change in changes))]
+    probs = np.exp(log_probs)
+    # a probability of zero adds nothing, though its logarithm is not finite
+    entropy = -np.sum(np.where(probs > 0, probs * log_probs, 0.0), axis=1, where=probs > 0)
+    return {"llr": alt - ref, "p_ref": np.exp(ref), "p_alt": np.exp(alt), "entropy": entropy}
+
+
+def _positions(
+    scored: NDArray[np.int64], which: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Positions to hide one at a time: the haplotype each belongs to (reference ones first), its window, its place in the window."""
+    first, end = scored.reshape(-1, 2).T
+    count = end - first
+    owners = np.repeat(np.arange(count.size), count)
+    within = np.arange(owners.size) - np.repeat(np.cumsum(count) - count, count)
+    return owners, which.reshape(-1)[owners], first[owners] + within
+
+
+def _of_more_bases(
+    log_probs: NDArray[np.float64], bases: NDArray[np.uint8], owners: NDArray[np.int64], n: int
+) -> NDArray[np.float64]:
+    """Mean log-probability of the known bases in the alternative haplotype minus that in the reference, (n,); NaN where none is known."""
+    known = bases < UNKNOWN
+    total = np.bincount(owners[known], log_probs[known, bases[known]], 2 * n)
+    count = np.bincount(owners[known], minlength=2 * n)
+    mean = np.divide(total, count, out=np.full(2 * n, np.nan), where=count > 0)
+    return mean[n:] - mean[:n]

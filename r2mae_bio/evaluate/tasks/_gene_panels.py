@@ -1,0 +1,201 @@
+"""Panels of genes: drawn at random, or as somebody would design one; both look at reference cells alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import sparse
+
+from r2mae_bio._errors import ConfigError, DataError
+from r2mae_bio._rng import derive_generator
+from r2mae_bio._splits import as_labels
+from r2mae_bio.evaluate.methods._normalize import check_measured, log_normalize
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from r2mae_bio.evaluate.methods._embedder import SparseCounts
+
+
+def panel_mask(n_genes: int, fraction: float, *, seed: int, counts: SparseCounts | None = None) -> NDArray[np.bool_]:
+    """Draw a panel: genes chosen uniformly at random.
+
+    Panels of one seed are nested: a smaller fraction measures a subset of the genes of a larger one, so that a curve over
+    fractions shows the loss of genes and not the luck of independent draws.
+
+    Parameters
+    ----------
+    n_genes
+        Number of genes to choose from.
+    fraction
+        Share of the genes that is measured, above 0, at most 1; ``round(fraction * n_genes)`` genes, at least one.
+    seed
+        Seed of the draw.
+    counts
+        Reference counts (n_cells, n_genes). If given, only genes detected in them are drawn, as in a designed panel;
+        the panel is smaller than asked for when too few are detected.
+
+    Returns
+    -------
+    Measured genes (n_genes,).
+
+    Raises
+    ------
+    ConfigError
+        If `fraction` or `n_genes` is out of range.
+    DataError
+        If `counts` has another number of genes or no count.
+    """
+    if n_genes < 1 or not 0 < fraction <= 1:
+        msg = f"n_genes is {n_genes} and fraction {fraction}; at least one gene and a fraction above 0, at most 1, are needed."
+        raise ConfigError(msg)
+    order = derive_generator(seed, "panel").permutation(n_genes)
+    if counts is not None:
+        order = order[_is_detected(counts, n_genes)[order]]
+    mask = np.zeros(n_genes, dtype=bool)
+    mask[order[: max(round(fraction * n_genes), 1)]] = True
+    return mask
+
+
+def _is_detected(counts: SparseCounts, n_genes: int) -> NDArray[np.bool_]:
+    """Whether each gene has a count (n_genes,)."""
+    if counts.shape[1] != n_genes:
+        msg = f"counts have {counts.shape[1]} genes, n_genes is {n_genes}; they must agree."
+        raise DataError(msg)
+    detected = np.asarray(counts.sum(axis=0)).ravel() > 0
+    if not detected.any():
+        msg = "No gene is detected in counts; pass raw counts of the reference cells."
+        raise DataError(msg)
+    return detected
+
+
+def variable_panel(counts: SparseCounts, n_genes: int) -> NDArray[np.bool_]:
+    """The most variable genes, as ``scanpy.pp.highly_variable_genes`` ranks them (flavour ``"seurat"``).
+
+    Parameters
+    ----------
+    counts
+        Raw counts of the reference cells (n_cells, all genes).
+    n_genes
+        Genes to choose; all detected ones if there are no more.
+
+    Returns
+    -------
+    Chosen genes (all genes,), boolean.
+
+    Raises
+    ------
+    ConfigError
+        If `n_genes` is not positive.
+    DataError
+        If no gene is detected.
+    """
+    detected = _detected(counts, n_genes)
+    if len(detected) > n_genes:
+        detected = detected[_most_variable(log_normalize(counts, np.ones(counts.shape[1], bool))[:, detected], n_genes)]
+    return _mask(detected, counts.shape[1])
+
+
+def marker_panel(counts: SparseCounts, labels: ArrayLike, n_genes: int) -> NDArray[np.bool_]:
+    """Markers of the classes, taken in turn: the best of each class, then the second best of each, until the panel is full.
+
+    A gene is better the larger Welch's t of its log-normalised expression in the class against all other cells. Classes of one
+    cell have no markers. The panel knows the labels, as designed panels do; the methods that are given it do not.
+
+    Parameters
+    ----------
+    counts
+        Raw counts of the reference cells (n_cells, all genes).
+    labels
+        Class per cell (n_cells,).
+    n_genes
+        Genes to choose; fewer are chosen if no class has more genes that are higher in it than elsewhere.
+
+    Returns
+    -------
+    Chosen genes (all genes,), boolean.
+
+    Raises
+    ------
+    ConfigError
+        If `n_genes` is not positive.
+    DataError
+        If labels do not fit, or no class has a marker.
+    """
+    _detected(counts, n_genes)
+    classes = as_labels(labels)
+    if len(classes) != counts.shape[0]:
+        msg = f"There are {counts.shape[0]} cells and {len(classes)} labels; one label per cell is needed."
+        raise DataError(msg)
+    scores = welch_t(log_normalize(counts, np.ones(counts.shape[1], bool)), classes)
+    order = np.argsort(-scores, axis=1, kind="stable")
+    ranked = [genes[row[genes] > 0] for genes, row in zip(order, scores, strict=True)]
+    queue = [genes[i] for i in range(max(map(len, ranked), default=0)) for genes in ranked if i < len(genes)]
+    if not queue:
+        msg = "No gene is higher in one class than in the others; pass labels that differ in expression, or use variable_panel."
+        raise DataError(msg)
+    return _mask(list(dict.fromkeys(queue))[:n_genes], counts.shape[1])
+
+
+def welch_t(values: sparse.csr_array, classes: NDArray[np.str_]) -> NDArray[np.float64]:
+    """Welch's t of every gene in each class of at least two cells against all other cells (n_classes, n_genes)."""
+    names, codes, sizes = np.unique(classes, return_inverse=True, return_counts=True)
+    membership = sparse.csr_array((np.ones(len(codes)), (codes, np.arange(len(codes)))), shape=(len(names), len(codes)))
+    sums, squares = (membership @ values).toarray(), (membership @ values.multiply(values)).toarray()
+    usable = (sizes >= 2) & (len(codes) - sizes >= 2)
+    inside = _moments(sums, squares, sizes[:, None])
+    outside = _moments(sums.sum(0) - sums, squares.sum(0) - squares, (len(codes) - sizes)[:, None])
+    error = np.sqrt(inside[1] + outside[1])
+    return ((inside[0] - outside[0]) / np.maximum(error, 1e-9))[usable]
+
+
+def _moments(
+    sums: NDArray[np.float64], squares: NDArray[np.float64], n: NDArray[np.intp]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean, and the squared standard error of the mean."""
+    mean = sums / np.maximum(n, 1)
+    return mean, np.maximum(squares - n * mean**2, 0) / np.maximum(n - 1, 1) / np.maximum(n, 1)
+
+
+def as_panel(panel: ArrayLike, n_genes: int, name: str) -> NDArray[np.bool_]:
+    """Gene positions, or a boolean mask, as a mask (n_genes,) of at least one gene."""
+    values = np.asarray(panel)
+    if values.dtype == np.bool_:
+        return check_measured(values, n_genes)
+    if values.ndim != 1 or values.dtype.kind not in "iu" or not len(values):
+        msg = (
+            f"The panel {name!r} has dtype {values.dtype} and shape {values.shape}; gene positions or a boolean mask are needed."
+        )
+        raise DataError(msg)
+    if values.min() < 0 or values.max() >= n_genes or len(np.unique(values)) < len(values):
+        msg = f"The panel {name!r} repeats genes or has positions outside 0 to {n_genes - 1}; name each gene of the counts once."
+        raise DataError(msg)
+    return _mask(values, n_genes)
+
+
+def _most_variable(values: sparse.csr_array, n_genes: int) -> NDArray[np.bool_]:
+    import scanpy as sc
+    from anndata import AnnData
+
+    adata = AnnData(sparse.csr_matrix(values))
+    found = sc.pp.highly_variable_genes(adata, n_top_genes=n_genes, flavor="seurat", inplace=False)
+    return np.asarray(found["highly_variable"], dtype=bool)
+
+
+def _detected(counts: SparseCounts, n_genes: int) -> NDArray[np.intp]:
+    """Positions of the genes with a count."""
+    if n_genes < 1:
+        msg = f"n_genes is {n_genes}; at least one gene is needed."
+        raise ConfigError(msg)
+    detected = np.flatnonzero(np.asarray(counts.sum(axis=0)).ravel() > 0)
+    if not len(detected):
+        msg = "No gene is detected in counts; pass raw counts of the reference cells."
+        raise DataError(msg)
+    return detected
+
+
+def _mask(genes: ArrayLike, n_genes: int) -> NDArray[np.bool_]:
+    mask = np.zeros(n_genes, dtype=bool)
+    mask[np.asarray(genes, dtype=np.intp)] = True
+    return mask
