@@ -1,13 +1,14 @@
 """Fine-tuning beside the linear probe: whole transcriptomes and panels of labelled sets, macro-F1.
 
-python -m benchmarks.cell_finetuning --json FILE [--sets pancreas,kidney,...] [--seeds 3] [--methods 'linear probe;fine-tuned;...'] [--resume]
-[--out FILE]
+python -m benchmarks.cell_finetuning --json FILE [--sets pancreas,kidney,...] [--seeds 3] [--methods
+'linear probe;fine-tuned;...'] [--resume] [--out FILE]
 
-A model is pretrained on the reference cells of a set, without labels, with every gene measured. Each method then learns from these cells
-and their labels, and is asked about query cells of which all genes, or a random panel, were measured; panels of one seed are
-nested and the same for every method. Query cells of a class that the reference lacks count as wrong. Rows are written after each set,
-seed and method; --resume leaves out what the file holds. --out writes means over sets and seeds, and differences to the linear
-probe paired over both.
+A model is pretrained on the reference cells of a set, without labels, with every gene measured.
+Each method then learns from these cells and their labels, and is asked about query cells of which
+all genes, or a random panel, were measured; panels of one seed are nested and the same for every
+method. Query cells of a class that the reference lacks count as wrong. Rows are written after each
+set, seed and method; --resume leaves out what the file holds. --out writes means over sets and
+seeds, and differences to the linear probe paired over both.
 """
 
 from __future__ import annotations
@@ -64,7 +65,9 @@ class Workbench:
 
     @cache  # noqa: B019 - lives as long as the set
     def model(self, pretrained: bool) -> GeneMAE:
-        """A model trained on the reference cells, or as random as it begins without the start at a factor analysis."""
+        """A model trained on the reference cells, or as random as it begins without the start at a
+        factor analysis.
+        """
         adata = self.reference.copy()
         GeneMAE.setup_anndata(adata)
         model = GeneMAE(adata, seed=self.seed, start="factors" if pretrained else "random")

@@ -1,6 +1,8 @@
-"""What benchmarks on sets, methods and seeds share: their options, files that appear whole, and tables.
+"""What benchmarks on sets, methods and seeds share: their options, files that appear whole, and
+tables.
 
-Such a benchmark adds rows to a JSON file as it goes, leaves out with --resume what the file holds, and writes markdown at the end.
+Such a benchmark adds rows to a JSON file as it goes, leaves out with --resume what the file holds,
+and writes markdown at the end.
 """
 
 from __future__ import annotations
@@ -55,7 +57,9 @@ def refuse_unknown(
 def execute(
     options: argparse.Namespace, run: Callable[[argparse.Namespace], pd.DataFrame], markdown: Callable[[pd.DataFrame], str]
 ) -> None:
-    """Run, and write the report that was asked for; end the program rather than add to a file that was not to be resumed."""
+    """Run, and write the report that was asked for; end the program rather than add to a file that
+    was not to be resumed.
+    """
     if options.json.exists() and not options.resume:
         sys.exit(f"{options.json} exists; pass --resume to add to it, or name another file.")
     torch.set_num_threads(options.threads)
@@ -71,9 +75,11 @@ def sweep(
     measure: Callable[[T, str, int], pd.DataFrame],
     show: Callable[[pd.DataFrame], str],
 ) -> pd.DataFrame:
-    """Rows of every set, seed and method: what the file lacks is measured and added to it, one method after another.
+    """Rows of every set, seed and method: what the file lacks is measured and added to it, one
+    method after another.
 
-    ``prepare`` takes set and seed; ``measure`` what it returned, the method and the seed; ``show`` says in words what was measured.
+    ``prepare`` takes set and seed; ``measure`` what it returned, the method and the seed; ``show``
+    says in words what was measured.
     """
     frame = pd.read_json(options.json) if options.json.exists() else pd.DataFrame(columns=["set", "seed", "method"])
     done = set(zip(frame["set"], frame["seed"], frame["method"], strict=True))

@@ -1,4 +1,6 @@
-"""Counting floors for one hidden base: contexts of w bases on either side, counted in the training part on both strands, backed off."""
+"""Counting floors for one hidden base: contexts of w bases on either side, counted in the training
+part on both strands, backed off.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,11 @@ STRENGTHS = (4.0, 16.0, 64.0, 256.0)  # counts that the next shorter context is 
 
 
 def context_losses(train: list[np.ndarray], rows: np.ndarray, positions: np.ndarray, max_width: int = 6) -> list[np.ndarray]:
-    """Nats of the base at each of ``positions`` (n,) of ``rows`` uint8 (n, L), for each width from 0 to ``max_width``, (n,).
+    """Nats of the base at each of ``positions`` (n,) of ``rows`` uint8 (n, L), for each width from
+    0 to ``max_width``, (n,).
 
-    The strength of the back-off is the one with the least loss at these very places, in favour of the floor.
+    The strength of the back-off is the one with the least loss at these very places, in favour of
+    the floor.
     """
     truth = np.take_along_axis(rows, positions[:, None], axis=1)
     counts = context_counts(train, rows, positions, max_width)
@@ -23,7 +27,9 @@ def context_losses(train: list[np.ndarray], rows: np.ndarray, positions: np.ndar
 def context_counts(
     train: list[np.ndarray], rows: np.ndarray, positions: np.ndarray, max_width: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each width: how often each base stands in the context, (n, 4), and whether all bases of the context are known, (n,)."""
+    """For each width: how often each base stands in the context, (n, 4), and whether all bases of
+    the context are known, (n,).
+    """
     n, row = len(rows), np.arange(len(rows))
     padded = np.pad(rows, ((0, 0), (max_width, max_width)), constant_values=4)
     at = positions + max_width
@@ -38,7 +44,9 @@ def context_counts(
 
 
 def back_off(counts: list[tuple[np.ndarray, np.ndarray]], strength: float) -> list[np.ndarray]:
-    """Probabilities of A C G T for each width, (n, 4); where a context is not known the shorter one stands."""
+    """Probabilities of A C G T for each width, (n, 4); where a context is not known the shorter one
+    stands.
+    """
     probability = np.full((len(counts[0][1]), 4), 0.25)
     result = []
     for n, known in counts:
@@ -69,7 +77,9 @@ def _count(codes: np.ndarray, offsets: list[int], width: int, distinct: np.ndarr
 
 
 def repeated_in(train: list[np.ndarray], rows: np.ndarray, positions: np.ndarray, k: int = 24) -> np.ndarray:
-    """Whether the k bases around each place also occur in the training part, on either strand, bool (n,)."""
+    """Whether the k bases around each place also occur in the training part, on either strand, bool
+    (n,).
+    """
     start = np.clip(positions - k // 2, 0, rows.shape[1] - k)
     around = np.take_along_axis(rows, start[:, None] + np.arange(k), axis=1)
     wanted = np.concatenate([canonical_words(row, k) for row in around])

@@ -1,10 +1,15 @@
-"""Pretraining DNAMAE on a genome: held-out loss beside counting floors, by mask ratio; laws of the mask ratio at equal steps; zero-shot.
+"""Pretraining DNAMAE on a genome: held-out loss beside counting floors, by mask ratio; laws of the
+mask ratio at equal steps; zero-shot.
 
-python -m benchmarks.dna_pretraining --genome ecoli --epochs 22                     one long run, R2MAE
-python -m benchmarks.dna_pretraining --laws all --seeds 3 --epochs 2 --d-model 64 --n-layers 4   the laws side by side
-python -m benchmarks.dna_pretraining --report                                       tables of what was run
+one long run, R2MAE:
+    python -m benchmarks.dna_pretraining --genome ecoli --epochs 22
+the laws side by side:
+    python -m benchmarks.dna_pretraining --laws all --seeds 3 --epochs 2 --d-model 64 --n-layers 4
+tables of what was run:
+    python -m benchmarks.dna_pretraining --report
 
-Every run is written when it is done, under --folder, and is not run again; checkpoints lie beside it, and a run that was stopped goes on.
+Every run is written when it is done, under --folder, and is not run again; checkpoints lie beside
+it, and a run that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -71,7 +76,9 @@ def training_codes(genome: Genome, split) -> list[np.ndarray]:
 
 
 def probes(rows: np.ndarray) -> np.ndarray:
-    """Positions hidden together in each window, (n, k): evenly spaced, off the ends, another offset in each window."""
+    """Positions hidden together in each window, (n, k): evenly spaced, off the ends, another offset
+    in each window.
+    """
     n, window = rows.shape
     offset = np.arange(n) * 37 % SPACING
     return offset[:, None] + np.arange(window // SPACING) * SPACING
@@ -88,7 +95,9 @@ def single_base_loss(model: DNAMAE, rows: np.ndarray, strand: str = "both") -> n
 
 
 def floors(genome: Genome, split, rows: np.ndarray, nats: np.ndarray) -> dict[str, dict[str, float]]:
-    """Counting floors at the probed places: all of them, those whose surroundings also occur in the training part, and the others."""
+    """Counting floors at the probed places: all of them, those whose surroundings also occur in the
+    training part, and the others.
+    """
     at = probes(rows)
     repeated = np.repeat(rows, at.shape[1], axis=0)
     position = at.ravel()
@@ -118,7 +127,9 @@ def loss_by_ratio(model: DNAMAE, rows: np.ndarray, seed: int = 0) -> dict[str, f
 
 
 def zero_shot(model: DNAMAE, genome: Genome, name: str, data: Path, split) -> dict[str, float]:
-    """AUROC of nonsense against synonymous changes in the held-out part by the log-ratio, beside the order-5 Markov ratio."""
+    """AUROC of nonsense against synonymous changes in the held-out part by the log-ratio, beside
+    the order-5 Markov ratio.
+    """
     table = pd.read_csv(data / "dna" / GENOMES[name][0] / "consequence_snvs.tsv.gz", sep="\t")
     part = split.validation
     inside = np.zeros(len(table), bool)

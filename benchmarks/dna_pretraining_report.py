@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 def report(folder: Path) -> str:
-    """Markdown: one long run per genome, and the laws side by side where several seeds were run at equal steps."""
+    """Markdown: one long run per genome, and the laws side by side where several seeds were run at
+    equal steps.
+    """
     runs = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     if not runs:
         return f"No finished run lies in {folder}."

@@ -1,12 +1,16 @@
-"""Does pretraining help to classify sequences? Floors, frozen and fine-tuned models beside published figures, test MCC over seeds.
+"""Does pretraining help to classify sequences? Floors, frozen and fine-tuned models beside
+published figures, test MCC over seeds.
 
-python -m benchmarks.dna_probes --methods floors --json FILE        (linear instead of floors: without the small network, minutes)
-python -m benchmarks.dna_probes --model [NAME=]FOLDER [--model ...] [--only NAMES] [--tasks tf_0,...] [--methods frozen,finetuned]
-    [--seeds 3] [--device cpu] [--steps N] [--learning-rate R] [--batch-size B] --json FILE [--json OTHER] [--resume] [--out FILE]
+    python -m benchmarks.dna_probes --methods floors --json FILE
+    python -m benchmarks.dna_probes --model [NAME=]FOLDER [--model ...] [--only NAMES]
+        [--tasks tf_0,...] [--methods frozen,finetuned] [--seeds 3] [--device cpu] [--steps N]
+        [--learning-rate R] [--batch-size B] --json FILE [--json OTHER] [--resume] [--out FILE]
 
-Rows are written after every task, method and seed; --resume leaves out what a file holds. Several --json: the first is written to,
-the others are read, for --resume and for the table; so two processes each write their own. --out with --methods "" writes the table
-alone. A fine-tuned run has two rows, "finetuned" with the linear reading of k-mers and "finetuned_states" without.
+``--methods linear`` in place of floors leaves the small network out and takes minutes.
+Rows are written after every task, method and seed; --resume leaves out what a file holds. Several
+--json: the first is written to, the others are read, for --resume and for the table; so two
+processes each write their own. --out with --methods "" writes the table alone. A fine-tuned run has
+two rows, "finetuned" with the linear reading of k-mers and "finetuned_states" without.
 """
 
 from __future__ import annotations
@@ -46,7 +50,9 @@ LINEAR = "linear"
 
 
 class Results:
-    """Rows by task, method, kind, seed, checksum and settings; on disk whole or not at all. Other files are only read."""
+    """Rows by task, method, kind, seed, checksum and settings; on disk whole or not at all. Other
+    files are only read.
+    """
 
     def __init__(self, path: Path, others: Sequence[Path], *, resume: bool) -> None:
         self.path = path

@@ -1,9 +1,11 @@
-"""Pretrain the model of benchmarks.dna_probes on the sequences of the tasks' train parts, without labels.
+"""Pretrain the model of benchmarks.dna_probes on the sequences of the tasks' train parts, without
+labels.
 
 python -m benchmarks.dna_probes_pretrain --folder DIR [--epochs 4] [--batch-size 128] [--ratio R]
 
-Sequences that share a 24-mer, on either strand, with a dev or test sequence of any task are left out. --ratio pretrains at that fixed
-mask ratio instead of R2MAE's random one. Arithmetic is float32 on every device.
+Sequences that share a 24-mer, on either strand, with a dev or test sequence of any task are left
+out. --ratio pretrains at that fixed mask ratio instead of R2MAE's random one. Arithmetic is float32
+on every device.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The table of dna_probes: test MCC x 100, mean and standard deviation over seeds, beside published figures."""
+"""The table of dna_probes: test MCC x 100, mean and standard deviation over seeds, beside published
+figures.
+"""
 
 from __future__ import annotations
 
@@ -117,7 +119,9 @@ def above_floors(scores: Scores) -> list[str]:
 
 
 def gains(scores: Scores) -> list[str]:
-    """What R2MAE's pretraining adds to random weights, and to another mask ratio, on the seeds that both have."""
+    """What R2MAE's pretraining adds to random weights, and to another mask ratio, on the seeds that
+    both have.
+    """
     lines = []
     for own in scores.models:
         for other in scores.models:

@@ -1,8 +1,11 @@
-"""Scoring of real variants end to end: every record there and in order, every damage named, alleles per second.
+"""Scoring of real variants end to end: every record there and in order, every damage named, alleles
+per second.
 
-python -m benchmarks.dna_variants [--model FOLDER] [--data DIR] [--records N] [--context N] [--batch-size N] [--out FILE]
+python -m benchmarks.dna_variants [--model FOLDER] [--data DIR] [--records N] [--context N]
+[--batch-size N] [--out FILE]
 
-Without ``--model`` a model of random weights is scored with: all checks are the same, the values mean nothing.
+Without ``--model`` a model of random weights is scored with: all checks are the same, the values
+mean nothing.
 """
 
 from __future__ import annotations
@@ -74,7 +77,9 @@ def same_but_for_info(before: list[Record], after: list[Record]) -> bool:
 
 
 def undamaged(ref: str, alt: str, longest: int) -> str:
-    """Status that an allele of the file has; its REF is that of the genome throughout, as the source says."""
+    """Status that an allele of the file has; its REF is that of the genome throughout, as the
+    source says.
+    """
     if not alt.isalpha():
         return "symbolic"
     return "too_long" if max(len(ref), len(alt)) > longest else "ok"
@@ -133,7 +138,9 @@ class Job:
 
     @property
     def longest(self) -> int:
-        """Longest allele that is scored: what a window holds beside both flanks, and no more than asked for."""
+        """Longest allele that is scored: what a window holds beside both flanks, and no more than
+        asked for.
+        """
         return min(MAX_LENGTH, (self.options["context"] or self.model.window) - 2 * FLANK)
 
     def score(self, source: Path, name: str, model: Any = None) -> tuple[list[Record], Seconds]:

@@ -1,7 +1,9 @@
-"""The labelled single-cell sets of the benchmarks: counts, labels, and a split into reference and query cells for each seed.
+"""The labelled single-cell sets of the benchmarks: counts, labels, and a split into reference and
+query cells for each seed.
 
-Where labels allow it, the query is another donor, animal or study than the reference; elsewhere it is a stratified fifth of the cells.
-Genes are the 2,000 most variable among the reference cells, or all where a set has fewer.
+Where labels allow it, the query is another donor, animal or study than the reference; elsewhere it
+is a stratified fifth of the cells. Genes are the 2,000 most variable among the reference cells, or
+all where a set has fewer.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ SAME_TYPE = {
     "memoryt": "CD4+/CD45RO+ Memory",
     "naivecytotoxic": "CD8+/CD45RA+ Naive Cytotoxic",
 }
-"""Labels of the second sorted PBMC study in the words of the first; its helper and cytotoxic T cells have no counterpart there."""
+"""Labels of the second sorted PBMC study in the words of the first; its helper and cytotoxic T
+cells have no counterpart there.
+"""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,9 @@ SETS = {
     "brain": Source("brain_merfish_mouse_abc_1000"),
     "lung_immune": Source("lung_immune_mouse_zilionis_800", label="cell_subtype", group="batch"),
 }
-"""By short name. ``pbmc_studies`` learns from one sorted study and is asked about another, or the other way round."""
+"""By short name. ``pbmc_studies`` learns from one sorted study and is asked about another, or the
+other way round.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,13 +116,16 @@ def load(name: str, seed: int, *, n_genes: int = N_GENES, data: Path = DATA) -> 
     split = stratified_split(labels, seed=seed) if groups is None else _by_group(groups, seed)
     counts = sparse.csr_array(adata.X).astype(np.float32)
     genes = _variable(counts[split.reference], n_genes)
-    # scanpy's compiled loops set it for the whole process, and threads that wait for a core stall networks
+    # scanpy's compiled loops set it for the whole process, and threads that wait for a core stall
+    # networks
     torch.set_num_threads(threads)
     return GeneSet(name, counts[:, genes], labels, adata.var_names.to_numpy(str)[genes], split)
 
 
 def _kept(labels: NDArray[np.str_], groups: NDArray[np.str_] | None, source: Source) -> NDArray[np.bool_]:
-    """Cells of classes that are large enough; a group that is held out may still have a class that the others lack."""
+    """Cells of classes that are large enough; a group that is held out may still have a class that
+    the others lack.
+    """
     names, number = np.unique(labels, return_counts=True)
     kept = np.isin(labels, names[number >= SMALLEST_CLASS]) & ~np.isin(labels, ["unknown", "nan", *source.unlabelled])
     if source.file == "pbmc_union_pretrain" and groups is not None:

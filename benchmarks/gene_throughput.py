@@ -1,6 +1,7 @@
 """Training and embedding throughput of GeneMAE beside scvi.model.SCVI, in one process, as ratios.
 
-python -m benchmarks.gene_throughput [--cells 20000] [--genes 2000] [--density 0.08] [--batch 128] [--repeats 3] [--json PATH]
+python -m benchmarks.gene_throughput [--cells 20000] [--genes 2000] [--density 0.08] [--batch 128]
+[--repeats 3] [--json PATH]
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ class Ours:
         self.model, self.adata, self.batch = GeneMAE(adata, encoder=encoder), adata, batch
 
     def train(self) -> float:
-        """Cells per second of an epoch without validation, as the model's own history reports it."""
+        """Cells per second of an epoch without validation, as the model's own history reports
+        it.
+        """
         self.model.train(max_epochs=1, batch_size=self.batch, train_size=1.0, progress_bar=False)
         return float(self.model.history["cells_per_second"].iloc[-1])
 
@@ -67,7 +70,9 @@ class Scvi:
         self.model, self.adata, self.batch = scvi.model.SCVI(adata), adata, batch
 
     def train(self) -> float:
-        """Cells per second of the epoch's loop: two epochs minus one, so that what is paid once does not count."""
+        """Cells per second of the epoch's loop: two epochs minus one, so that what is paid once
+        does not count.
+        """
         return self.adata.n_obs * 0.9 / (self._seconds(2) - self._seconds(1))
 
     def _seconds(self, epochs: int) -> float:
@@ -114,7 +119,9 @@ def peak_memory(name: str, options: argparse.Namespace) -> float:
 
 
 def high_water_mark() -> float:
-    """Peak resident memory of this process in MiB; ru_maxrss would carry over that of the parent."""
+    """Peak resident memory of this process in MiB; ru_maxrss would carry over that of the
+    parent.
+    """
     status = Path("/proc/self/status")
     if not status.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

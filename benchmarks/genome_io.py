@@ -1,4 +1,5 @@
-"""Random windows of a genome: r2mae_bio.io.Genome beside pyfaidx, bgzip readers and SeqIO.index, in one process, as ratios.
+"""Random windows of a genome: r2mae_bio.io.Genome beside pyfaidx, bgzip readers and SeqIO.index, in
+one process, as ratios.
 
 python -m benchmarks.genome_io [--data DIR] [--windows 20000] [--repeats 5] [--report PATH]
 """
@@ -58,7 +59,9 @@ def prepare(name: str, text: bytes, folder: Path) -> Files:
 
 
 def synthetic(n_contigs: int = 4, n_bases: int = 5_000_000, width: int = 60) -> bytes:
-    """Lines of 60 bases, 45% of them in lower case in stretches of about 300, and runs of 1,000 N that make up 2%."""
+    """Lines of 60 bases, 45% of them in lower case in stretches of about 300, and runs of 1,000 N
+    that make up 2%.
+    """
     rng = np.random.default_rng(0)
     parts = []
     for i in range(n_contigs):
@@ -97,7 +100,7 @@ def expected(files: Files, contig: np.ndarray, start: np.ndarray) -> np.ndarray:
     return np.stack([sequences[c][s : s + LENGTH] for c, s in zip(contig.tolist(), start.tolist(), strict=True)])
 
 
-# ---------------------------------------------------------------- readers: (contigs, starts) -> arrays of rows, or a str each
+# -------------------------------- readers: (contigs, starts) -> arrays of rows, or a str each
 
 
 def in_batches(genome: Genome) -> Callable:
@@ -168,7 +171,9 @@ def as_rows(read: list) -> np.ndarray:
 
 
 def compare_readers(files: Files, genome: Genome, n: int, repeats: int) -> dict[str, list[float]]:
-    """Microseconds per window of every reader; each repeat has new windows, the same for all, and all are compared with the truth."""
+    """Microseconds per window of every reader; each repeat has new windows, the same for all, and
+    all are compared with the truth.
+    """
     with ExitStack() as stack:
         return _compare(files, readers(files, genome, stack), n, repeats)
 
@@ -192,7 +197,9 @@ def _compare(files: Files, opened: dict[str, Callable], n: int, repeats: int) ->
 
 
 class TrainingBatches:
-    """Random windows on a random strand as codes, with the weight of every base and, if wanted, a mask plan."""
+    """Random windows on a random strand as codes, with the weight of every base and, if wanted, a
+    mask plan.
+    """
 
     stages = ("positions", "gather and strand", "codes", "weights", "mask plan")
 

@@ -1,6 +1,7 @@
 """One self-contained run on a CUDA device; with --toy, the same at toy size on the CPU.
 
-python -m benchmarks.gpu [--cells 200000] [--genes 20000] [--batch 1024] [--steps 30] [--peak-tflops 790] [--toy]
+python -m benchmarks.gpu [--cells 200000] [--genes 20000] [--batch 1024] [--steps 30] [--peak-tflops
+790] [--toy]
 
 Needs torch, pytorch-lightning, numpy, scipy, safetensors; no scanpy, anndata or scvi-tools.
 """
@@ -60,10 +61,12 @@ class Source:
 
 
 def generate(n_cells: int, n_genes: int, chunk: int = 2000) -> sparse.csr_array:
-    """Counts of a log-normal factor model with gamma-Poisson noise, a few thousand cells at a time on each core.
+    """Counts of a log-normal factor model with gamma-Poisson noise, a few thousand cells at a time
+    on each core.
 
-    Its parameters are chosen by hand, not fitted: log gene means with spread 1.9, ten programmes of log-normal loadings, a log-normal
-    depth around 2,500 counts with spread 0.4, inverse dispersion 2.
+    Its parameters are chosen by hand, not fitted: log gene means with spread 1.9, ten programmes of
+    log-normal loadings, a log-normal depth around 2,500 counts with spread 0.4, inverse dispersion
+    2.
     """
     jobs = [(start, min(chunk, n_cells - start), n_genes) for start in range(0, n_cells, chunk)]
     if len(jobs) == 1:
@@ -222,7 +225,9 @@ def attempt(call: Callable[[], dict], what: str) -> dict:
 
 
 def run(options: argparse.Namespace) -> dict:
-    """All measurements; what is there is written after each, compiled modes last since they take longest to begin."""
+    """All measurements; what is there is written after each, compiled modes last since they take
+    longest to begin.
+    """
     bench = Bench(options)
     name = torch.cuda.get_device_name() if bench.device.type == "cuda" else "CPU"
     nonzero = bench.table.source.matrix.nnz / (options.cells * options.genes)

@@ -1,4 +1,6 @@
-"""The DNA part of benchmarks.gpu: presets in several numerical modes, and agreement with the CPU, on random bases."""
+"""The DNA part of benchmarks.gpu: presets in several numerical modes, and agreement with the CPU,
+on random bases.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,9 @@ def agreement(device: torch.device) -> dict[str, float]:
 def throughput(
     preset: str, shape: tuple[int, int], mode: str, device: torch.device, *, steps: int, peak: float
 ) -> dict[str, Any]:
-    """Training and reading in one numerical mode; ``peak`` is the device's bf16 rate in operations per second."""
+    """Training and reading in one numerical mode; ``peak`` is the device's bf16 rate in operations
+    per second.
+    """
     torch.set_float32_matmul_precision("high" if mode == "tf32" else "highest")
     bench = DNABench(preset, shape, device)
     amp = torch.autocast(device.type, torch.bfloat16) if mode.startswith("bf16") else nullcontext()
@@ -116,7 +120,9 @@ def throughput(
 
 
 def convolutions(device: torch.device, *, toy: bool = False) -> list[dict[str, Any]]:
-    """Microseconds forward and backward of both ways of a depthwise convolution, and how far their gradients are apart."""
+    """Microseconds forward and backward of both ways of a depthwise convolution, and how far their
+    gradients are apart.
+    """
     rows = []
     for shape in [(2, 40, 8)] if toy else [(64, 101, 64), (256, WINDOW, 128), (64, WINDOW, 768)]:
         for dilation in (1, 2):

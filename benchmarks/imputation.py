@@ -1,10 +1,14 @@
-"""Denoised expression and its intervals: R2MAE beside its controls, by molecular cross-validation and by coverage.
+"""Denoised expression and its intervals: R2MAE beside its controls, by molecular cross-validation
+and by coverage.
 
-python -m benchmarks.imputation --json FILE [--sets pancreas,pbmc_studies,kidney] [--seeds 3] [--methods R2MAE;scVI;...] [--resume] [--out FILE]
+python -m benchmarks.imputation --json FILE [--sets pancreas,pbmc_studies,kidney] [--seeds 3]
+[--methods R2MAE;scVI;...] [--resume] [--out FILE]
 
-Methods learn from 90% of the molecules of the reference cells, see as many of the query cells, and predict the other 10% of these. Intervals are asked
-twice to hold 90%: of the counts of a gene given the other genes, and of the molecules that were held out given all that were seen.
-Rows are written after each set, seed and method; --resume leaves out what the file holds. --out writes means, and differences to R2MAE.
+Methods learn from 90% of the molecules of the reference cells, see as many of the query cells, and
+predict the other 10% of these. Intervals are asked twice to hold 90%: of the counts of a gene given
+the other genes, and of the molecules that were held out given all that were seen. Rows are written
+after each set, seed and method; --resume leaves out what the file holds. --out writes means, and
+differences to R2MAE.
 """
 
 from __future__ import annotations
@@ -38,7 +42,9 @@ _LAST: dict[str, FittedGeneMAE] = {}
 
 @dataclass(frozen=True)
 class R2MAE:
-    """The model, decoded from all genes, or each gene from others with its own count weighed in (``n_masks`` above 0)."""
+    """The model, decoded from all genes, or each gene from others with its own count weighed in
+    (``n_masks`` above 0).
+    """
 
     name: str = "R2MAE"
     n_masks: int = 0
@@ -88,7 +94,9 @@ def scores(cells: GeneSet, name: str, seed: int) -> pd.DataFrame:
 
 
 def coverage(cells: GeneSet, method: R2MAE, seed: int) -> pd.DataFrame:
-    """Coverage of 90% intervals on the query cells, by what is predicted and by thirds of the mean."""
+    """Coverage of 90% intervals on the query cells, by what is predicted and by thirds of the
+    mean.
+    """
     # the halves of evaluate.denoising, so that the model is the one it trained
     train = evaluate.thin_counts(cells.counts, TRAIN_SHARE, seed=derive_seed(seed, "molecules"))
     kept = [rows[np.asarray(train[rows].sum(axis=1)).ravel() > 0] for rows in (cells.split.reference, cells.split.query)]

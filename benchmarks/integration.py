@@ -1,11 +1,14 @@
-"""Integration of batches: R2MAE told and not told the batch, beside scVI, PCA and noise, by the metrics of scib-metrics.
+"""Integration of batches: R2MAE told and not told the batch, beside scVI, PCA and noise, by the
+metrics of scib-metrics.
 
-python -m benchmarks.integration --json FILE [--sets cell_lines,pbmc_studies,pancreas] [--seeds 3] [--methods "R2MAE;PCA, zero fill;..."]
+python -m benchmarks.integration --json FILE [--sets cell_lines,pbmc_studies,pancreas] [--seeds 3]
+[--methods "R2MAE;PCA, zero fill;..."]
     [--resume] [--out FILE]
 
-At most 3,000 cells of a set, another choice with each seed, and the 2,000 most variable genes. Rows are written after each set, seed and
-method; --resume leaves out what the file holds. --out writes the means of every metric, and differences to R2MAE paired over seeds. The
-labels of the cell lines are genotypes, which any method keeps apart: that set is for judging how well batches mix.
+At most 3,000 cells of a set, another choice with each seed, and the 2,000 most variable genes. Rows
+are written after each set, seed and method; --resume leaves out what the file holds. --out writes
+the means of every metric, and differences to R2MAE paired over seeds. The labels of the cell lines
+are genotypes, which any method keeps apart: that set is for judging how well batches mix.
 """
 
 from __future__ import annotations
@@ -60,7 +63,9 @@ SETS = {
     "pbmc_studies": Source("pbmc_union_pretrain", batch="dataset", labels=tuple(SAME_TYPE.values())),
     "pancreas": Source("pancreas_baron_human", batch="batch"),
 }
-"""By short name: five cell lines in three technologies, sorted blood cells of two studies, islets of two donors."""
+"""By short name: five cell lines in three technologies, sorted blood cells of two studies, islets
+of two donors.
+"""
 
 
 def load(name: str, seed: int, *, data: Path = DATA) -> Cells:

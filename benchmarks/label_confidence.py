@@ -1,14 +1,18 @@
-"""Transferred labels: are they right, do their probabilities mean what they say, and are types that the reference lacks found?
+"""Transferred labels: are they right, do their probabilities mean what they say, and are types that
+the reference lacks found?
 
-python -m benchmarks.label_confidence --json FILE [--sets pancreas,kidney,...] [--seeds 3] [--retrain] [--resume] [--out FILE]
+python -m benchmarks.label_confidence --json FILE [--sets pancreas,kidney,...] [--seeds 3]
+[--retrain] [--resume] [--out FILE]
 
-A model is pretrained on the reference cells of a set, without labels, with every gene measured, and labels are transferred to query cells of
-which all genes, or a random panel, were measured. Beside them stands the linear probe that was trained once, on reference cells measured in
-full. Query cells of a class that the reference lacks are left out of these scores. Then up to five classes, the largest with at
-least 20 query cells, are taken out of the reference one at a time, and the AUROC tells how well the score for unknown types finds their
-query cells among the others. The model has seen the cells of these classes, without labels, as has a model that is
-pretrained on an atlas; --retrain pretrains one without them for each class. Rows are written after each set and seed; --resume leaves
-out what the file holds. --out writes means over sets and seeds.
+A model is pretrained on the reference cells of a set, without labels, with every gene measured, and
+labels are transferred to query cells of which all genes, or a random panel, were measured. Beside
+them stands the linear probe that was trained once, on reference cells measured in full. Query cells
+of a class that the reference lacks are left out of these scores. Then up to five classes, the
+largest with at least 20 query cells, are taken out of the reference one at a time, and the AUROC
+tells how well the score for unknown types finds their query cells among the others. The model has
+seen the cells of these classes, without labels, as has a model that is pretrained on an atlas;
+--retrain pretrains one without them for each class. Rows are written after each set and seed;
+--resume leaves out what the file holds. --out writes means over sets and seeds.
 """
 
 from __future__ import annotations
@@ -134,7 +138,9 @@ class Workbench:
             }
 
     def _held_out(self) -> dict[str, int]:
-        """The largest classes of the query and their cells, as long as two classes are left to learn."""
+        """The largest classes of the query and their cells, as long as two classes are left to
+        learn.
+        """
         names, number = np.unique(self.cells.labels[self.known], return_counts=True)
         order = [i for i in np.argsort(-number, kind="stable") if number[i] >= FEWEST_CELLS]
         few = self.reference.obs["label"].nunique() < 3

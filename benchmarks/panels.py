@@ -1,10 +1,13 @@
-"""Whole transcriptomes and panels: R2MAE beside its controls on labelled sets, linear and kNN probes, macro-F1.
+"""Whole transcriptomes and panels: R2MAE beside its controls on labelled sets, linear and kNN
+probes, macro-F1.
 
-python -m benchmarks.panels --json FILE [--sets pancreas,kidney,...] [--seeds 3] [--methods "R2MAE;PCA, zero fill;..."] [--resume] [--out FILE]
+python -m benchmarks.panels --json FILE [--sets pancreas,kidney,...] [--seeds 3] [--methods
+"R2MAE;PCA, zero fill;..."] [--resume] [--out FILE]
 
-Every set is split anew by each seed, by donor, animal or study where it has them. Probes learn from reference cells with all genes, and once more
-from the genes of the query alone. Rows are written after each set, seed and method;
---resume leaves out what the file holds. --out writes the mean over sets, and differences to R2MAE paired over sets and seeds.
+Every set is split anew by each seed, by donor, animal or study where it has them. Probes learn from
+reference cells with all genes, and once more from the genes of the query alone. Rows are written
+after each set, seed and method; --resume leaves out what the file holds. --out writes the mean over
+sets, and differences to R2MAE paired over sets and seeds.
 """
 
 from __future__ import annotations
@@ -71,7 +74,9 @@ def show(rows: pd.DataFrame) -> str:
 
 
 def markdown(frame: pd.DataFrame) -> str:
-    """Means over sets and seeds, and paired differences, for both probes and both kinds of reference."""
+    """Means over sets and seeds, and paired differences, for both probes and both kinds of
+    reference.
+    """
     parts = [
         "# Panels",
         f"{frame['set'].nunique()} sets ({', '.join(frame['set'].unique())}), {frame['seed'].nunique()} seeds.",

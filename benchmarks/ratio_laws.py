@@ -1,12 +1,15 @@
-"""Laws of the mask ratio beside each other: macro-F1 on gene panels and nats of held-out genes, at equal steps or equal wall time.
+"""Laws of the mask ratio beside each other: macro-F1 on gene panels and nats of held-out genes, at
+equal steps or equal wall time.
 
-python -m benchmarks.ratio_laws --json FILE [--sets pancreas,kidney,...] [--seeds 3] [--arms "mlp;..."] [--laws "R2MAE;..."]
+python -m benchmarks.ratio_laws --json FILE [--sets pancreas,kidney,...] [--seeds 3] [--arms
+"mlp;..."] [--laws "R2MAE;..."]
     [--steps 300 | --seconds S] [--resume] [--out FILE]
 
-Every run trains one network, without labels, on at most 3,000 reference cells, and is asked about at most 2,000 query cells. Rows are
-written after each set, seed, arm and law; --resume leaves out what the file holds. With --seconds, a short timing of each set, arm
-and law decides how many steps fit; starting the network counts, waiting for the processor does not, and threads add up. --out writes
-means, ranks and paired differences.
+Every run trains one network, without labels, on at most 3,000 reference cells, and is asked about
+at most 2,000 query cells. Rows are written after each set, seed, arm and law; --resume leaves out
+what the file holds. With --seconds, a short timing of each set, arm and law decides how many steps
+fit; starting the network counts, waiting for the processor does not, and threads add up. --out
+writes means, ranks and paired differences.
 """
 
 from __future__ import annotations
@@ -62,7 +65,9 @@ LAWS: dict[str, RatioLaw | str] = {
     "beta 2 2": Beta(),
     "log-uniform visible": LogUniformVisible(),
 }
-"""By name; one draw for each row, where a law draws at all. ``auto`` is what the linear theory recommends for the reference cells."""
+"""By name; one draw for each row, where a law draws at all. ``auto`` is what the linear theory
+recommends for the reference cells.
+"""
 
 DRAWN_PER_BATCH = (R2MAE, "choice .25 .5 .75", "beta 2 2")
 SHARES = (0.15, 0.5, 0.7, 0.9, 0.97)
@@ -122,7 +127,9 @@ def _some(rows: np.ndarray, labels: np.ndarray, size: int, seed: int, side: int)
 
 
 def trained(counts: SparseCounts, arm: str, name: str, *, seed: int, steps: int) -> tuple[FittedGeneMAE, float]:
-    """Train for exactly so many steps, the last of which has the smallest learning rate; also the seconds of computing."""
+    """Train for exactly so many steps, the last of which has the smallest learning rate; also the
+    seconds of computing.
+    """
     n_trained = len(split_cells(counts.shape[0], TRAIN_SIZE, seed)[0])
     epochs = -(-steps // -(-n_trained // BATCH_SIZE))
     settings = {"max_epochs": epochs, "max_steps": steps, "batch_size": BATCH_SIZE, "train_size": TRAIN_SIZE}
@@ -135,7 +142,9 @@ def trained(counts: SparseCounts, arm: str, name: str, *, seed: int, steps: int)
 
 
 def steps_within(seconds: float, counts: SparseCounts, arm: str, name: str, *, few: int = 2, more: int = 32) -> int:
-    """Steps that fit, by the computing time of two short runs: the time it would take on a processor with nothing else to do."""
+    """Steps that fit, by the computing time of two short runs: the time it would take on a
+    processor with nothing else to do.
+    """
     short, long = (trained(counts, arm, name, seed=0, steps=n)[1] for n in (few, more))
     rate = (more - few) / max(long - short, 1e-9)
     return max(1, round(few + rate * (seconds - short)))
@@ -143,7 +152,9 @@ def steps_within(seconds: float, counts: SparseCounts, arm: str, name: str, *, f
 
 @torch.inference_mode()
 def held_out_nats(model: GeneMAE, counts: SparseCounts, *, seed: int, shares: Sequence[float] = SHARES) -> dict[str, float]:
-    """Nats per hidden gene at each hidden share, under masks that depend on seed, share and cells alone."""
+    """Nats per hidden gene at each hidden share, under masks that depend on seed, share and cells
+    alone.
+    """
     table, network = _table(model, counts), model._network().eval()
     likelihood = GENE_LIKELIHOODS[model.record.config.gene_likelihood]
     nats, hidden = np.zeros(len(shares)), np.zeros(len(shares))

@@ -69,7 +69,9 @@ def group(rows: pd.DataFrame) -> pd.Series:
 
 
 def by_what(rows: pd.DataFrame, what: pd.Series) -> pd.DataFrame:
-    """Values by law, and by set, seed and what was asked; sets and seeds that some law lacks are left out."""
+    """Values by law, and by set, seed and what was asked; sets and seeds that some law lacks are
+    left out.
+    """
     columns = ["set", "seed", "what"]
     return rows.assign(what=what).pivot_table(index="law", columns=columns, values="value", sort=False).dropna(axis=1)
 
@@ -132,7 +134,9 @@ def best_fixed(rows: pd.DataFrame) -> list[str]:
 
 
 def tuned_uniform(rows: pd.DataFrame) -> list[str]:
-    """The uniform law that predicts the validation cells best, over all hidden shares; no label is needed to choose it."""
+    """The uniform law that predicts the validation cells best, over all hidden shares; no label is
+    needed to choose it.
+    """
     uniform = rows[(rows["task"] == VALIDATION) & (rows["law"].str.startswith("uniform") | (rows["law"] == R2MAE))]
     wide = by_what(uniform, uniform["task"])
     if len(wide) < 2:

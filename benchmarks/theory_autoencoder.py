@@ -1,9 +1,12 @@
-"""The linear theory of the masked autoencoder beside Monte Carlo, over fixed and random mask ratios.
+"""The linear theory of the masked autoencoder beside Monte Carlo, over fixed and random mask
+ratios.
 
-python -m benchmarks.theory_autoencoder [--features 160] [--cells 200 600] [--draws 100] [--every 4] [--json PATH]
+python -m benchmarks.theory_autoencoder [--features 160] [--cells 200 600] [--draws 100] [--every 4]
+[--json PATH]
 
-"equivalent" is the deterministic equivalent for the expected number n E[p] of cells in which a gene is hidden, "finite" its finite-size
-correction, averaged over that binomial number. Bars are those of "finite".
+"equivalent" is the deterministic equivalent for the expected number n E[p] of cells in which a gene
+is hidden, "finite" its finite-size correction, averaged over that binomial number. Bars are those
+of "finite".
 """
 
 from __future__ import annotations
@@ -75,7 +78,9 @@ def ratios(n: int, d: int) -> list[float]:
 
 
 def find_peak(S: np.ndarray, n: int, genes: np.ndarray, draws: int) -> dict[str, float]:
-    """Ratios of the largest risk: of the theory on a fine grid, and of the Monte Carlo median on a grid around n p = d - 1."""
+    """Ratios of the largest risk: of the theory on a fine grid, and of the Monte Carlo median on a
+    grid around n p = d - 1.
+    """
     fine = np.arange(0.03, 0.97, 0.002)
     eigen, found = theory.decompose(S), {"hidden rows = other genes": (len(S) - 1) / n}
     for name, corrected in (("equivalent", False), ("finite size", True)):

@@ -1,6 +1,8 @@
-"""Overlap of the masked autoencoder's joint predictor with the true programmes, beside PCA and factor analysis.
+"""Overlap of the masked autoencoder's joint predictor with the true programmes, beside PCA and
+factor analysis.
 
-python -m benchmarks.theory_joint [--genes 100] [--draws 20] [--toy] [--out benchmarks/results/theory_joint_cpu.md]
+python -m benchmarks.theory_joint [--genes 100] [--draws 20] [--toy] [--out
+benchmarks/results/theory_joint_cpu.md]
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ LAWS: dict[str, Law] = {
     ".15": 0.15, ".5": 0.5, ".75": 0.75, ".9": 0.9, "U(0,1)": (0.0, 1.0), "U(.3,.9)": (0.3, 0.9),
 }  # fmt: skip
 EVERY_MASK = (".15", ".5", ".75", ".9")
-"""With infinitely many masks a random ratio has the subspaces of a fixed one, and U(0,1) none: its rescaled input has infinite variance."""
+"""With infinitely many masks a random ratio has the subspaces of a fixed one, and U(0,1) none: its
+rescaled input has infinite variance.
+"""
 CELLS_PER_GENE = (0.3, 0.6, 1.0, 2.0, 5.0)
 FROM_B = ("left", "right", "symmetrised", "scaled", "whitened", "filled")
 FROM_CELLS = ("pca", "pca_standardised", "pca_filled", "factor_analysis")

@@ -1,6 +1,8 @@
-"""Does the linear theory's order of mask ratios hold for trained networks, and where does the best ratio move with size?
+"""Does the linear theory's order of mask ratios hold for trained networks, and where does the best
+ratio move with size?
 
-python -m benchmarks.theory_networks [--quick] [--learners mlp cnn ...] [--data digits ...] [--seeds 3] [--resume] [--out benchmarks/results]
+python -m benchmarks.theory_networks [--quick] [--learners mlp cnn ...] [--data digits ...] [--seeds
+3] [--resume] [--out benchmarks/results]
 """
 
 from __future__ import annotations

@@ -1,12 +1,15 @@
-"""Does the linear theory hold on real cells? A masked regression and a masked autoencoder, fitted and tested on cells.
+"""Does the linear theory hold on real cells? A masked regression and a masked autoencoder, fitted
+and tested on cells.
 
     python -m benchmarks.theory_real [--data FOLDER] [--out FOLDER] [--sets NAME ...]
 
-Of every set, the 150 genes of the largest variance (log-normalised, then standardised) and a third of the cells held out. Genes chosen by
-dispersion (--genes dispersion) are zero in most cells and huge in a few: no linear theory holds for them. From the other two thirds come
-the covariance that the theory is given (Ledoit-Wolf) and the training cells of every draw. Linear models are fitted by minimum-norm least
-squares on n masked cells and tested on the held-out cells, unmasked. The same is done with Gaussian cells of the same covariance: what
-differs is not linear theory but the shape of the data.
+Of every set, the 150 genes of the largest variance (log-normalised, then standardised) and a third
+of the cells held out. Genes chosen by dispersion (--genes dispersion) are zero in most cells and
+huge in a few: no linear theory holds for them. From the other two thirds come the covariance that
+the theory is given (Ledoit-Wolf) and the training cells of every draw. Linear models are fitted by
+minimum-norm least squares on n masked cells and tested on the held-out cells, unmasked. The same is
+done with Gaussian cells of the same covariance: what differs is not linear theory but the shape of
+the data.
 """
 
 from __future__ import annotations

@@ -2,9 +2,11 @@
 
 python -m benchmarks.theory_reference REFERENCE.json [--draws 150] [--json PATH]
 
-The file holds ``cases``: covariance, n, rescale, mask_ratio (a list of one ratio, or "uniform grid 0.1..0.9, 17 points"), and for each
-``risk``, ``bias``, ``variance`` of the deterministic equivalent, ``mc_mean`` and ``mc_se`` of an independent simulation. All have 120
-features, ``b_i = cos(i) / sqrt(120)``, noise variance 0.1 and unmasked test input. The exit status is 1 if a bar is missed.
+The file holds ``cases``: covariance, n, rescale, mask_ratio (a list of one ratio, or "uniform grid
+0.1..0.9, 17 points"), and for each ``risk``, ``bias``, ``variance`` of the deterministic
+equivalent, ``mc_mean`` and ``mc_se`` of an independent simulation. All have 120 features,
+``b_i = cos(i) / sqrt(120)``, noise variance 0.1 and unmasked test input. The exit status is 1 if a
+bar is missed.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
     python -m benchmarks.theory_speed [--h5ad FILE]
 
-(1) 50 fixed ratios and 20 uniform laws for 20,000 genes, the eigenvalues given. (2) ``tl.recommend_mask_ratio`` on a count matrix: of the
-file if one is named, else of 13,000 generated cells x 7,500 genes; 2,000 genes are used. Seconds and peak memory of the process.
+(1) 50 fixed ratios and 20 uniform laws for 20,000 genes, the eigenvalues given. (2)
+``tl.recommend_mask_ratio`` on a count matrix: of the file if one is named, else of 13,000 generated
+cells x 7,500 genes; 2,000 genes are used. Seconds and peak memory of the process.
 """
 
 from __future__ import annotations

@@ -1,11 +1,15 @@
-"""How long R2MAE trains until a probe reads cell types from it as well as from scVI, both on the same cells in one process.
+"""How long R2MAE trains until a probe reads cell types from it as well as from scVI, both on the
+same cells in one process.
 
-python -m benchmarks.time_to_quality --json FILE [--sets pancreas,pbmc_studies,kidney] [--seeds 3] [--threads 1] [--resume] [--out FILE]
+python -m benchmarks.time_to_quality --json FILE [--sets pancreas,pbmc_studies,kidney] [--seeds 3]
+[--threads 1] [--resume] [--out FILE]
 
-scVI is trained with its defaults. R2MAE is trained anew for each number of steps, so that its learning rate falls to the end every
-time; its seconds include the factor analysis that it starts from, which is all it has at 0 steps. Macro-F1 is of the query cells with
-all genes. Rows are written after each set, seed and run; --resume leaves out what the file holds. Seconds of computing are those
-of the processor, summed over threads: they change less than the clock's when the machine is busy.
+scVI is trained with its defaults. R2MAE is trained anew for each number of steps, so that its
+learning rate falls to the end every time; its seconds include the factor analysis that it starts
+from, which is all it has at 0 steps. Macro-F1 is of the query cells with all genes. Rows are
+written after each set, seed and run; --resume leaves out what the file holds. Seconds of computing
+are those of the processor, summed over threads: they change less than the clock's when the machine
+is busy.
 """
 
 from __future__ import annotations
@@ -86,7 +90,9 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
 
 
 def reached(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row per set, seed and probe: the first number of steps that reaches scVI, if any, and how many times quicker it is."""
+    """One row per set, seed and probe: the first number of steps that reaches scVI, if any, and how
+    many times quicker it is.
+    """
     rows = []
     for (name, seed), runs in frame.groupby(["set", "seed"], sort=False):
         scvi, ours = runs[runs["method"] == SCVI], runs[runs["method"] == R2MAE].sort_values("steps")

@@ -1,4 +1,5 @@
-"""Masked-autoencoder transformers for single-cell data, pretrained at a mask ratio that is itself drawn at random (R2MAE).
+"""Masked-autoencoder transformers for single-cell data, pretrained at a mask ratio that is itself
+drawn at random (R2MAE).
 
 Subpackages load when first used, so importing this package is cheap:
 
@@ -9,7 +10,8 @@ Subpackages load when first used, so importing this package is cheap:
 ``masking``
     The laws from which mask ratios are drawn, and the plans drawn from them.
 ``theory``
-    The linear theory of mask-based pretraining: risk against the mask ratio, for a data set's own gene spectrum.
+    The linear theory of mask-based pretraining: risk against the mask ratio, for a data set's own
+    gene spectrum.
 ``io``, ``datasets``
     Reading data, gene identity, and the data sets used in the documentation.
 ``errors``

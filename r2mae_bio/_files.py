@@ -1,4 +1,6 @@
-"""Lines of a text file, plain, gzip or bgzip; compression is told by the content, not by the name."""
+"""Lines of a text file, plain, gzip or bgzip; compression is told by the content, not by the
+name.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ def open_lines(path: Path | str, error: type[DataError]) -> Iterator[BinaryIO]:
     path
         The file.
     error
-        Class to raise for a bgzip file without its last block: it was cut, and that is known before hours of work.
+        Class to raise for a bgzip file without its last block: it was cut, and that is known before
+        hours of work.
     """
     with Path(path).open("rb") as raw:
         if not raw.peek(2).startswith(GZIP_START):
@@ -51,7 +54,9 @@ def open_lines(path: Path | str, error: type[DataError]) -> Iterator[BinaryIO]:
 
 
 class _Steps(io.RawIOBase):
-    """Hands over what one step of decompression gives, so that nothing before a damaged place is lost."""
+    """Hands over what one step of decompression gives, so that nothing before a damaged place is
+    lost.
+    """
 
     def __init__(self, unzipped: gzip.GzipFile) -> None:
         self._unzipped = unzipped
@@ -66,7 +71,8 @@ class _Steps(io.RawIOBase):
 
 
 def lacks_bgzf_end(raw: BinaryIO) -> bool:
-    """Whether a bgzip file was cut: between two blocks it is valid gzip, and only the empty block at its end is missing.
+    """Whether a bgzip file was cut: between two blocks it is valid gzip, and only the empty block
+    at its end is missing.
 
     Parameters
     ----------
@@ -95,7 +101,9 @@ def flush_to_disk(stream: IO[bytes]) -> None:
 
 
 def publish(temporary: Path, path: Path) -> None:
-    """Give a complete file its name; the rename, too, is put on the disk where the system allows it."""
+    """Give a complete file its name; the rename, too, is put on the disk where the system allows
+    it.
+    """
     temporary.replace(path)
     with contextlib.suppress(OSError):
         folder = os.open(path.parent, os.O_RDONLY)

@@ -1,6 +1,7 @@
 """Seeds: every random stream is a pure function of (seed, stream name, position).
 
-No stream has a state to save: a run resumed at step 731 draws exactly what the uninterrupted run drew at step 731.
+No stream has a state to save: a run resumed at step 731 draws exactly what the uninterrupted run
+drew at step 731.
 """
 
 from __future__ import annotations

@@ -47,8 +47,8 @@ def deal_folds(codes: NDArray[np.intp], groups: NDArray[np.generic] | None, *, s
     codes
         Class of each cell (n_cells,).
     groups
-        Groups that are not torn apart (n_cells,); the largest come first, each into the smallest fold. If None, the cells of each class
-        are dealt in random order.
+        Groups that are not torn apart (n_cells,); the largest come first, each into the smallest
+        fold. If None, the cells of each class are dealt in random order.
     seed
         Seed of that order.
 
@@ -91,8 +91,9 @@ class Split:
 def stratified_split(labels: ArrayLike, *, query_fraction: float = 0.3, seed: int = 0) -> Split:
     """Split cells class by class.
 
-    A class of n >= 2 cells sends ``round(query_fraction * n)`` cells to the query, at least one and at most n - 1, so that it is
-    on both sides. A class of one cell goes to the reference: as a query it could never be answered.
+    A class of n >= 2 cells sends ``round(query_fraction * n)`` cells to the query, at least one and
+    at most n - 1, so that it is on both sides. A class of one cell goes to the reference: as a
+    query it could never be answered.
 
     Parameters
     ----------
@@ -131,10 +132,12 @@ def stratified_split(labels: ArrayLike, *, query_fraction: float = 0.3, seed: in
 
 
 def stratified_splits(labels: ArrayLike, *, n_splits: int = 5, seed: int = 0) -> list[Split]:
-    """Folds of equal size, class by class: every cell is scored once, and learned from in all other folds.
+    """Folds of equal size, class by class: every cell is scored once, and learned from in all other
+    folds.
 
-    The cells of a class are dealt to the folds in turn, in random order. A class of one cell is never scored, see
-    :func:`stratified_split`. Folds of cells share donors and batches; :func:`group_splits` holds those out.
+    The cells of a class are dealt to the folds in turn, in random order. A class of one cell is
+    never scored, see :func:`stratified_split`. Folds of cells share donors and batches;
+    :func:`group_splits` holds those out.
 
     Parameters
     ----------
@@ -200,7 +203,9 @@ def group_splits(groups: ArrayLike) -> dict[str, Split]:
 
 
 def as_labels(labels: ArrayLike, what: str = "labels") -> NDArray[np.str_]:
-    """Labels as strings (n_cells,); categories, integers and strings are all welcome, missing values are not."""
+    """Labels as strings (n_cells,); categories, integers and strings are all welcome, missing
+    values are not.
+    """
     values = np.asarray(labels, dtype=object)
     if values.ndim != 1 or not len(values):
         msg = f"{what} have shape {values.shape}; one label per cell is needed."

@@ -25,7 +25,9 @@ __all__ = ["DatasetEntry", "fetch", "lambda_phage", "pbmc68k", "registry"]
 _TARGET_SUM: Final = 1e4
 """Counts per cell to which the shipped file was normalised."""
 _MAX_RESIDUAL: Final = 0.1
-"""Largest accepted distance of a recovered count from a whole number; the file keeps logarithms to three decimals."""
+"""Largest accepted distance of a recovered count from a whole number; the file keeps logarithms to
+three decimals.
+"""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ def fetch(name: str, *, cache_dir: str | Path | None = None, known_hash: str | N
     cache_dir
         Folder for downloads; the user's cache folder if None.
     known_hash
-        SHA-256 to require, 64 hexadecimal digits, for an entry whose hash nobody has verified. It cannot replace a registered one.
+        SHA-256 to require, 64 hexadecimal digits, for an entry whose hash nobody has verified. It
+        cannot replace a registered one.
 
     Returns
     -------
@@ -100,8 +103,8 @@ def fetch(name: str, *, cache_dir: str | Path | None = None, known_hash: str | N
     Raises
     ------
     DataError
-        The name is not registered, the entry has no file or no verified hash, the download failed, or the file is not the
-        registered one.
+        The name is not registered, the entry has no file or no verified hash, the download failed,
+        or the file is not the registered one.
     """
     entry = _find(name)
     if entry.kind == "embedded" or entry.url is None:
@@ -113,10 +116,12 @@ def fetch(name: str, *, cache_dir: str | Path | None = None, known_hash: str | N
 
 
 def pbmc68k() -> AnnData:
-    """Blood cells of a healthy donor with raw counts: 700 cells x 765 genes, 10 cell types; needs no network.
+    """Blood cells of a healthy donor with raw counts: 700 cells x 765 genes, 10 cell types; needs
+    no network.
 
-    scanpy ships these cells log-normalised to 10,000 counts per cell, with three decimals. The counts are recovered as
-    ``expm1(value) * n_counts / 10,000`` and rounded; a recovered value may differ from a whole number by at most 0.1.
+    scanpy ships these cells log-normalised to 10,000 counts per cell, with three decimals. The
+    counts are recovered as ``expm1(value) * n_counts / 10,000`` and rounded; a recovered value may
+    differ from a whole number by at most 0.1.
 
     Returns
     -------
@@ -159,7 +164,8 @@ def pbmc68k() -> AnnData:
 
 
 def lambda_phage() -> Path:
-    """Genome of phage lambda (NC_001416.1): 48,502 bases, 49.9% G or C, gzipped FASTA; needs no network.
+    """Genome of phage lambda (NC_001416.1): 48,502 bases, 49.9% G or C, gzipped FASTA; needs no
+    network.
 
     Returns
     -------

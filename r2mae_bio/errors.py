@@ -1,4 +1,6 @@
-"""Exceptions raised by r2mae_bio, to be caught by name; the tree is drawn in the module they come from."""
+"""Exceptions raised by r2mae_bio, to be caught by name; the tree is drawn in the module they come
+from.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Token batches: identity is visible, content may be hidden.
 
-Axes used in this package: B rows (cells or windows), L slots (genes or positions), K visible slots, C context features,
-M latent tokens, D model width, Z latent dimensions.
+Axes used in this package: B rows (cells or windows), L slots (genes or positions), K visible slots,
+C context features, M latent tokens, D model width, Z latent dimensions.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ class TokenBatch:
     visible: Tensor
     """True where content is known to the reader of this batch, bool (B, L) or (1, L)."""
     full: bool = False
-    """Whether the slots are the whole vocabulary in its order, so that nothing need be gathered by ``ids``."""
+    """Whether the slots are the whole vocabulary in its order, so that nothing need be gathered by
+    ``ids``.
+    """
 
     def hide(self, plan: MaskPlan) -> TokenBatch:
         """Replace: keep every slot, erase the content of the hidden ones.
@@ -55,7 +57,8 @@ class TokenBatch:
 
         Returns
         -------
-        A batch of K slots; rows with fewer visible slots are padded with zero content that is not visible.
+        A batch of K slots; rows with fewer visible slots are padded with zero content that is not
+        visible.
         """
         keep, keep_valid = plan.kept()
         ids = self.ids.expand(keep.shape[0], -1).gather(1, keep)

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
-# Networks this small only wait for one another's threads, and scanpy's compiled loops set their number for the whole process.
+# Networks this small only wait for one another's threads, and scanpy's compiled loops set their
+# number for the whole process.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 
-# A shell without job control lets what it puts in the background ignore Ctrl-C, which some tests press.
+# A shell without job control lets what it puts in the background ignore Ctrl-C, which some tests
+# press.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -148,7 +148,9 @@ def _verbs() -> Iterator[Any]:
 
 @pytest.mark.parametrize("verb", list(_verbs()))
 def test_verb_signature(verb: Callable[..., object]) -> None:
-    """Data first (a plot of a training run takes the ``model``), at most three positional parameters, booleans and ``copy`` keyword-only."""
+    """Data first (a plot of a training run takes the ``model``), at most three positional
+    parameters, booleans and ``copy`` keyword-only.
+    """
     parameters = list(inspect.signature(verb).parameters.values())
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     first = {"adata", *DNA_INPUTS} | ({"model"} if verb.__module__.startswith("r2mae_bio.pl") else set())
@@ -337,7 +339,9 @@ def _lint_imports(*options: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("contract", CONTRACTS, ids=[c["id"] for c in CONTRACTS])
 def test_import_contract(contract: dict[str, Any]) -> None:
-    """The contracts of ``pyproject.toml`` hold; ``make lint`` also refuses one whose modules are missing."""
+    """The contracts of ``pyproject.toml`` hold; ``make lint`` also refuses one whose modules are
+    missing.
+    """
     missing = [m for m in contract.get("source_modules", ()) if not _exists(m.removeprefix("r2mae_bio."))]
     if missing:
         pytest.skip(f"still to be written: {', '.join(missing)}")

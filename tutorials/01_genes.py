@@ -14,8 +14,9 @@
 # %% [markdown]
 # # Cells without labels, genes without measurements
 #
-# A transformer is pretrained on 700 blood cells by hiding genes and predicting them, with a mask ratio that is itself drawn at
-# random (R2MAE). Then we take most genes away and see what remains. Everything runs on a laptop CPU in under two minutes.
+# A transformer is pretrained on 700 blood cells by hiding genes and predicting them, with a mask
+# ratio that is itself drawn at random (R2MAE). Then we take most genes away and see what remains.
+# Everything runs on a laptop CPU in under two minutes.
 
 # %%
 import warnings
@@ -34,7 +35,8 @@ adata
 # %% [markdown]
 # ## Set up: counts are checked, all of them
 #
-# `setup_anndata` reads every value. Handing it log-normalised data is the most common mistake, so let us make it:
+# `setup_anndata` reads every value. Handing it log-normalised data is the most common mistake, so
+# let us make it:
 
 # %%
 logged = adata.copy()
@@ -52,7 +54,8 @@ model.train(progress_bar=False)
 model
 
 # %% [markdown]
-# The loss is in nats per hidden gene. The dotted line is what one gets by predicting each gene's mean, whatever the cell.
+# The loss is in nats per hidden gene. The dotted line is what one gets by predicting each gene's
+# mean, whatever the cell.
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(11, 3.6), layout="constrained")
@@ -85,7 +88,8 @@ plt.show()
 # %% [markdown]
 # ## A panel of 76 genes
 #
-# A tenth of the genes, drawn at random, in another order. Genes are matched by name; the others count as hidden, not as zero.
+# A tenth of the genes, drawn at random, in another order. Genes are matched by name; the others
+# count as hidden, not as zero.
 
 # %%
 panel_genes = np.random.default_rng(0).choice(adata.var_names, 76, replace=False)
@@ -102,13 +106,14 @@ for name, cells in {"all genes": adata, "76 genes": panel}.items():
     print(f"{name}: accuracy {result.accuracy:.3f}, macro-F1 {result.macro_f1:.3f}")
 
 # %% [markdown]
-# Here the model was pretrained on all cells, queries included (without labels): a transductive number. The table that `make demo`
-# prints trains on the reference cells only, beside PCA, probabilistic PCA, factor analysis and noise, over three seeds.
+# Here the model was pretrained on all cells, queries included (without labels): a transductive
+# number. The table that `make demo` prints trains on the reference cells only, beside PCA,
+# probabilistic PCA, factor analysis and noise, over three seeds.
 #
 # ## Keep it
 #
-# Weights, vocabulary and settings go to a folder of safetensors and JSON; nothing is pickled. The embedding goes to a file with
-# cell ids and where it comes from.
+# Weights, vocabulary and settings go to a folder of safetensors and JSON; nothing is pickled. The
+# embedding goes to a file with cell ids and where it comes from.
 
 # %%
 import tempfile

@@ -14,19 +14,24 @@
 # %% [markdown]
 # # Which mask ratio? From the formula to real cells
 #
-# How much of a cell should be hidden in pretraining? For a linear model the answer can be computed. This tutorial checks the formula against
-# simulations, asks what a *random* mask ratio is worth in that model, and ends with a recommendation for 700 blood cells. It takes about a
-# minute on a laptop CPU.
+# How much of a cell should be hidden in pretraining? For a linear model the answer can be computed.
+# This tutorial checks the formula against simulations, asks what a *random* mask ratio is worth in
+# that model, and ends with a recommendation for 700 blood cells. It takes about a minute on a
+# laptop CPU.
 #
 # ## The model
 #
-# A training row $x$ has $d$ features with covariance $S$, and a target $y = x^\top b + e$. Every entry of the row is hidden with probability
-# $p$, the mask ratio; what stays visible is divided by $1 - p$ (`rescale=True`), so that the mean of the masked row is the row. From $n$ such
-# rows $b$ is estimated by least squares, and among the many solutions that exist when $n < d$ the one of least norm is taken. The **risk** is
-# the mean squared error of the predicted signal, $E(x^\top \hat b - x^\top b)^2$, on new rows. It is the sum of a **bias** (the mean
-# estimator is not $b$) and a **variance** (training sets differ). The noise $e$ of the target comes on top and cannot be avoided.
+# A training row $x$ has $d$ features with covariance $S$, and a target $y = x^\top b + e$. Every
+# entry of the row is hidden with probability $p$, the mask ratio; what stays visible is divided by
+# $1 - p$ (`rescale=True`), so that the mean of the masked row is the row. From $n$ such rows $b$ is
+# estimated by least squares, and among the many solutions that exist when $n < d$ the one of least
+# norm is taken. The **risk** is the mean squared error of the predicted signal, $E(x^\top \hat b -
+# x^\top b)^2$, on new rows. It is the sum of a **bias** (the mean estimator is not $b$) and a
+# **variance** (training sets differ). The noise $e$ of the target comes on top and cannot be
+# avoided.
 #
-# We look at uncorrelated features (*isotropic*), and at correlated ones whose eigenvalues fall like 1/rank (*power law*) along random directions.
+# We look at uncorrelated features (*isotropic*), and at correlated ones whose eigenvalues fall like
+# 1/rank (*power law*) along random directions.
 
 # %%
 import warnings
@@ -76,7 +81,8 @@ def curve(name, n, **settings):
 # %% [markdown]
 # ### Fixed ratios: formula against simulation
 #
-# Lines are the formula. Points are means over 60 simulated training sets, with two standard errors either way.
+# Lines are the formula. Points are means over 60 simulated training sets, with two standard errors
+# either way.
 
 # %%
 fig, axes = plt.subplots(2, 2, figsize=(9, 6.4), layout="constrained", sharex=True)
@@ -101,15 +107,18 @@ fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", 
 plt.show()
 
 # %% [markdown]
-# Masking trades variance for bias. For correlated features it works like a ridge penalty, since it adds a diagonal to their covariance. At
-# $n/d = 2$ that gives the curve an optimum in the middle. For uncorrelated features masking adds nothing but shrinkage: at $n/d = 2$, with this noise, bias and variance trade one to one and every ratio is as good as any. With few rows
-# ($n/d = 0.5$) and as much noise as signal the best one can do is to shrink towards predicting nothing, whose risk is 1. There, at high
-# ratios, the points lie above the line: few entries of a row stay visible, and the formula is too optimistic.
+# Masking trades variance for bias. For correlated features it works like a ridge penalty, since it
+# adds a diagonal to their covariance. At $n/d = 2$ that gives the curve an optimum in the middle.
+# For uncorrelated features masking adds nothing but shrinkage: at $n/d = 2$, with this noise, bias
+# and variance trade one to one and every ratio is as good as any. With few rows ($n/d = 0.5$) and
+# as much noise as signal the best one can do is to shrink towards predicting nothing, whose risk is
+# 1. There, at high ratios, the points lie above the line: few entries of a row stay visible, and
+# the formula is too optimistic.
 #
 # ### With and without rescaling
 #
-# If visible entries are *not* divided by $1 - p$, the predictor is trained on small inputs and used on large ones. It is mis-scaled, and the
-# best fixed ratio is 0 in all four cases.
+# If visible entries are *not* divided by $1 - p$, the predictor is trained on small inputs and used
+# on large ones. It is mis-scaled, and the best fixed ratio is 0 in all four cases.
 
 # %%
 fig, axes = plt.subplots(1, 4, figsize=(11, 3.2), layout="constrained", sharey=True)
@@ -129,9 +138,10 @@ plt.show()
 # %% [markdown]
 # ## The random ratio
 #
-# In R2MAE the ratio of a row is itself drawn from $U(\text{lo}, \text{hi})$. Here is the best of all such laws on a grid (at least 0.2 wide,
-# up to 0.9), beside the best fixed ratio on the same range, and $U(0.1, 0.9)$, which nobody had to tune. The last columns repeat the
-# comparison by simulation.
+# In R2MAE the ratio of a row is itself drawn from $U(\text{lo}, \text{hi})$. Here is the best of
+# all such laws on a grid (at least 0.2 wide, up to 0.9), beside the best fixed ratio on the same
+# range, and $U(0.1, 0.9)$, which nobody had to tune. The last columns repeat the comparison by
+# simulation.
 
 # %%
 laws = [(low / 10, high / 10) for low in range(8) for high in range(low + 2, 10)]
@@ -165,12 +175,15 @@ print(f"by the formula, the best law is {-gain.max():.1%} to {-gain.min():.1%} w
 print(f"simulated differences are {z.min():+.1f} to {z.max():+.1f} standard errors (positive: the law is worse)")
 
 # %% [markdown]
-# In this linear model with one target and an unmasked test input, a random ratio does not beat the best fixed ratio by more than noise.
+# In this linear model with one target and an unmasked test input, a random ratio does not beat the
+# best fixed ratio by more than noise.
 #
-# The narrowest laws come close, because they are nearly fixed; $U(0.1, 0.9)$ costs something in exchange for not being tuned.
+# The narrowest laws come close, because they are nearly fixed; $U(0.1, 0.9)$ costs something in
+# exchange for not being tuned.
 #
-# There is even a case where the random ratio changes nothing at all. For isotropic features with $n < d$ the formula gives exactly the risk of
-# the fixed ratio with the same mean. (The formula is a limit of many features; simulations at a hundred lie a few percent above it.)
+# There is even a case where the random ratio changes nothing at all. For isotropic features with $n
+# < d$ the formula gives exactly the risk of the fixed ratio with the same mean. (The formula is a
+# limit of many features; simulations at a hundred lie a few percent above it.)
 
 # %%
 rows = []
@@ -183,9 +196,11 @@ pd.DataFrame(rows).round(4)
 # %% [markdown]
 # ## The masked autoencoder
 #
-# Pretraining has no single target. Every gene is predicted from the others, and only in the cells where it is hidden. A gene that is hidden in
-# a share $p$ of $n$ cells has $n p$ training rows, so the ratio sets the number of rows, and **the mask ratio itself drives double descent**:
-# the error peaks where cells × ratio = number of (other) genes. `theory.peak_ratio` says where. The genes below share twelve overlapping programmes.
+# Pretraining has no single target. Every gene is predicted from the others, and only in the cells
+# where it is hidden. A gene that is hidden in a share $p$ of $n$ cells has $n p$ training rows, so
+# the ratio sets the number of rows, and **the mask ratio itself drives double descent**: the error
+# peaks where cells × ratio = number of (other) genes. `theory.peak_ratio` says where. The genes
+# below share twelve overlapping programmes.
 
 # %%
 genes = theory.programme_covariance(d)
@@ -238,8 +253,8 @@ for ax in (left, right):
 plt.show()
 
 # %% [markdown]
-# Dotted stretches are flagged `near_peak`: averages are heavy-tailed there, and no formula is reliable. An error above 1 is worse than
-# predicting the mean of the gene.
+# Dotted stretches are flagged `near_peak`: averages are heavy-tailed there, and no formula is
+# reliable. An error above 1 is worse than predicting the mean of the gene.
 
 # %%
 print(f"best fixed ratio {fixed.best:.2f}: error {fixed.least:.3f}")
@@ -251,13 +266,15 @@ flagged = theory.autoencoder_risk(eigen, n=2 * (d - 1), mask_ratio=(0, 1), genes
 print(f"U(0, 1) with {2 * (d - 1)} cells: near_peak: {flagged.near_peak}")
 
 # %% [markdown]
-# What does the random ratio spare? On the left the search: without knowing where the peak is it lands off it, at a price
-# against the best fixed ratio. It is no cure. On the right $U(0, 1)$ has a peak of its own, where *cells × mean ratio* meets the number of
-# genes, the place of a fixed ratio of 0.5.
+# What does the random ratio spare? On the left the search: without knowing where the peak is it
+# lands off it, at a price against the best fixed ratio. It is no cure. On the right $U(0, 1)$ has a
+# peak of its own, where *cells × mean ratio* meets the number of genes, the place of a fixed ratio
+# of 0.5.
 #
 # ## Real cells
 #
-# Now the correlations of 700 blood cells, from raw counts. First the spectrum: how many directions stand out of the noise?
+# Now the correlations of 700 blood cells, from raw counts. First the spectrum: how many directions
+# stand out of the noise?
 
 # %%
 adata = rb.datasets.pbmc68k()
@@ -266,8 +283,9 @@ rb.pl.spectrum(adata)
 plt.show()
 
 # %% [markdown]
-# Then the recommendation. It compares every fixed ratio with every law $U(\text{lo}, \text{hi})$ on a grid, for cells that are later measured in
-# full and on a panel of a tenth of the genes, and repeats this on bootstrap samples of the cells.
+# Then the recommendation. It compares every fixed ratio with every law $U(\text{lo}, \text{hi})$ on
+# a grid, for cells that are later measured in full and on a panel of a tenth of the genes, and
+# repeats this on bootstrap samples of the cells.
 
 # %%
 advice = rb.tl.recommend_mask_ratio(adata, layer="counts", n_bootstrap=8)
@@ -290,10 +308,12 @@ for name, scenario in {"full": advice.full, "panel": advice.on_panel}.items():
 print("kept in .uns['r2mae']['mask_ratio']:", ", ".join(adata.uns["r2mae"]["mask_ratio"]))
 
 # %% [markdown]
-# Read it for what it says. A positive cost means that the random ratio is *worse* than the best fixed one, and the recommended law is the widest
-# of those that cost within 0.01 of the least on the worse of the two kinds of cells. A wide interval "within 5%" means that the data hardly care. Bootstrap
-# intervals are narrow because they hold the model and the directions of the correlations fixed: they tell how well the spectrum is known,
-# not how well a network follows it. Where the curve is flat they can even miss the best ratio by a step of the grid.
+# Read it for what it says. A positive cost means that the random ratio is *worse* than the best
+# fixed one, and the recommended law is the widest of those that cost within 0.01 of the least on
+# the worse of the two kinds of cells. A wide interval "within 5%" means that the data hardly care.
+# Bootstrap intervals are narrow because they hold the model and the directions of the correlations
+# fixed: they tell how well the spectrum is known, not how well a network follows it. Where the
+# curve is flat they can even miss the best ratio by a step of the grid.
 #
 # `mask_ratio="auto"` takes the recommended law, and nothing else changes:
 
@@ -305,10 +325,12 @@ model
 # %% [markdown]
 # ## Limits
 #
-# - **Linear.** A transformer is not least squares. It is told which genes are hidden, and uses more than correlations.
-# - **Unregularised.** The peak is that of interpolation. Weight decay, early stopping and a latent bottleneck flatten it, and with it
-#   most of what separates one ratio from another.
-# - **Heavy tails.** Where few genes of a cell stay visible, the formula can underestimate the risk. `heavy_tailed` flags such ratios, cautiously:
+# - **Linear.** A transformer is not least squares. It is told which genes are hidden, and uses more
+#   than correlations.
+# - **Unregularised.** The peak is that of interpolation. Weight decay, early stopping and a latent
+#   bottleneck flatten it, and with it most of what separates one ratio from another.
+# - **Heavy tails.** Where few genes of a cell stay visible, the formula can underestimate the risk.
+#   `heavy_tailed` flags such ratios, cautiously:
 
 # %%
 rows = []
@@ -320,5 +342,6 @@ for p in (0.5, 0.75, 0.9):
 pd.DataFrame(rows).round(3)
 
 # %% [markdown]
-# - **Advice.** The recommendation knows the spectrum of the genes and the number of cells, not the task. Where it matters, train with two
-#   ratios and compare; the table that `make demo` prints does so.
+# - **Advice.** The recommendation knows the spectrum of the genes and the number of cells, not the
+#   task. Where it matters, train with two ratios and compare; the table that `make demo` prints
+#   does so.

@@ -14,10 +14,11 @@
 # %% [markdown]
 # # DNA: any FASTA in, embeddings and variant scores out
 #
-# This tutorial pretrains a small DNA model on a genome, compares it with what plain counting achieves, and uses it: scores for variants,
-# saturation mutagenesis, embeddings of regions. The genome is that of phage lambda (48,502 bp), which comes with the package, so that all of
-# this takes about a minute or two on a laptop CPU. A genome that small teaches little; replace two paths by your own FASTA and VCF and the
-# same calls do the real thing.
+# This tutorial pretrains a small DNA model on a genome, compares it with what plain counting
+# achieves, and uses it: scores for variants, saturation mutagenesis, embeddings of regions. The
+# genome is that of phage lambda (48,502 bp), which comes with the package, so that all of this
+# takes about a minute or two on a laptop CPU. A genome that small teaches little; replace two paths
+# by your own FASTA and VCF and the same calls do the real thing.
 #
 # ## A genome
 
@@ -44,14 +45,15 @@ genome = rb.io.Genome(FASTA, cache_dir=work)
 print(genome, genome.contigs, f"cro begins with {genome.fetch(genome.contigs[0], 38040, 38061)}")
 
 # %% [markdown]
-# The file was converted once to one byte per base, which is mapped into memory; windows are then read at random at more than a hundred
-# million bases per second, and worker processes are safe.
+# The file was converted once to one byte per base, which is mapped into memory; windows are then
+# read at random at more than a hundred million bases per second, and worker processes are safe.
 #
 # ## Pretraining
 #
-# A share of the bases of every window is hidden, and that share is drawn at random between 0 and 1 for each window: that is R²MAE. The last
-# fifth of the genome is held out. Before it starts, the run says what two Markov models reach on the held-out part: a model whose loss does
-# not fall below the order-5 model has learnt less than a table of counts.
+# A share of the bases of every window is hidden, and that share is drawn at random between 0 and 1
+# for each window: that is R²MAE. The last fifth of the genome is held out. Before it starts, the
+# run says what two Markov models reach on the held-out part: a model whose loss does not fall below
+# the order-5 model has learnt less than a table of counts.
 
 # %%
 split = rb.io.split_genome(genome, validation=0.2)
@@ -79,12 +81,14 @@ axes[1].axhline(0, color="0.2", lw=0.8)
 plt.show()
 
 # %% [markdown]
-# With few bases hidden the neighbours give the base away, as far as 39 kb can teach; with most of them hidden little is left to know.
+# With few bases hidden the neighbours give the base away, as far as 39 kb can teach; with most of
+# them hidden little is left to know.
 #
 # ## Variants
 #
-# `score_variants` takes a VCF (or a table) and gives one back with every record in its place. Nothing aborts it: each allele has a status. Here
-# is a small file with what real ones contain: a SNV, two alternatives in one record, an indel, a wrong reference base, an unknown contig and a
+# `score_variants` takes a VCF (or a table) and gives one back with every record in its place.
+# Nothing aborts it: each allele has a status. Here is a small file with what real ones contain: a
+# SNV, two alternatives in one record, an indel, a wrong reference base, an unknown contig and a
 # symbolic allele.
 
 # %%
@@ -107,9 +111,10 @@ columns = ["pos", "ref", "alt", "kind", "status", "llr", "p_ref", "p_alt", "entr
 scores[columns].round(3)
 
 # %% [markdown]
-# `llr` is log p(ALT) - log p(REF) in nats, the mean of both strands, with the base hidden; negative where the model expects the reference.
-# Insertions and deletions are scored by the mean log-probability of the bases around the change, each hidden in turn. With `out=` the same
-# goes into a VCF or parquet file, and a run that was interrupted goes on where it stopped.
+# `llr` is log p(ALT) - log p(REF) in nats, the mean of both strands, with the base hidden; negative
+# where the model expects the reference. Insertions and deletions are scored by the mean
+# log-probability of the bases around the change, each hidden in turn. With `out=` the same goes
+# into a VCF or parquet file, and a run that was interrupted goes on where it stopped.
 
 # %%
 scored = rb.tl.score_variants(VCF, genome, model, out=work / "scored.vcf", progress_bar=False)
@@ -118,7 +123,8 @@ print("\n".join(line for line in scored.read_text().splitlines() if not line.sta
 # %% [markdown]
 # ## Saturation mutagenesis
 #
-# Every base of a region, each hidden alone: what the model expects there. Around the start of *cro* (its ATG lies at 38,041):
+# Every base of a region, each hidden alone: what the model expects there. Around the start of *cro*
+# (its ATG lies at 38,041):
 
 # %%
 table = rb.tl.saturation_mutagenesis((genome.contigs[0], 38020, 38080), genome, model)
@@ -130,7 +136,8 @@ table.head(3).round(3)
 # %% [markdown]
 # ## Embeddings
 #
-# Regions of a BED file, a table or a list become the observations of an AnnData object, for ordinary scanpy analysis.
+# Regions of a BED file, a table or a list become the observations of an AnnData object, for
+# ordinary scanpy analysis.
 
 # %%
 width = 256
@@ -160,9 +167,13 @@ print(sorted(p.name for p in folder.iterdir()), f"largest difference {difference
 #
 # ```python
 # genome = rb.io.Genome({"lyrata": "lyrata.fa.gz", "thaliana": ["chr1.fa", "chr2.fa"]})
-# split = rb.io.split_genome(genome, validation=["thaliana:chr2"])      # hold out a contig; regions and shares work too
-# model = rb.model.DNAMAE(genome, window=512, preset="small")            # a GPU pays for itself from here on
-# model.train(checkpoint_dir="run", split=split, repeat_weight=0.1)      # lower-case (repeat) bases count a tenth
-# model.train(resume_from="run", split=split, repeat_weight=0.1)         # after a crash: exactly where the last checkpoint stands
+# # hold out a contig; regions and shares work too
+# split = rb.io.split_genome(genome, validation=["thaliana:chr2"])
+# # a GPU pays for itself from here on
+# model = rb.model.DNAMAE(genome, window=512, preset="small")
+# # lower-case (repeat) bases count a tenth
+# model.train(checkpoint_dir="run", split=split, repeat_weight=0.1)
+# # after a crash: exactly where the last checkpoint stands
+# model.train(resume_from="run", split=split, repeat_weight=0.1)
 # rb.tl.score_variants("cohort.vcf.gz", genome, model, out="scored.vcf.gz")
 # ```

@@ -14,9 +14,10 @@
 # %% [markdown]
 # # A small panel, mapped onto a reference
 #
-# A reference was measured with all genes and has labels. A query, other cells, was measured with a panel of 100 genes and has none. We
-# pretrain on the reference, label the query with a confidence, look for cells of a type that the reference lacks, fill in what the panel
-# did not measure, and lay a second batch on the first. Everything runs on a laptop CPU in under two minutes.
+# A reference was measured with all genes and has labels. A query, other cells, was measured with a
+# panel of 100 genes and has none. We pretrain on the reference, label the query with a confidence,
+# look for cells of a type that the reference lacks, fill in what the panel did not measure, and lay
+# a second batch on the first. Everything runs on a laptop CPU in under two minutes.
 
 # %%
 import warnings
@@ -53,8 +54,8 @@ print(model.coverage)
 # %% [markdown]
 # ## The same cells by PCA and scVI, missing genes as zeros
 #
-# That is what one does with methods that know no missing genes. scVI trains for 100 epochs here, to be quick; the tables of the
-# benchmarks take its defaults.
+# That is what one does with methods that know no missing genes. scVI trains for 100 epochs here, to
+# be quick; the tables of the benchmarks take its defaults.
 
 # %%
 counts, measured = query.layers["counts"].tocsr(), np.isin(query.var_names, panel.var_names)
@@ -87,7 +88,8 @@ fig.suptitle("grey: reference, all genes; colour: query, 100 genes")
 plt.show()
 
 # %% [markdown]
-# With zeros the query lies apart from the reference: the missing genes look like a difference between cells. Hidden genes do not.
+# With zeros the query lies apart from the reference: the missing genes look like a difference
+# between cells. Hidden genes do not.
 #
 # ## Labels with a confidence
 
@@ -102,8 +104,8 @@ pd.DataFrame({"confidence": confidence, "right": right}).groupby(thirds, observe
 # %% [markdown]
 # ## Types that the reference lacks
 #
-# Each type in turn is taken out of the reference. Its query cells then get a wrong label, and should get a higher score for unknown types than the
-# other cells: in what share of pairs do they?
+# Each type in turn is taken out of the reference. Its query cells then get a wrong label, and
+# should get a higher score for unknown types than the other cells: in what share of pairs do they?
 
 # %%
 n_cells = truth.value_counts()
@@ -117,11 +119,13 @@ for lacking in n_cells.index[n_cells >= 10]:
 pd.DataFrame({"query cells": n_cells, "share of pairs": pd.Series(higher).round(2)}).dropna()
 
 # %% [markdown]
-# Types with a close relative in the reference are the hard ones. The model itself saw all types in pretraining, without labels.
+# Types with a close relative in the reference are the hard ones. The model itself saw all types in
+# pretraining, without labels.
 #
 # ## What the panel did not measure
 #
-# Expected counts of genes, and how far they may be off, from the genes that the panel did measure. We know the truth here:
+# Expected counts of genes, and how far they may be off, from the genes that the panel did measure.
+# We know the truth here:
 
 # %%
 rb.tl.impute(panel, model, layer="counts", unmeasured=True)
@@ -135,8 +139,9 @@ correlation.head(8).round(2)
 # %% [markdown]
 # ## A second batch
 #
-# The query gets five times the counts of every third gene, as another chemistry might give. `map_query` finds what the new batch adds and takes it
-# off, without touching the model or the reference.
+# The query gets five times the counts of every third gene, as another chemistry might give.
+# `map_query` finds what the new batch adds and takes it off, without touching the model or the
+# reference.
 
 # %%
 batch = query.copy()
@@ -151,5 +156,6 @@ for name, z in {"as it is": apart, "mapped": mapped}.items():
 print(f"for comparison, the mean length of an embedding: {np.linalg.norm(same, axis=1).mean():.2f}")
 
 # %% [markdown]
-# With `batch_key` in `setup_anndata` the batches of the training data are taken out in the same way, and `get_latent_representation` gives
-# every cell its corrected embedding from its own counts and the name of its batch.
+# With `batch_key` in `setup_anndata` the batches of the training data are taken out in the same
+# way, and `get_latent_representation` gives every cell its corrected embedding from its own counts
+# and the name of its batch.

@@ -1,8 +1,9 @@
 """The demo: real cells in, a UMAP and an honest table out. Run by ``make demo``.
 
-700 blood cells that ship with scanpy are embedded by a transformer pretrained on them with R2MAE, and the embedding is compared with
-controls under one protocol: reference and query cells are split once; every method sees the reference cells without labels; probes
-are trained on the references measured in full and score queries of which 100%, 30%, 10% or 3% of the genes were measured.
+700 blood cells that ship with scanpy are embedded by a transformer pretrained on them with R2MAE,
+and the embedding is compared with controls under one protocol: reference and query cells are split
+once; every method sees the reference cells without labels; probes are trained on the references
+measured in full and score queries of which 100%, 30%, 10% or 3% of the genes were measured.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Run the py:percent tutorials and write them as executed notebooks: ``python -m tutorials.execute [NAME ...]``."""
+"""Run the py:percent tutorials and write them as executed notebooks:
+``python -m tutorials.execute [NAME ...]``.
+"""
 
 from __future__ import annotations
 

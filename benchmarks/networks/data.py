@@ -1,4 +1,6 @@
-"""The data: handwritten digits, and blood cells embedded in scanpy or, where it is found, in the shared folder."""
+"""The data: handwritten digits, and blood cells embedded in scanpy or, where it is found, in the
+shared folder.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LARGEST = 10.0
-"""Standardised expression is clipped here, as in ``scanpy.pp.scale(max_value=10)``: single counts of rare genes would rule the mean square."""
+"""Standardised expression is clipped here, as in ``scanpy.pp.scale(max_value=10)``: single counts
+of rare genes would rule the mean square.
+"""
 LEAST_INK = 0.05
-"""Pixels with ink in fewer digits than this are shown to no learner: standardised, they are outliers and nothing else."""
+"""Pixels with ink in fewer digits than this are shown to no learner: standardised, they are
+outliers and nothing else.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +92,9 @@ def zheng(n_genes: int = 500, sizes: tuple[int, int] = (300, 2000)) -> Data | No
 
 
 def gaussian(data: Data | None) -> Data | None:
-    """Gaussian rows with the correlation of another data set, the same split and masks: what is left of a misfit on them is not the data's shape."""
+    """Gaussian rows with the correlation of another data set, the same split and masks: what is
+    left of a misfit on them is not the data's shape.
+    """
     if data is None:
         return None
     truth = correlation(data.values[data.pool].double().numpy())

@@ -29,7 +29,8 @@ def train(
 ) -> dict[str, float]:
     """Nats per hidden gene in each test condition, and how well a linear probe reads cell types.
 
-    With ``early``, a tenth of the training cells is held back, and the weights are those of the epoch that predicted them best.
+    With ``early``, a tenth of the training cells is held back, and the weights are those of the
+    epoch that predicted them best.
     """
     n_trained = round(0.9 * len(rows)) if early else len(rows)
     epochs = -(-steps // -(-n_trained // BATCH))
@@ -43,7 +44,9 @@ def train(
 
 @torch.inference_mode()
 def nats(data: Data, model: GeneMAE) -> dict[str, float]:
-    """Negative log-likelihood per hidden gene of the test cells, under the masks that all settings share."""
+    """Negative log-likelihood per hidden gene of the test cells, under the masks that all settings
+    share.
+    """
     network = model.network
     values = torch.from_numpy(data.counts[data.test])
     n_cells, n_genes = values.shape

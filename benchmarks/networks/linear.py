@@ -21,12 +21,16 @@ _MOST_FEATURES = 64
 
 
 def scored_features(data: Data, most: int = _MOST_FEATURES) -> list[int]:
-    """Features for which one-mask least squares is solved: all, or evenly spaced ones where there are many."""
+    """Features for which one-mask least squares is solved: all, or evenly spaced ones where there
+    are many.
+    """
     return sorted(set(np.linspace(0, data.n_features - 1, min(most, data.n_features)).round().astype(int).tolist()))
 
 
 def one_mask(data: Data, rows: np.ndarray, law: RatioLaw, seed: int, ridge: float = 0.0, *, features: list[int]) -> np.ndarray:
-    """Coefficients (d, features) when each row is masked once: what the theory describes. Rows where a feature is hidden predict it."""
+    """Coefficients (d, features) when each row is masked once: what the theory describes. Rows
+    where a feature is hidden predict it.
+    """
     values = data.values[rows]
     hidden = draw_hidden(law, len(rows), data.n_features, derive_generator(seed, "one-mask"))
     seen = rescaled(values, hidden).double().numpy()
@@ -35,7 +39,9 @@ def one_mask(data: Data, rows: np.ndarray, law: RatioLaw, seed: int, ridge: floa
 
 
 def _ridge(x: np.ndarray, y: np.ndarray, ridge: float) -> np.ndarray:
-    """Minimum-norm least squares, or ridge in units of the mean square, from the smaller of the two Gram matrices."""
+    """Minimum-norm least squares, or ridge in units of the mean square, from the smaller of the two
+    Gram matrices.
+    """
     n, d = x.shape
     if n == 0:
         return np.zeros(d)
@@ -46,9 +52,11 @@ def _ridge(x: np.ndarray, y: np.ndarray, ridge: float) -> np.ndarray:
 
 
 def fresh_masks(data: Data, rows: np.ndarray, law: RatioLaw) -> np.ndarray:
-    """Coefficients (d, d) when every row is masked anew for ever: the law enters as a ridge on the sample covariance.
+    """Coefficients (d, d) when every row is masked anew for ever: the law enters as a ridge on the
+    sample covariance.
 
-    Row j of the inverse of ``M = S + c D`` gives the regression of feature j on the others, ``-M^-1[:, j] / M^-1[j, j]``.
+    Row j of the inverse of ``M = S + c D`` gives the regression of feature j on the others,
+    ``-M^-1[:, j] / M^-1[j, j]``.
     """
     x = data.values[rows].double().numpy()
     moment = x.T @ x / len(x)
@@ -71,7 +79,9 @@ def errors(data: Data, coefficients: np.ndarray, features: list[int]) -> dict[st
 
 
 def choose_ridge(data: Data, rows: np.ndarray, law: RatioLaw, seed: int) -> float:
-    """The ridge of one-mask least squares that predicts validation rows best, masked at the same ratio."""
+    """The ridge of one-mask least squares that predicts validation rows best, masked at the same
+    ratio.
+    """
     features = scored_features(data, 24)
     values = data.values[data.validation].double()
     hidden = draw_hidden(law, 4 * len(values), data.n_features, derive_generator(0, "choose-ridge")).view(4, *values.shape)

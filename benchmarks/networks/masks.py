@@ -35,7 +35,9 @@ REPEATS = {"full": 4, "panel": 2}
 
 @dataclass(frozen=True)
 class DrawnLaw:
-    """A law as it is drawn over d features: at least one is hidden and at least one stays visible."""
+    """A law as it is drawn over d features: at least one is hidden and at least one stays
+    visible.
+    """
 
     law: RatioLaw
     n_features: int
@@ -46,7 +48,9 @@ class DrawnLaw:
         return hidden / self.n_features, weights
 
     def dropout_ridge(self) -> float:
-        """``E[p * p/q] / E[p]``: what rescaled masks, drawn anew for ever, add to the diagonal of the covariance."""
+        """``E[p * p/q] / E[p]``: what rescaled masks, drawn anew for ever, add to the diagonal of
+        the covariance.
+        """
         p, w = self.quadrature()
         return float(w @ (p * p / (1 - p)) / (w @ p))
 
@@ -58,7 +62,9 @@ def draw_hidden(law: RatioLaw, n_rows: int, n_features: int, generator: np.rando
 
 
 def test_masks(n_rows: int, n_features: int) -> dict[str, torch.Tensor]:
-    """Masks of each condition, the same for every learner and setting, bool (repeats, n_rows, n_features)."""
+    """Masks of each condition, the same for every learner and setting, bool (repeats, n_rows,
+    n_features).
+    """
     return {
         name: torch.stack(
             [draw_hidden(Fixed(p), n_rows, n_features, derive_generator(0, f"test-{name}", i)) for i in range(REPEATS[name])]
@@ -68,7 +74,9 @@ def test_masks(n_rows: int, n_features: int) -> dict[str, torch.Tensor]:
 
 
 def rescaled(values: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
-    """Hidden entries zero, visible ones divided by the visible share of the row ("inverted dropout")."""
+    """Hidden entries zero, visible ones divided by the visible share of the row ("inverted
+    dropout").
+    """
     visible = ~hidden
     return values * visible * (hidden.shape[-1] / visible.sum(-1, keepdim=True))
 
@@ -76,7 +84,9 @@ def rescaled(values: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
 def hidden_error(
     predicted: torch.Tensor, values: torch.Tensor, hidden: torch.Tensor, features: slice | list[int] = slice(None)
 ) -> float:
-    """Mean over features of the mean squared error of their hidden entries; leading axes are rows."""
+    """Mean over features of the mean squared error of their hidden entries; leading axes are
+    rows.
+    """
     wrong = ((predicted - values) ** 2 * hidden)[..., features].flatten(0, -2).sum(0)
     count = hidden[..., features].flatten(0, -2).sum(0)
     return float((wrong[count > 0] / count[count > 0]).mean())

@@ -1,4 +1,6 @@
-"""Masked autoencoders of standardised features: a plain network, and a convolutional one for images."""
+"""Masked autoencoders of standardised features: a plain network, and a convolutional one for
+images.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ class MLP(nn.Module):
 
 
 class CNN(nn.Module):
-    """Four 3 x 3 convolutions on two channels: the visible pixels, not rescaled, and which pixels are visible."""
+    """Four 3 x 3 convolutions on two channels: the visible pixels, not rescaled, and which pixels
+    are visible.
+    """
 
     def __init__(self, data: Data, width: int) -> None:
         super().__init__()
@@ -63,8 +67,9 @@ def train(
 
     Returns
     -------
-    Errors of the final network, and (``*_early``) of the one that predicted validation rows best under its own law; training and
-    validation error at the end under that law. With ``one_mask`` every row keeps one mask, as in the theory, instead of new ones.
+    Errors of the final network, and (``*_early``) of the one that predicted validation rows best
+    under its own law; training and validation error at the end under that law. With ``one_mask``
+    every row keeps one mask, as in the theory, instead of new ones.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "weights"))
@@ -95,7 +100,9 @@ def train(
 
 
 def _batches(data: Data, rows: np.ndarray, law: RatioLaw, steps: int, seed: int, *, one_mask: bool):
-    """Random rows with fresh masks, drawn a few steps at a time, or with the one mask of each row."""
+    """Random rows with fresh masks, drawn a few steps at a time, or with the one mask of each
+    row.
+    """
     kept = draw_hidden(law, len(rows), data.n_features, derive_generator(seed, "one-mask"))
     for start in range(0, steps, _DRAW):
         n_steps = min(_DRAW, steps - start)

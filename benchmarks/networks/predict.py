@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 VARIANTS = (
     "one mask", "one mask, ridge", "one mask, calibrated", "fresh masks", "fresh masks, calibrated", "one mask, pool", "fresh masks, pool",
 )  # fmt: skip
-"""``one mask``: each row masked once, minimum norm, as the theory is stated. ``ridge``: with the ridge that suits the linear learner at
-ratio 0.5. ``calibrated``: the prediction is multiplied by the best factor for the test ratio. ``fresh masks``: masks drawn anew for ever, which
-turns the law into a ridge. ``pool``: from the covariance of all rows that training sets are drawn from, instead of the training rows; of Gaussian
-surrogates, from the true one."""
+"""``one mask``: each row masked once, minimum norm, as the theory is stated. ``ridge``: with the
+ridge that suits the linear learner at ratio 0.5. ``calibrated``: the prediction is multiplied by
+the best factor for the test ratio. ``fresh masks``: masks drawn anew for ever, which turns the law
+into a ridge. ``pool``: from the covariance of all rows that training sets are drawn from, instead
+of the training rows; of Gaussian surrogates, from the true one.
+"""
 _FEW = 1e-6
 
 

@@ -18,7 +18,9 @@ FAILED = 0.5
 """A mean rank correlation below this counts as a failure of the predicted order."""
 TITLE = "# Does the linear theory order mask ratios as trained networks do?\n"
 TABLES = "\n## Run\n"
-"""What stands between the title and this heading is written by hand and kept when the tables are written anew."""
+"""What stands between the title and this heading is written by hand and kept when the tables are
+written anew.
+"""
 
 
 def markdown(result: dict[str, Any], earlier: str = "") -> str:
@@ -48,7 +50,9 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def _agreement(records: list[dict[str, Any]]) -> str:
-    """Over widths and n: rank correlation (mean, smallest) and the mean cost of following each variant."""
+    """Over widths and n: rank correlation (mean, smallest) and the mean cost of following each
+    variant.
+    """
     rows = []
     for key in dict.fromkeys((r["learner"], r["data"], r["measure"]) for r in records):
         group = [r for r in records if (r["learner"], r["data"], r["measure"]) == key]

@@ -22,8 +22,9 @@ CLOSE = 0.01
 def compare(runs: list[dict[str, Any]], theory: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One record for each learner, data, width, n and measure.
 
-    Measures are the errors ``full`` and ``panel``, the same of early-stopped networks (``*_early``), and for embeddings the wrongly labelled share
-    (``wrong_full``, ``wrong_panel``). Lower is better in all of them.
+    Measures are the errors ``full`` and ``panel``, the same of early-stopped networks
+    (``*_early``), and for embeddings the wrongly labelled share (``wrong_full``, ``wrong_panel``).
+    Lower is better in all of them.
     """
     frame, predicted = pd.DataFrame(runs), pd.DataFrame(theory)
     for condition in ("full", "panel"):
@@ -51,7 +52,9 @@ def _by_seed(frame: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def _measured(measured: pd.DataFrame) -> dict[str, Any]:
-    """Means, and standard errors of the difference to the mean over settings: what seeds share does not blur the order."""
+    """Means, and standard errors of the difference to the mean over settings: what seeds share does
+    not blur the order.
+    """
     mean, best = measured.mean(), measured.mean().idxmin()
     paired = measured.sub(measured.mean(axis=1), axis=0)
     error = paired.std() / np.sqrt(len(measured)) if len(measured) > 1 else mean * 0
@@ -68,7 +71,8 @@ def _measured(measured: pd.DataFrame) -> dict[str, Any]:
 def _agreement(measured: pd.DataFrame, predicted: pd.DataFrame) -> dict[str, Any]:
     """Rank correlation over the settings, seed by seed, and what following the prediction costs.
 
-    At the interpolation peak the finite-size correction can leave its range and return an error below 0; such a setting counts as the worst.
+    At the interpolation peak the finite-size correction can leave its range and return an error
+    below 0; such a setting counts as the worst.
     """
     predicted = predicted.where(predicted > 0, np.inf).loc[measured.index]
     rho = _rank_correlations(measured.to_numpy(), predicted.to_numpy())
@@ -99,7 +103,9 @@ def strength(setting: str) -> float:
 
 
 def movements(records: list[dict[str, Any]], along: str) -> list[dict[str, Any]]:
-    """How the best fixed ratio changes from the smaller to the larger width or n, all else equal, and what staying at the old one costs."""
+    """How the best fixed ratio changes from the smaller to the larger width or n, all else equal,
+    and what staying at the old one costs.
+    """
     frame = pd.DataFrame([r for r in records if r["measure"] in ("full", "panel")])
     others = [c for c in [*GROUP, "measure"] if c != along]
     moves = []
@@ -119,7 +125,9 @@ def _best_fixed(mean: dict[str, float | None]) -> str:
 
 
 def random_cost(mean: dict[str, float | None], setting: str = "U(0,1)") -> float | None:
-    """Error at a random ratio relative to that at the best fixed one, less 1; below 0 the random ratio is better."""
+    """Error at a random ratio relative to that at the best fixed one, less 1; below 0 the random
+    ratio is better.
+    """
     random, fixed = mean[setting], mean[_best_fixed(mean)]
     return None if random is None or fixed is None else random / fixed - 1
 

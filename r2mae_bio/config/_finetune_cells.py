@@ -22,7 +22,9 @@ class CellFinetuneConfig(Settings):
     learning_rate: float = 1e-3
     """Largest step size of the head."""
     encoder_rate: float = 1.0
-    """Step size of the encoder, as a share of the head's; without effect if the encoder is frozen."""
+    """Step size of the encoder, as a share of the head's; without effect if the encoder is
+    frozen.
+    """
     read_rate: float = 0.1
     """Step size of the least-squares read, as a share of the encoder's."""
     weight_decay: float = 0.01
@@ -30,11 +32,15 @@ class CellFinetuneConfig(Settings):
     batch_size: int = 128
     """Cells per step."""
     n_steps: int | None = None
-    """Steps of the schedule; None takes about ten passes over the training cells, at least 200 and at most 2,000 steps."""
+    """Steps of the schedule; None takes about ten passes over the training cells, at least 200 and
+    at most 2,000 steps.
+    """
     warmup: float = 0.1
     """Share of the steps in which the step size grows; after them it falls along a cosine."""
     evaluate_every: int | None = None
-    """Steps between two looks at the dev cells; None takes a pass over the training cells, at most 250 and at least 20 steps."""
+    """Steps between two looks at the dev cells; None takes a pass over the training cells, at most
+    250 and at least 20 steps.
+    """
     patience: int = 6
     """Looks at the dev cells without a smaller loss after which training stops."""
     n_hidden: int = 0
@@ -42,14 +48,21 @@ class CellFinetuneConfig(Settings):
     dropout: float = 0.1
     """Probability of dropping a feature of the hidden layer."""
     average: float = 0.99
-    """Decay per step of the running mean of the weights, which is what is scored and kept; 0 keeps the last weights instead."""
+    """Decay per step of the running mean of the weights, which is what is scored and kept; 0 keeps
+    the last weights instead.
+    """
     full_share: float = 0.5
-    """Share of the cells of a step of which every measured gene is seen; of the others a random part, by the model's law of the
-    mask ratio."""
+    """Share of the cells of a step of which every measured gene is seen; of the others a random
+    part, by the model's law of the mask ratio.
+    """
     dev_views: int = 2
-    """Times that dev cells are scored with a random part of their genes hidden, beside once in full; both kinds weigh the same."""
+    """Times that dev cells are scored with a random part of their genes hidden, beside once in
+    full; both kinds weigh the same.
+    """
     probe_strength: float = 1.0
-    """Inverse L2 strength of the logistic regression on the frozen embeddings at which the head begins."""
+    """Inverse L2 strength of the logistic regression on the frozen embeddings at which the head
+    begins.
+    """
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "encoder_rate", "probe_strength"):

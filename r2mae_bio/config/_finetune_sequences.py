@@ -31,11 +31,15 @@ class FinetuneConfig(Settings):
     batch_size: int = 64
     """Sequences per step; a batch has sequences of one length."""
     n_steps: int | None = None
-    """Steps of the schedule; None takes about six passes over the training rows, at least 500 and at most 2,000 steps."""
+    """Steps of the schedule; None takes about six passes over the training rows, at least 500 and
+    at most 2,000 steps.
+    """
     warmup: float = 0.1
     """Share of the steps in which the step size grows; after them it falls along a cosine."""
     evaluate_every: int | None = None
-    """Steps between two looks at the dev rows; None takes a pass over the training rows, at most 250 and at least 25 steps."""
+    """Steps between two looks at the dev rows; None takes a pass over the training rows, at most
+    250 and at least 25 steps.
+    """
     patience: int = 6
     """Looks at the dev rows without a better MCC after which training stops."""
     dropout: float = 0.2
@@ -45,15 +49,21 @@ class FinetuneConfig(Settings):
     n_projected: int = 8
     """Width of the states that the head reads by position."""
     average: float = 0.99
-    """Decay per step of the running mean of the weights, which is what is scored and kept; 0 keeps the last weights instead."""
+    """Decay per step of the running mean of the weights, which is what is scored and kept; 0 keeps
+    the last weights instead.
+    """
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Arithmetic of matrix products in training; ``"auto"`` takes bfloat16 where the device has instructions for it. Dev rows are
-    scored in float32."""
+    """Arithmetic of matrix products in training; ``"auto"`` takes bfloat16 where the device has
+    instructions for it. Dev rows are scored in float32.
+    """
     reverse_complement: bool | Literal["auto"] = "auto"
-    """Train on either strand at random and predict by the mean of both; ``"auto"`` asks the dev rows, see
-    :func:`r2mae_bio.train.strands_agree`."""
+    """Train on either strand at random and predict by the mean of both; ``"auto"`` asks the dev
+    rows, see :func:`r2mae_bio.train.strands_agree`.
+    """
     linear_reading: bool = True
-    """Add the logits of a logistic regression on k-mers, weighed on the dev rows, so that what counting knows is not lost."""
+    """Add the logits of a logistic regression on k-mers, weighed on the dev rows, so that what
+    counting knows is not lost.
+    """
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "encoder_rate", "layer_decay"):

@@ -61,7 +61,9 @@ class GeneConfig(Settings):
 
 @dataclass(frozen=True)
 class DNAConfig(Settings):
-    """Sizes of a DNA model; ``DNAConfig.preset("tiny")`` and its like are the ones that were tried."""
+    """Sizes of a DNA model; ``DNAConfig.preset("tiny")`` and its like are the ones that were
+    tried.
+    """
 
     d_model: int = 128
     """Width of the state of a base."""
@@ -70,7 +72,9 @@ class DNAConfig(Settings):
     n_heads: int = 4
     """Attention heads."""
     attention_every: int = 6
-    """One block in so many attends to the whole window; the others see their surroundings by convolution alone."""
+    """One block in so many attends to the whole window; the others see their surroundings by
+    convolution alone.
+    """
     kernel: int = 9
     """Taps of the convolution in each block."""
     dilations: tuple[int, ...] = (1, 2)
@@ -82,7 +86,9 @@ class DNAConfig(Settings):
     dropout: float = 0.0
     """Probability of dropping a feature of a branch."""
     hiding: Literal["replace", "drop"] = "replace"
-    """Keep the slots of hidden bases, without content, or let the encoder see the visible bases alone (no convolutions then)."""
+    """Keep the slots of hidden bases, without content, or let the encoder see the visible bases
+    alone (no convolutions then).
+    """
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dilations", tuple(self.dilations))  # a list when it comes from JSON
@@ -109,7 +115,8 @@ class DNAConfig(Settings):
         Parameters
         ----------
         name
-            ``"tiny"`` (about a million weights; minutes on a CPU), ``"small"`` (about 20 million) or ``"base"`` (about 110 million).
+            ``"tiny"`` (about a million weights; minutes on a CPU), ``"small"`` (about 20 million)
+            or ``"base"`` (about 110 million).
         changes
             Settings that differ from the preset.
 

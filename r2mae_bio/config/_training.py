@@ -24,7 +24,9 @@ class TrainConfig(Settings):
     weight_decay: float = 0.01
     """Decoupled weight decay."""
     warmup: float = 0.05
-    """Share of the steps over which the learning rate rises; it then falls along a cosine to 1% of its peak."""
+    """Share of the steps over which the learning rate rises; it then falls along a cosine to 1% of
+    its peak.
+    """
     gradient_clip: float = 1.0
     """Largest norm of the gradient."""
     early_stopping: bool = False
@@ -52,11 +54,17 @@ class GeneTrainConfig(TrainConfig):
     """Settings of one training run of a gene model; a row is a cell."""
 
     read_rate: float = 0.1
-    """Learning rate of the least-squares read, in units of ``learning_rate``: its start is good, and what reads must hold still."""
+    """Learning rate of the least-squares read, in units of ``learning_rate``: its start is good,
+    and what reads must hold still.
+    """
     decoder_decay: float = 10.0
-    """Decoupled weight decay of the decoder's per-gene weights, most of all parameters and the first to overfit."""
+    """Decoupled weight decay of the decoder's per-gene weights, most of all parameters and the
+    first to overfit.
+    """
     dispersion_rate: float = 30.0
-    """Learning rate of the dispersions, in units of ``learning_rate``: they are logarithms, and start far from where they belong."""
+    """Learning rate of the dispersions, in units of ``learning_rate``: they are logarithms, and
+    start far from where they belong.
+    """
 
     def __post_init__(self) -> None:
         super().__post_init__()

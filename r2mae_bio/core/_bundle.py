@@ -91,7 +91,8 @@ def read_kind(path: Path | str, kind: str) -> Bundle:
 
 @contextmanager
 def refused_if_misstated(path: Path | str, kind: str) -> Iterator[None]:
-    """Turn errors met while plain data become a record or a network into a :class:`CorruptCheckpointError`.
+    """Turn errors met while plain data become a record or a network into a
+    :class:`CorruptCheckpointError`.
 
     Parameters
     ----------

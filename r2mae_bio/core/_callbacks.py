@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 
 class History(Callback):
-    """Adds one row per epoch to the state, and writes the table to ``history.csv`` if there is a folder for it."""
+    """Adds one row per epoch to the state, and writes the table to ``history.csv`` if there is a
+    folder for it.
+    """
 
     def __init__(self, state: TrainingState, directory: Path | None) -> None:
         self.state, self.directory = state, directory
@@ -46,7 +48,9 @@ class History(Callback):
             plan.log("validation_loss", plan.validation_meter.report("validation")["validation_loss"], rank_zero_only=True)
 
     def on_train_epoch_end(self, trainer: Trainer, plan: Any) -> None:
-        """Add the row; an epoch that Ctrl-C cut short has none, and is finished when the run is resumed."""
+        """Add the row; an epoch that Ctrl-C cut short has none, and is finished when the run is
+        resumed.
+        """
         if plan.step % plan.steps_per_epoch:
             return
         seconds = time.perf_counter() - self.epoch_start
@@ -117,7 +121,9 @@ class ProgressBar(TQDMProgressBar):
 
 
 class BestEpoch(EarlyStopping):
-    """Early stopping on the validation loss that also remembers the best weights and puts them back."""
+    """Early stopping on the validation loss that also remembers the best weights and puts them
+    back.
+    """
 
     def __init__(self, state: TrainingState, patience: int) -> None:
         super().__init__(monitor="validation_loss", patience=patience, mode="min", check_on_train_epoch_end=False)
@@ -126,7 +132,9 @@ class BestEpoch(EarlyStopping):
             self.load_state_dict({**state.early_stopping, "best_score": torch.tensor(state.early_stopping["best_score"])})
 
     def on_validation_end(self, trainer: Trainer, plan: Any) -> None:
-        """Judge the epoch, and keep its weights if it is the best so far; one that Ctrl-C cut short is judged when resumed."""
+        """Judge the epoch, and keep its weights if it is the best so far; one that Ctrl-C cut short
+        is judged when resumed.
+        """
         if plan.step % plan.steps_per_epoch:
             return
         before = float(self.best_score)
@@ -143,7 +151,9 @@ class BestEpoch(EarlyStopping):
 
 
 class Checkpoints(Callback):
-    """Restores a run at its start and writes a checkpoint after every epoch and, if asked, every so many steps."""
+    """Restores a run at its start and writes a checkpoint after every epoch and, if asked, every so
+    many steps.
+    """
 
     def __init__(
         self,
@@ -188,7 +198,9 @@ class Checkpoints(Callback):
 
 
 class GracefulInterrupt:
-    """Around a run: the first Ctrl-C stops after the current step and keeps the model; a second one stops at once."""
+    """Around a run: the first Ctrl-C stops after the current step and keeps the model; a second one
+    stops at once.
+    """
 
     def __init__(self) -> None:
         self.interrupted = False

@@ -1,4 +1,6 @@
-"""Checkpoint folders of safetensors and JSON: written whole or not at all, verified when read, never unpickled."""
+"""Checkpoint folders of safetensors and JSON: written whole or not at all, verified when read,
+never unpickled.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ _PICKLE_SUFFIXES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin")
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """Tensors and the plain data that explain them; on disk ``{name}.safetensors`` and ``{name}.json``."""
+    """Tensors and the plain data that explain them; on disk ``{name}.safetensors`` and
+    ``{name}.json``.
+    """
 
     tensors: dict[str, Tensor]
     """Named tensors."""
@@ -43,8 +47,8 @@ class Bundle:
 def write_folder(path: Path | str, bundles: Mapping[str, Bundle], *, overwrite: bool = False) -> Path:
     """Write bundles into a new folder.
 
-    Everything is written into a temporary folder beside ``path``, flushed to disk and renamed, so a crash leaves either the old
-    folder or the new one.
+    Everything is written into a temporary folder beside ``path``, flushed to disk and renamed, so a
+    crash leaves either the old folder or the new one.
 
     Parameters
     ----------
@@ -133,7 +137,8 @@ def read_bundle(path: Path | str, name: str) -> Bundle:
 
     Returns
     -------
-    The bundle. Its metadata are for the caller to compare; then :func:`check_intact` tells a changed file.
+    The bundle. Its metadata are for the caller to compare; then :func:`check_intact` tells a
+    changed file.
 
     Raises
     ------

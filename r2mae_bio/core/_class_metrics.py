@@ -16,20 +16,23 @@ __all__ = ["class_metrics", "matthews_correlation"]
 def class_metrics(labels: NDArray[np.int64], probabilities: NDArray[np.floating]) -> dict[str, float]:
     """MCC, AUROC, accuracy and macro-F1 of one set of rows.
 
-    Metrics of parts of a set must not be averaged: in files sorted by class every part has one class, and its MCC says nothing.
+    Metrics of parts of a set must not be averaged: in files sorted by class every part has one
+    class, and its MCC says nothing.
 
     Parameters
     ----------
     labels
         True class of each row, 0 to K - 1 (rows,).
     probabilities
-        Probability, or any score that grows with it, of each class (rows, K), K at least 2. The largest is the prediction.
+        Probability, or any score that grows with it, of each class (rows, K), K at least 2. The
+        largest is the prediction.
 
     Returns
     -------
-    ``mcc``, the correlation of Gorodkin (2004), which for two classes is that of Matthews, 0 if either side has one class only;
-    ``auroc``, the probability that a row of a class has a larger score for it than another row, mean over the classes that some rows
-    have and some lack, NaN if there is none; ``accuracy``; ``macro_f1``, mean over the classes that are present in the labels.
+    ``mcc``, the correlation of Gorodkin (2004), which for two classes is that of Matthews, 0 if
+    either side has one class only; ``auroc``, the probability that a row of a class has a larger
+    score for it than another row, mean over the classes that some rows have and some lack, NaN if
+    there is none; ``accuracy``; ``macro_f1``, mean over the classes that are present in the labels.
     """
     n_classes = probabilities.shape[1]
     confusion = _confusion(labels, probabilities.argmax(axis=1), n_classes)

@@ -1,4 +1,6 @@
-"""What fine-tuning on cells and on sequences share: steps, their size, a running mean of the weights, and when to stop."""
+"""What fine-tuning on cells and on sequences share: steps, their size, a running mean of the
+weights, and when to stop.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,8 @@ class FinetuneSettings(Protocol):
 
 
 class FinetuneRun(ABC, Generic[NetworkT, ConfigT, BatchT]):
-    """One run in progress: AdamW with a warm-up and a cosine; what is judged and kept is a running mean of the weights.
+    """One run in progress: AdamW with a warm-up and a cosine; what is judged and kept is a running
+    mean of the weights.
 
     Parameters
     ----------
@@ -84,7 +87,9 @@ class FinetuneRun(ABC, Generic[NetworkT, ConfigT, BatchT]):
 
     @abstractmethod
     def _evaluate(self, step: int, train_loss: float) -> None:
-        """Score the running mean, add to the history, keep the weights if they are the best, and count the looks since the last best."""
+        """Score the running mean, add to the history, keep the weights if they are the best, and
+        count the looks since the last best.
+        """
 
     def _run_steps(self) -> None:
         losses: list[float] = []

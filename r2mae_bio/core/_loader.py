@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 
 
 class EpochLoader(Protocol):
-    """Batches of an epoch as a pure function of where the run stands; Lightning takes one as a data loader."""
+    """Batches of an epoch as a pure function of where the run stands; Lightning takes one as a data
+    loader.
+    """
 
     rank: int
     world_size: int

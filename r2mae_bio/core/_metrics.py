@@ -49,7 +49,9 @@ class RatioMeter:
             self.parts[name] = self.parts[name] + new if name in self.parts else new
 
     def report(self, prefix: str) -> dict[str, float]:
-        """Nats per hidden slot overall, ``{prefix}_loss``, and per ratio bin, ``{prefix}_loss_0.0-0.2``; empty bins are NaN."""
+        """Nats per hidden slot overall, ``{prefix}_loss``, and per ratio bin,
+        ``{prefix}_loss_0.0-0.2``; empty bins are NaN.
+        """
         nats, slots, _ = self.sums.cpu().view(3, N_COARSE, -1).sum(2)
         losses = (nats / slots).tolist()
         names = [f"{prefix}_loss_{i / N_COARSE:.1f}-{(i + 1) / N_COARSE:.1f}" for i in range(N_COARSE)]

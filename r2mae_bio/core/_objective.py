@@ -47,7 +47,9 @@ class Objective(Protocol):
         """Score a prediction that sees nothing."""
 
     def parameter_groups(self, network: Any, config: Any) -> list[dict[str, Any]]:
-        """Groups of parameters for AdamW, each with ``scale``, its learning rate in units of the run's.
+        """Groups of parameters for AdamW, each with ``scale``, its learning rate in units of the
+        run's.
 
-        ``config`` is the :class:`r2mae_bio.config.TrainConfig` of the run, or the subclass that the objective needs.
+        ``config`` is the :class:`r2mae_bio.config.TrainConfig` of the run, or the subclass that the
+        objective needs.
         """

@@ -8,7 +8,8 @@ from r2mae_bio._errors import ConfigError
 
 
 def has_bfloat16(device_type: str) -> bool:
-    """Emulated bfloat16 is slower than float32, so only a GPU that has it, and a CPU with AVX512-BF16 or AMX, count.
+    """Emulated bfloat16 is slower than float32, so only a GPU that has it, and a CPU with
+    AVX512-BF16 or AMX, count.
 
     Parameters
     ----------
@@ -31,8 +32,8 @@ def choose_precision(precision: str, accelerator: str) -> str:
     Parameters
     ----------
     precision
-        Such a name, or ``"auto"``: bfloat16 for matrix products where the processor has instructions for it, and float32 elsewhere.
-        Weights are always float32.
+        Such a name, or ``"auto"``: bfloat16 for matrix products where the processor has
+        instructions for it, and float32 elsewhere. Weights are always float32.
     accelerator
         Lightning's accelerator, ``"auto"`` included.
 

@@ -15,7 +15,9 @@ _PLAIN = ("seed", "data_fingerprint", "history", "mask_ratios", "blind_loss", "t
 
 @dataclass(eq=False, kw_only=True)
 class ModelRecord:
-    """Everything of a model but its weights, as far as all models have it; a subclass adds what its data need."""
+    """Everything of a model but its weights, as far as all models have it; a subclass adds what its
+    data need.
+    """
 
     config: Any
     """Sizes of the network, a frozen dataclass of :mod:`r2mae_bio.config`."""
@@ -37,7 +39,9 @@ class ModelRecord:
     """Whether the weights were trained at all."""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data from which :meth:`from_json` makes an equal record; a subclass adds its own fields."""
+        """Plain data from which :meth:`from_json` makes an equal record; a subclass adds its own
+        fields.
+        """
         shared = {"config": self.config.to_json(), "law": self.law.to_json()}
         return shared | {name: getattr(self, name) for name in _PLAIN}
 

@@ -33,7 +33,9 @@ class TrainingState:
     mask_ratios: list[int] = field(default_factory=list)
     """Rows trained on so far, by bin of their realised ratio."""
     blind_loss: float = float("nan")
-    """Loss of a prediction that sees nothing; measured anew when a run is resumed, so it is not kept on disk."""
+    """Loss of a prediction that sees nothing; measured anew when a run is resumed, so it is not
+    kept on disk.
+    """
     early_stopping: dict[str, Any] = field(default_factory=dict)
     """State of the early-stopping callback."""
     identity: dict[str, Any] = field(default_factory=dict)
@@ -121,7 +123,8 @@ class TrainingState:
 
 
 def check_unused(directory: Path | str, resume_from: Path | str | None) -> None:
-    """Refuse a folder with checkpoints of another run: the newest of both would be taken for this one's.
+    """Refuse a folder with checkpoints of another run: the newest of both would be taken for this
+    one's.
 
     Parameters
     ----------

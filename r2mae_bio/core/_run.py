@@ -1,4 +1,6 @@
-"""What a training run is: how long it lasts, what it is made of, and what makes it the same run when it is resumed."""
+"""What a training run is: how long it lasts, what it is made of, and what makes it the same run
+when it is resumed.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ class Run:
     data_fingerprint: str
     """sha256 of the training data."""
     identity: dict[str, Any] = field(default_factory=dict)
-    """What else must not differ when the run is resumed, each under the name by which a message may call it."""
+    """What else must not differ when the run is resumed, each under the name by which a message may
+    call it.
+    """
     findings: dict[str, Any] = field(default_factory=dict)
     """Fields of the record, by name, that are set once nothing stands against the run."""
 
@@ -100,7 +104,8 @@ def train_options(
 
 
 def run_identity(record: ModelRecord, run: Run) -> dict[str, Any]:
-    """What must not differ between a run and its continuation, as it looks when it comes back from disk.
+    """What must not differ between a run and its continuation, as it looks when it comes back from
+    disk.
 
     Parameters
     ----------

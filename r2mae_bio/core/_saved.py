@@ -57,12 +57,15 @@ NetworkT = TypeVar("NetworkT", bound=nn.Module)
 class SavedModel(OnDevice, Generic[RecordT, NetworkT]):
     """State of a model, its way to disk and its training run; made by its subclasses.
 
-    A subclass says how its files are named (:attr:`_kind`), read (:meth:`_read_record`, :meth:`_blank_network`), recognised
-    (:meth:`_marks`, :meth:`_check_marks`), and what else a model read from disk needs to have (:meth:`_after_load`).
+    A subclass says how its files are named (:attr:`_kind`), read (:meth:`_read_record`,
+    :meth:`_blank_network`), recognised (:meth:`_marks`, :meth:`_check_marks`), and what else a
+    model read from disk needs to have (:meth:`_after_load`).
     """
 
     _kind: ClassVar[str]
-    """Name of the class, kept in every file, so that one class does not read the files of another."""
+    """Name of the class, kept in every file, so that one class does not read the files of
+    another.
+    """
     record: RecordT
     network: NetworkT | None
 
@@ -79,12 +82,16 @@ class SavedModel(OnDevice, Generic[RecordT, NetworkT]):
         """A network of the record's sizes, whose weights are about to be replaced."""
 
     def _marks(self) -> dict[str, str]:
-        """Strings kept inside the weights' file to recognise one put beside the JSON of another model."""
+        """Strings kept inside the weights' file to recognise one put beside the JSON of another
+        model.
+        """
         return {}
 
     @classmethod
     def _check_marks(cls, record: RecordT, bundle: Bundle, path: Path | str) -> None:
-        """Refuse weights that belong to another record, by their marks or their shapes, before the checksum is compared."""
+        """Refuse weights that belong to another record, by their marks or their shapes, before the
+        checksum is compared.
+        """
 
     def _after_load(self) -> None:
         """Set what ``__init__`` would have set beside ``record`` and ``network``."""
@@ -110,7 +117,8 @@ class SavedModel(OnDevice, Generic[RecordT, NetworkT]):
         Raises
         ------
         CheckpointError
-            The folder is none of a model of this kind; its subclasses tell damage, a pickle, and weights of another model apart.
+            The folder is none of a model of this kind; its subclasses tell damage, a pickle, and
+            weights of another model apart.
         """
         folder = Path(path)
         if folder.is_dir() and any(folder.glob("step_*/model.json")):
@@ -144,7 +152,9 @@ class SavedModel(OnDevice, Generic[RecordT, NetworkT]):
         return write_folder(path, {"model": self._pack(self.record)}, overwrite=overwrite)
 
     def _pack(self, record: RecordT) -> Bundle:
-        """A bundle of the weights and a record; nothing is shared with the model but the tensors' memory."""
+        """A bundle of the weights and a record; nothing is shared with the model but the tensors'
+        memory.
+        """
         data = {"kind": self._kind, "versions": versions(), **record.to_json()}
         return Bundle(dict(self._network().state_dict()), data, {**self._marks(), "kind": self._kind})
 
@@ -190,7 +200,8 @@ class SavedModel(OnDevice, Generic[RecordT, NetworkT]):
     # ------------------------------------------------------------------ state
 
     def checksum(self) -> str:
-        """sha256 of kind, configuration and weights: equal for models that compute the same, whatever their history or device.
+        """sha256 of kind, configuration and weights: equal for models that compute the same,
+        whatever their history or device.
 
         Returns
         -------
@@ -221,12 +232,16 @@ class SavedModel(OnDevice, Generic[RecordT, NetworkT]):
 
     @property
     def history(self) -> pd.DataFrame:
-        """One row per epoch: losses in nats per hidden gene or base, overall and by mask ratio, learning rate, throughput per second."""
+        """One row per epoch: losses in nats per hidden gene or base, overall and by mask ratio,
+        learning rate, throughput per second.
+        """
         return pd.DataFrame(self.record.history)
 
     @property
     def blind_loss(self) -> float:
-        """Loss of a prediction that sees nothing, under the validation masks, nats per hidden gene or base; to be beaten."""
+        """Loss of a prediction that sees nothing, under the validation masks, nats per hidden gene
+        or base; to be beaten.
+        """
         return self.record.blind_loss
 
     @property

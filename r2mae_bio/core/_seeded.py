@@ -15,7 +15,8 @@ __all__ = ["seeded"]
 
 @contextmanager
 def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Within it, layers and dropout draw from this seed, on the CPU and on the device; afterwards all is as it was.
+    """Within it, layers and dropout draw from this seed, on the CPU and on the device; afterwards
+    all is as it was.
 
     ``torch.manual_seed`` would seed, and so wake, accelerators that are not in use.
 

@@ -76,7 +76,9 @@ class MaskedTrainingPlan(pl.LightningModule):
         return self.seed, *divmod(self.step, self.steps_per_epoch)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW; the rate is set at every step from the global step, so there is no schedule to save."""
+        """AdamW; the rate is set at every step from the global step, so there is no schedule to
+        save.
+        """
         groups = self.objective.parameter_groups(self.network, self.config)
         return torch.optim.AdamW(groups, lr=self.config.learning_rate, betas=(0.9, 0.98), fused=not self._scales_gradients)
 
@@ -88,7 +90,9 @@ class MaskedTrainingPlan(pl.LightningModule):
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
-        """Clip by norm; Lightning refuses to with a fused optimiser, as though every mixed precision scaled gradients."""
+        """Clip by norm; Lightning refuses to with a fused optimiser, as though every mixed
+        precision scaled gradients.
+        """
         if self._scales_gradients or gradient_clip_val is None:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
         else:
@@ -159,7 +163,9 @@ class MaskedTrainingPlan(pl.LightningModule):
         return torch.Generator(self.device).manual_seed(derive_seed(self.seed, stream, *position))
 
     def _share_of_slots(self, n_hidden: Tensor) -> Tensor:
-        """One over the mean number of hidden slots of a rank, so that the mean gradient is that of one big batch."""
+        """One over the mean number of hidden slots of a rank, so that the mean gradient is that of
+        one big batch.
+        """
         if self.trainer.world_size > 1:
             n_hidden = self.all_gather(n_hidden).float().mean()
         return 1.0 / n_hidden

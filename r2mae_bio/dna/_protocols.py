@@ -1,4 +1,6 @@
-"""What the verbs and probes on DNA ask of a model, so that one of another package can stand in for ours."""
+"""What the verbs and probes on DNA ask of a model, so that one of another package can stand in for
+ours.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ class BaseModel(Protocol):
         ...
 
     def log_probs(self, codes: Any, hidden: Any, *, strand: str, batch_size: int | None) -> NDArray[np.float32]:
-        """Log-probabilities (B, L, 4) of A, C, G and T in nats, given the codes (B, L) that are not hidden."""
+        """Log-probabilities (B, L, 4) of A, C, G and T in nats, given the codes (B, L) that are not
+        hidden.
+        """
         ...
 
 

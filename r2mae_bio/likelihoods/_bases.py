@@ -13,7 +13,8 @@ def base_nll(logits: Tensor, codes: Tensor, hidden: Tensor) -> Tensor:
     Parameters
     ----------
     logits
-        Logits of A C G T, or their log-probabilities, (B, L, 4) or, for a prediction that is the same everywhere, (4,).
+        Logits of A C G T, or their log-probabilities, (B, L, 4) or, for a prediction that is the
+        same everywhere, (4,).
     codes
         The bases, 0 to 3 wherever ``hidden`` is true, integers (B, L).
     hidden

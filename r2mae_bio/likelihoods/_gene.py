@@ -1,7 +1,9 @@
-"""Negative log-likelihoods of gene expression, and their sum over hidden slots at the cost of the non-zero ones.
+"""Negative log-likelihoods of gene expression, and their sum over hidden slots at the cost of the
+non-zero ones.
 
-Every likelihood gives the nll of an observation and, apart, the cheaper nll of a zero. A sum over a sparse minibatch is the zero
-part over all hidden slots plus a correction at the hidden non-zero entries, so no special function is evaluated on zeros.
+Every likelihood gives the nll of an observation and, apart, the cheaper nll of a zero. A sum over a
+sparse minibatch is the zero part over all hidden slots plus a correction at the hidden non-zero
+entries, so no special function is evaluated on zeros.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ class GeneParams:
     location: Tensor
     """Log mean of counts, or the mean of a normal, (B, L)."""
     dispersion: Tensor | None = None
-    """Log inverse dispersion theta of a negative binomial, or log standard deviation of a normal, (1, L)."""
+    """Log inverse dispersion theta of a negative binomial, or log standard deviation of a normal,
+    (1, L).
+    """
     dropout: Tensor | None = None
     """Logit of the probability of a structural zero, (B, L)."""
 
@@ -76,10 +80,12 @@ class Poisson:
 
 
 class NegativeBinomial:
-    r"""Counts with mean m = exp(location) and inverse dispersion t = exp(dispersion); variance m + m²/t.
+    r"""Counts with mean m = exp(location) and inverse dispersion t = exp(dispersion); variance m +
+    m²/t.
 
-    With s = log m - log t, the nll of x is t softplus(s) + x softplus(-s) + lgamma(x + 1) + lgamma(t) - lgamma(x + t): the logit form
-    of the usual parametrisation (scvi.distributions.NegativeBinomial), stable for any s.
+    With s = log m - log t, the nll of x is t softplus(s) + x softplus(-s) + lgamma(x + 1) +
+    lgamma(t) - lgamma(x + t): the logit form of the usual parametrisation
+    (scvi.distributions.NegativeBinomial), stable for any s.
     """
 
     def nll(self, value: Tensor, params: GeneParams) -> Tensor:
@@ -144,7 +150,8 @@ def masked_nll(
     params
         Parameters of all slots, (B, L).
     rows, slots, values
-        The non-zero entries of the minibatch, (n,) each; entries that are not hidden are passed over.
+        The non-zero entries of the minibatch, (n,) each; entries that are not hidden are passed
+        over.
     hidden
         Slots that count, bool (B, L).
 

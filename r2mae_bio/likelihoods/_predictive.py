@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from r2mae_bio.likelihoods._gene import GeneParams
 
 _LEAST_EXCESS = 1e-9
-"""A variance that exceeds the mean by less, in units of the squared mean, is that of a Poisson distribution."""
+"""A variance that exceeds the mean by less, in units of the squared mean, is that of a Poisson
+distribution.
+"""
 
 
 def mean_and_variance(params: GeneParams, likelihood: str) -> tuple[Tensor, Tensor]:
@@ -53,8 +55,8 @@ def predictive_distribution(mean: ArrayLike, sd: ArrayLike, *, likelihood: str =
     mean, sd
         Of the same shape; means of counts are not negative, standard deviations not negative.
     likelihood
-        ``"normal"``, or any other for counts: a negative binomial of that mean and variance, whose limit for a variance that does not exceed the mean
-        is a Poisson distribution.
+        ``"normal"``, or any other for counts: a negative binomial of that mean and variance, whose
+        limit for a variance that does not exceed the mean is a Poisson distribution.
 
     Returns
     -------
@@ -88,10 +90,12 @@ def predictive_interval(
     mean, sd
         Of the same shape, such as the layers that :func:`r2mae_bio.tl.impute` writes.
     level
-        Probability of the interval, between 0 and 1. Counts are discrete, so that an interval of whole numbers holds at least so much, and of
-        rare counts much more; see :func:`r2mae_bio.evaluate.interval_coverage`.
+        Probability of the interval, between 0 and 1. Counts are discrete, so that an interval of
+        whole numbers holds at least so much, and of rare counts much more; see
+        :func:`r2mae_bio.evaluate.interval_coverage`.
     likelihood
-        ``"nb"`` for counts, of whatever likelihood the model has, or ``"normal"`` for log-normalised values.
+        ``"nb"`` for counts, of whatever likelihood the model has, or ``"normal"`` for
+        log-normalised values.
 
     Returns
     -------

@@ -17,8 +17,8 @@ def complementary_masks(
 ) -> NDArray[np.bool_]:
     """Masks in sets, each of which hides every valid slot once.
 
-    The valid slots are dealt at random into 1 / ``hide`` parts of nearly equal size, one mask hides one part, and this is repeated
-    until there are ``n_masks`` masks; the last set is completed.
+    The valid slots are dealt at random into 1 / ``hide`` parts of nearly equal size, one mask hides
+    one part, and this is repeated until there are ``n_masks`` masks; the last set is completed.
 
     Parameters
     ----------
@@ -27,13 +27,15 @@ def complementary_masks(
     n_masks
         Smallest number of masks.
     hide
-        Share of the valid slots that a mask hides, above 0 and at most 0.5; the nearest 1 / k, k a whole number, is used.
+        Share of the valid slots that a mask hides, above 0 and at most 0.5; the nearest 1 / k, k a
+        whole number, is used.
     generator
         The masks are a pure function of its state.
 
     Returns
     -------
-    True = hidden, bool (M, L), M the multiple of k that is not below ``n_masks``. With fewer than k valid slots, k is their number.
+    True = hidden, bool (M, L), M the multiple of k that is not below ``n_masks``. With fewer than k
+    valid slots, k is their number.
 
     Raises
     ------

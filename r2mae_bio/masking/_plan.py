@@ -1,4 +1,6 @@
-"""Mask plans: which slots are hidden, drawn outside the network from an explicit generator. True = hidden."""
+"""Mask plans: which slots are hidden, drawn outside the network from an explicit generator. True =
+hidden.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,13 @@ class MaskPlan:
     """Which slots of a minibatch are hidden. B rows, L slots."""
 
     hidden: Tensor
-    """True where content is hidden and to be predicted, bool (B, L). Never true where ``valid`` is false."""
+    """True where content is hidden and to be predicted, bool (B, L). Never true where ``valid`` is
+    false.
+    """
     valid: Tensor
-    """True where there is content at all (measured gene, real base), bool (B, L) or (1, L) when all rows agree."""
+    """True where there is content at all (measured gene, real base), bool (B, L) or (1, L) when all
+    rows agree.
+    """
 
     @property
     def visible(self) -> Tensor:
@@ -42,7 +48,8 @@ class MaskPlan:
         Returns
         -------
         keep
-            Slot positions in ascending order, int64 (B, K); K is the largest number of visible slots of a row.
+            Slot positions in ascending order, int64 (B, K); K is the largest number of visible
+            slots of a row.
         keep_valid
             False where a row has fewer than K, bool (B, K); ``keep`` is 0 there.
         """
@@ -57,8 +64,8 @@ class MaskPlan:
 def draw_plan(valid: Tensor, ratio: Tensor | NDArray[np.float64], generator: Generator) -> MaskPlan:
     """Hide a uniformly random subset of the valid slots of every row.
 
-    Row b hides ``round(ratio[b] * n)`` of its n valid slots, but at least one and at most n - 1, so that there is always something
-    to predict and something to predict it from.
+    Row b hides ``round(ratio[b] * n)`` of its n valid slots, but at least one and at most n - 1, so
+    that there is always something to predict and something to predict it from.
 
     Parameters
     ----------
@@ -67,7 +74,8 @@ def draw_plan(valid: Tensor, ratio: Tensor | NDArray[np.float64], generator: Gen
     ratio
         Wanted ratio of each row in [0, 1], (B,).
     generator
-        A NumPy generator (CPU), or a torch generator on the device of ``valid``. The plan is a pure function of its state.
+        A NumPy generator (CPU), or a torch generator on the device of ``valid``. The plan is a pure
+        function of its state.
 
     Returns
     -------
@@ -127,7 +135,9 @@ def _around_boundary(keys: NDArray[np.uint16], n_hidden: NDArray[np.int64]) -> t
 def _split_ties(
     keys: NDArray[np.uint16], last: NDArray[np.uint16], n_hidden: NDArray[np.int64], generator: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Hide all keys below the last one, and as many at random of those that equal it as are missing: no slot is favoured."""
+    """Hide all keys below the last one, and as many at random of those that equal it as are
+    missing: no slot is favoured.
+    """
     hidden = keys < last[:, None]
     row, slot = np.nonzero(keys == last[:, None])
     order = np.lexsort((generator.random(row.size), row))

@@ -1,7 +1,7 @@
 """Laws from which the mask ratio is drawn.
 
-A law is defined by its quantile function, so sampling, tests and quadrature all use one formula. The ratio is the share of the
-measured slots that is hidden.
+A law is defined by its quantile function, so sampling, tests and quadrature all use one formula.
+The ratio is the share of the measured slots that is hidden.
 """
 
 from __future__ import annotations
@@ -102,7 +102,9 @@ def _needs(condition: bool, law: RatioLaw, what: str) -> None:  # noqa: FBT001
 
 @dataclass(frozen=True)
 class Uniform(RatioLaw):
-    """Uniform on [low, high]: the randomly random mask of R2MAE (Dong, Wang, Kluger 2025, arXiv 2509.21650)."""
+    """Uniform on [low, high]: the randomly random mask of R2MAE (Dong, Wang, Kluger 2025, arXiv
+    2509.21650).
+    """
 
     low: float = 0.0
     high: float = 1.0
@@ -132,7 +134,9 @@ class Fixed(RatioLaw):
 
 @dataclass(frozen=True)
 class Schedule(RatioLaw):
-    """A ratio that moves from ``start`` to ``end`` during training (dynamic masking ratio; Ankner et al. 2023, arXiv 2305.15096)."""
+    """A ratio that moves from ``start`` to ``end`` during training (dynamic masking ratio; Ankner
+    et al. 2023, arXiv 2305.15096).
+    """
 
     start: float = 0.9
     end: float = 0.15
@@ -148,7 +152,9 @@ class Schedule(RatioLaw):
         return np.full(np.shape(u), self.start + (self.end - self.start) * done)
 
     def quadrature(self, n_nodes: int = 32) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The mixture over the whole training, as a learner without memory for order would see it."""
+        """The mixture over the whole training, as a learner without memory for order would see
+        it.
+        """
         nodes, weights = np.polynomial.legendre.leggauss(n_nodes)
         ratios = [self.quantile(0.5, progress=(x + 1) / 2) for x in nodes]
         return np.asarray(ratios, np.float64).reshape(-1), weights / 2
@@ -202,7 +208,9 @@ class Beta(RatioLaw):
 
 @dataclass(frozen=True)
 class LogUniformVisible(RatioLaw):
-    """The visible share is log-uniform on [low, 1]: every order of magnitude of panel size is equally likely."""
+    """The visible share is log-uniform on [low, 1]: every order of magnitude of panel size is
+    equally likely.
+    """
 
     low: float = 0.01
 
@@ -217,7 +225,8 @@ _LAWS: dict[str, type[RatioLaw]] = {law.__name__: law for law in (Beta, Choice, 
 
 
 def as_ratio_law(mask_ratio: float | tuple[float, float] | RatioLaw) -> RatioLaw:
-    """What a user may pass as ``mask_ratio``: a number is :class:`Fixed`, a pair is :class:`Uniform`, a law is itself.
+    """What a user may pass as ``mask_ratio``: a number is :class:`Fixed`, a pair is
+    :class:`Uniform`, a law is itself.
 
     Parameters
     ----------

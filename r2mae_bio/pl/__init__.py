@@ -1,4 +1,6 @@
-"""Plots of a training run and of a data set. Every function returns Axes and shows nothing by itself."""
+"""Plots of a training run and of a data set. Every function returns Axes and shows nothing by
+itself.
+"""
 
 from __future__ import annotations
 

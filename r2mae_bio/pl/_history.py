@@ -22,7 +22,8 @@ def history(model: GeneMAE, *, by_ratio: bool = False, ax: Axes | None = None) -
     model
         A trained model.
     by_ratio
-        One validation curve (training, if nothing was held out) per bin of the mask ratio instead of training and validation.
+        One validation curve (training, if nothing was held out) per bin of the mask ratio instead
+        of training and validation.
     ax
         Where to draw; new axes if None.
 

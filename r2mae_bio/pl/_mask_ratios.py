@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 def mask_ratios(model: GeneMAE, *, ax: Axes | None = None) -> Axes:
-    """Histogram of the realised mask ratio over all cells trained on, beside the law it was drawn from.
+    """Histogram of the realised mask ratio over all cells trained on, beside the law it was drawn
+    from.
 
     Parameters
     ----------

@@ -29,7 +29,8 @@ def risk_curve(
     points: Sequence[tuple[float, float, float]] = (),
     ax: Axes | None = None,
 ) -> Axes:
-    """Plot the predicted error of the masked linear autoencoder against the mask ratio, split into its parts.
+    """Plot the predicted error of the masked linear autoencoder against the mask ratio, split into
+    its parts.
 
     Parameters
     ----------
@@ -46,8 +47,9 @@ def risk_curve(
 
     Returns
     -------
-    The axes. The vertical axis is the error in units of a gene's variance; above twice the variance of the genes the curve is cut off. The
-    band is the recommended law, with its own error as a line across it; hatching marks ratios that the interpolation peak spoils.
+    The axes. The vertical axis is the error in units of a gene's variance; above twice the variance
+    of the genes the curve is cut off. The band is the recommended law, with its own error as a line
+    across it; hatching marks ratios that the interpolation peak spoils.
 
     Raises
     ------

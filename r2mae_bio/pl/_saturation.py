@@ -30,24 +30,28 @@ def saturation(
 ) -> NDArray[Any]:
     """Plot what the model thinks of every substitution, and how sure it is of every base.
 
-    Above, the log-likelihood ratio of each base to the reference, in nats: red where the model finds the substitution less likely than
-    the reference, blue where more likely; dots mark the reference. Below, a sequence logo: the height of a stack is the information in
-    bits, and each letter takes the share of its probability.
+    Above, the log-likelihood ratio of each base to the reference, in nats: red where the model
+    finds the substitution less likely than the reference, blue where more likely; dots mark the
+    reference. Below, a sequence logo: the height of a stack is the information in bits, and each
+    letter takes the share of its probability.
 
     Parameters
     ----------
     table
-        What :func:`r2mae_bio.tl.saturation_mutagenesis` returned, or rows of it. About 10 to 200 rows are readable.
+        What :func:`r2mae_bio.tl.saturation_mutagenesis` returned, or rows of it. About 10 to 200
+        rows are readable.
     axes
         Two axes, for the heat map and the logo; a new figure if None, as wide as the table needs.
     vmax
-        Ratio at which the colours end, in nats; if None the 99th percentile of the absolute ratios of the substitutions.
+        Ratio at which the colours end, in nats; if None the 99th percentile of the absolute ratios
+        of the substitutions.
     title
         Title; the region if None, ``""`` for none.
 
     Returns
     -------
-    Both axes, in an object array of shape (2,). The horizontal axis counts rows from 0, its labels are positions from 1.
+    Both axes, in an object array of shape (2,). The horizontal axis counts rows from 0, its labels
+    are positions from 1.
 
     Raises
     ------

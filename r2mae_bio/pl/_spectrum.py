@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 _COLORS = {"sample": "#999999", "shrunk": "#0072B2", "spikes": "#D55E00", "edge": "#000000", "decay": "#009E73"}
 """Okabe and Ito's palette, told apart by colour-blind readers and in print."""
 _LOWEST = 0.01
-"""Smaller eigenvalues are cut off; without shrinkage and with few cells most are zero up to rounding."""
+"""Smaller eigenvalues are cut off; without shrinkage and with few cells most are zero up to
+rounding.
+"""
 
 
 def spectrum(adata: AnnData, *, key: str = KEYS.spectrum, ax: Axes | None = None) -> Axes:

@@ -33,18 +33,18 @@ def align_genes(
 ) -> AnnData:
     """Bring a data set onto the genes of a reference, by name.
 
-    A gene of the reference that ``adata`` does not measure gets an empty column and ``var["measured"]`` False. Empty does not mean
-    zero: a model must treat such a gene as hidden. The models and verbs of this package read ``var["measured"]`` and do so;
-    other tools do not.
+    A gene of the reference that ``adata`` does not measure gets an empty column and
+    ``var["measured"]`` False. Empty does not mean zero: a model must treat such a gene as hidden.
+    The models and verbs of this package read ``var["measured"]`` and do so; other tools do not.
 
     Parameters
     ----------
     adata
-        Cells x genes, in memory or backed; it is not changed. If it has a column ``var["measured"]`` (bool), genes that are
-        False there count as not measured.
+        Cells x genes, in memory or backed; it is not changed. If it has a column
+        ``var["measured"]`` (bool), genes that are False there count as not measured.
     reference
-        Where the genes come from: a ``GeneVocabulary``, anything with an attribute ``vocabulary`` (such as a model), an AnnData,
-        or a sequence of gene names.
+        Where the genes come from: a ``GeneVocabulary``, anything with an attribute ``vocabulary``
+        (such as a model), an AnnData, or a sequence of gene names.
     layer
         Layer to align; ``adata.X`` if None.
     duplicates
@@ -65,7 +65,8 @@ def align_genes(
     ``.uns["r2mae"]["coverage"]`` : dict
         The coverage report: int, float, str and arrays of str.
 
-    ``.obs``, ``.obsm`` and ``.uns`` are copied; further layers, ``.varm``, ``.obsp`` and ``.raw`` are left out.
+    ``.obs``, ``.obsm`` and ``.uns`` are copied; further layers, ``.varm``, ``.obsp`` and ``.raw``
+    are left out.
 
     Raises
     ------
@@ -118,7 +119,9 @@ def _vocabulary(reference: Any) -> GeneVocabulary:
 
 
 def _totals(reference: AnnData) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Count totals of the reference; zeros, for "not known", if its matrix is absent or cannot be counts."""
+    """Count totals of the reference; zeros, for "not known", if its matrix is absent or cannot be
+    counts.
+    """
     if reference.X is None:
         return np.zeros(reference.n_vars)
     totals = io.gene_totals(reference.X)

@@ -29,8 +29,8 @@ def check_counts(adata: AnnData, *, layer: str | None = None) -> CountReport:
     SetupError
         The layer does not exist.
     CountsError
-        The matrix does not hold counts; the subclass and the message say what it holds and what to do. What counts as
-        log-transformed is written in ``r2mae_bio.io.check_counts``.
+        The matrix does not hold counts; the subclass and the message say what it holds and what to
+        do. What counts as log-transformed is written in ``r2mae_bio.io.check_counts``.
 
     Examples
     --------

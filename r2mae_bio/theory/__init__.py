@@ -1,8 +1,9 @@
-"""The linear theory of mask-based pretraining: test risk of minimum-norm regression on masked inputs.
+"""The linear theory of mask-based pretraining: test risk of minimum-norm regression on masked
+inputs.
 
-For a fixed mask ratio and for any law of a random one, with one target (:func:`regression_risk`) or with every gene predicted where it
-is hidden (:func:`autoencoder_risk`). NumPy and SciPy alone. What the theory says of a data set is advice: it knows the spectrum of the
-genes, not the network.
+For a fixed mask ratio and for any law of a random one, with one target (:func:`regression_risk`) or
+with every gene predicted where it is hidden (:func:`autoencoder_risk`). NumPy and SciPy alone. What
+the theory says of a data set is advice: it knows the spectrum of the genes, not the network.
 """
 
 from __future__ import annotations

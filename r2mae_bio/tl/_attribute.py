@@ -48,15 +48,18 @@ def attribute(
 ) -> AnnData | None:
     """Say which genes the embedding of a group of cells rests on.
 
-    For every group, the direction of the embedding is taken that separates it from the reference; a cell's score is its product with
-    the cell's embedding. Integrated gradients along the straight line from the average cell to the cell then divide the
-    score among the genes that the encoder read. What is kept is the mean contribution of a gene over the cells of the group less that
-    over the reference: contributions add up to the distance between the two, in standard deviations of the score within
-    groups. A positive contribution draws the group away from the reference, be it by what is expressed there or by what is missing.
+    For every group, the direction of the embedding is taken that separates it from the reference; a
+    cell's score is its product with the cell's embedding. Integrated gradients along the straight
+    line from the average cell to the cell then divide the score among the genes that the encoder
+    read. What is kept is the mean contribution of a gene over the cells of the group less that over
+    the reference: contributions add up to the distance between the two, in standard deviations of
+    the score within groups. A positive contribution draws the group away from the reference, be it
+    by what is expressed there or by what is missing.
 
-    This describes what the model reads, not which genes differ: of two genes that say the same the model may read one. A whitened
-    direction also uses genes to cancel what other groups share with this one, so a marker may count against its own group;
-    ``method="means"`` does so less. The embedding is taken as the encoder gives it, before batches are taken out.
+    This describes what the model reads, not which genes differ: of two genes that say the same the
+    model may read one. A whitened direction also uses genes to cancel what other groups share with
+    this one, so a marker may count against its own group; ``method="means"`` does so less. The
+    embedding is taken as the encoder gives it, before batches are taken out.
 
     Parameters
     ----------
@@ -71,15 +74,16 @@ def attribute(
     reference
         A group to compare with, or ``"rest"``: all cells of other groups.
     method
-        How the direction is found. ``"means"``: the difference of the mean embeddings. ``"lda"``: the same, whitened by the covariance
-        within groups, which is sharper but turns some genes against the group that has them.
+        How the direction is found. ``"means"``: the difference of the mean embeddings. ``"lda"``:
+        the same, whitened by the covariance within groups, which is sharper but turns some genes
+        against the group that has them.
     n_cells
         Cells to draw from each group, and from each rest; all where there are fewer.
     layer
         Layer of raw counts; see :meth:`GeneMAE.get_latent_representation`.
     duplicates
-        What to do with several columns of one gene: ``"error"`` refuses them, ``"sum"`` adds them up, and each gets the contribution of
-        the gene.
+        What to do with several columns of one gene: ``"error"`` refuses them, ``"sum"`` adds them
+        up, and each gets the contribution of the gene.
     min_coverage
         Smallest share of the model's genes that must be measured.
     key_added
@@ -91,15 +95,20 @@ def attribute(
 
     Returns
     -------
-    None, or the copy. Written are ``.varm[key_added]`` (float32, (n_vars, n_groups); NaN for genes that the model does not know or
-    that were not measured), ``.uns["r2mae"]["coverage"]`` and ``.uns["r2mae"]["attribution"][key_added]``, a dict of
+    None, or the copy. Written are ``.varm[key_added]`` (float32, (n_vars, n_groups); NaN for genes
+    that the model does not know or that were not measured), ``.uns["r2mae"]["coverage"]`` and
+    ``.uns["r2mae"]["attribution"][key_added]``, a dict of
 
     - ``groups`` (str, (n_groups,)): the columns of ``.varm[key_added]``;
-    - ``difference`` (float64, (n_groups,)): mean score of the group less that of the reference, in standard deviations within groups;
-    - ``completeness_error`` (float64, (n_groups,)): by how much the contributions miss that difference;
-    - ``direction`` (float32, (n_groups, n_latent)): a cell's score is the product of its embedding, batches not taken out, with its group's;
+    - ``difference`` (float64, (n_groups,)): mean score of the group less that of the reference, in
+      standard deviations within groups;
+    - ``completeness_error`` (float64, (n_groups,)): by how much the contributions miss that
+      difference;
+    - ``direction`` (float32, (n_groups, n_latent)): a cell's score is the product of its embedding,
+      batches not taken out, with its group's;
     - ``n_cells`` and ``n_reference`` (int64, (n_groups,)): cells that were averaged;
-    - ``groupby``, ``reference``, ``method``, ``layer``, ``vocabulary``, ``data_fingerprint`` (str), ``seed`` and ``steps`` (int).
+    - ``groupby``, ``reference``, ``method``, ``layer``, ``vocabulary``, ``data_fingerprint`` (str),
+      ``seed`` and ``steps`` (int).
 
     Raises
     ------
@@ -108,7 +117,8 @@ def attribute(
     ConfigError
         There is no such group, method or number of cells.
     CountsError, DataError, GeneIdentityError, SetupError
-        The data cannot be used, the column is missing, or a group has fewer than two cells; nothing is written.
+        The data cannot be used, the column is missing, or a group has fewer than two cells; nothing
+        is written.
 
     Examples
     --------
@@ -168,7 +178,9 @@ def _members(adata: AnnData, groupby: str) -> dict[str, NDArray[np.int64]]:
 
 
 def _chosen(members: dict[str, NDArray[np.int64]], groups: Sequence[str] | None, reference: str, groupby: str) -> list[str]:
-    """The groups to explain, after a check that they and the reference exist and are large enough."""
+    """The groups to explain, after a check that they and the reference exist and are large
+    enough.
+    """
     asked = [name for name in members if name != reference or name == _REST] if groups is None else [str(name) for name in groups]
     named = asked if reference == _REST else [*asked, reference]
     unknown = [name for name in named if name not in members]

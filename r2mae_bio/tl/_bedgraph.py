@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 def to_bedgraph(table: pd.DataFrame, path: str | Path, *, column: str = "information", track: str | None = None) -> Path:
     """Write one column of a table of bases as bedGraph.
 
-    Lines are ``chrom start end value``, separated by tabs, 0-based and half-open, sorted by contig (in the order of the bytes) and
-    position, as ``bedGraphToBigWig`` and ``tabix`` want them. Bases without a value (NaN) are left out.
+    Lines are ``chrom start end value``, separated by tabs, 0-based and half-open, sorted by contig
+    (in the order of the bytes) and position, as ``bedGraphToBigWig`` and ``tabix`` want them. Bases
+    without a value (NaN) are left out.
 
     Parameters
     ----------
     table
-        Columns ``chrom``, ``pos`` (from 1) and the one to write, such as :func:`saturation_mutagenesis` returns; tables of several
-        regions may be concatenated.
+        Columns ``chrom``, ``pos`` (from 1) and the one to write, such as
+        :func:`saturation_mutagenesis` returns; tables of several regions may be concatenated.
     path
         The file; bgzip if its name ends in ``.gz``.
     column

@@ -33,7 +33,8 @@ def embed(
     Parameters
     ----------
     adata
-        Cells; genes are matched by name, and genes of the model that are missing count as hidden, not as zero.
+        Cells; genes are matched by name, and genes of the model that are missing count as hidden,
+        not as zero.
     model
         A model, or the folder of a saved one.
     key_added
@@ -47,15 +48,16 @@ def embed(
     min_coverage
         Smallest share of the model's genes that must be measured.
     correct_batch
-        Take batches out; if None, where the model was set up with ``batch_key`` and ``adata`` has this column. Batches that the model
-        does not know are refused; see :func:`map_query`.
+        Take batches out; if None, where the model was set up with ``batch_key`` and ``adata`` has
+        this column. Batches that the model does not know are refused; see :func:`map_query`.
     copy
         Leave ``adata`` as it is and return a changed copy.
 
     Returns
     -------
-    None, or the copy. Written are ``.obsm[key_added]`` (float32, (n_cells, n_latent)), ``.uns["r2mae"]["embed"][key_added]`` (dict of
-    str, int, float: model, settings, versions) and ``.uns["r2mae"]["coverage"]`` (dict: how the genes matched).
+    None, or the copy. Written are ``.obsm[key_added]`` (float32, (n_cells, n_latent)),
+    ``.uns["r2mae"]["embed"][key_added]`` (dict of str, int, float: model, settings, versions) and
+    ``.uns["r2mae"]["coverage"]`` (dict: how the genes matched).
 
     Raises
     ------

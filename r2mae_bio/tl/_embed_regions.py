@@ -47,29 +47,36 @@ def embed_regions(
 ) -> AnnData | None:
     """Embed regions of a genome, as :func:`embed_sequences` does sequences.
 
-    Regions are read from the genome as they are needed, so their number and length are not limited by memory.
+    Regions are read from the genome as they are needed, so their number and length are not limited
+    by memory.
 
     Parameters
     ----------
     regions
-        A BED file, a table with the columns ``chrom``, ``start``, ``end`` and optionally ``name`` and ``strand``, or a list of tuples in
-        this order, 0-based and half-open; see :func:`r2mae_bio.io.read_regions`. A region on the strand ``-`` is read as its reverse
-        complement. With ``adata``, None for the regions that ``adata.var`` names, or one region per variable in their order.
+        A BED file, a table with the columns ``chrom``, ``start``, ``end`` and optionally ``name``
+        and ``strand``, or a list of tuples in this order, 0-based and half-open; see
+        :func:`r2mae_bio.io.read_regions`. A region on the strand ``-`` is read as its reverse
+        complement. With ``adata``, None for the regions that ``adata.var`` names, or one region per
+        variable in their order.
     genome
-        The genome, or the path of its FASTA file; names such as ``1`` and ``chr1`` are taken for the same contig. On a circular contig a region may run over its end.
+        The genome, or the path of its FASTA file; names such as ``1`` and ``chr1`` are taken for
+        the same contig. On a circular contig a region may run over its end.
     model
         A model of DNA, such as ``DNAMAE``, or the folder of a saved one.
     adata
-        Data whose variables are regions, such as ATAC peaks. Regions are taken from the columns ``chrom``, ``start`` and ``end`` of
-        ``.var``, or else from names such as ``chr1:100-200`` or ``chr1-100-200``, which are read as 0-based and half-open, as in BED.
+        Data whose variables are regions, such as ATAC peaks. Regions are taken from the columns
+        ``chrom``, ``start`` and ``end`` of ``.var``, or else from names such as ``chr1:100-200`` or
+        ``chr1-100-200``, which are read as 0-based and half-open, as in BED.
     layer
         Layer of the network whose states are averaged; -1 is the last one.
     strand
-        ``"both"`` for the mean over both strands, which does not depend on the strand of a region; ``"+"`` for the region's own alone.
+        ``"both"`` for the mean over both strands, which does not depend on the strand of a region;
+        ``"+"`` for the region's own alone.
     key_added
         Key of ``.obsm``, or of ``.varm`` with ``adata``.
     overlap
-        Bases that neighbouring tiles of long regions share at least, smaller than ``model.window``; a quarter of it if None.
+        Bases that neighbouring tiles of long regions share at least, smaller than ``model.window``;
+        a quarter of it if None.
     batch_size
         Regions or tiles that the network reads at a time; as the model chooses if None.
     copy
@@ -80,11 +87,13 @@ def embed_regions(
     Without ``adata``, AnnData of n regions without variables, with
 
     - ``.obsm[key_added]`` (float32, (n, D)): the embedding, NaN for a region without A, C, G and T;
-    - ``.obs``: ``chrom``, ``name``, ``strand`` (str), ``start``, ``end``, ``length``, ``n_valid`` (int64); rows are called as the
-      regions, repeated names get a number;
-    - ``.uns["r2mae"]["embed"][key_added]`` (dict of str and int): model, checksum, settings, genome, version.
+    - ``.obs``: ``chrom``, ``name``, ``strand`` (str), ``start``, ``end``, ``length``, ``n_valid``
+      (int64); rows are called as the regions, repeated names get a number;
+    - ``.uns["r2mae"]["embed"][key_added]`` (dict of str and int): model, checksum, settings,
+      genome, version.
 
-    With ``adata``, None or the copy; written are ``.varm[key_added]`` (float32, (n_vars, D)) and the same record in ``.uns``.
+    With ``adata``, None or the copy; written are ``.varm[key_added]`` (float32, (n_vars, D)) and
+    the same record in ``.uns``.
 
     Raises
     ------
@@ -95,7 +104,8 @@ def embed_regions(
     ConfigError
         ``strand`` or ``overlap`` cannot be used, or neither ``regions`` nor ``adata`` is given.
     SetupError
-        ``adata.var`` names no regions, their number is not that of ``regions``, or the model does not read DNA.
+        ``adata.var`` names no regions, their number is not that of ``regions``, or the model does
+        not read DNA.
     CheckpointError, FastaError, CacheError
         The model or the genome cannot be read.
 

@@ -38,26 +38,30 @@ def embed_sequences(
 ) -> AnnData:
     """Embed DNA sequences of any length: the mean of the states of their bases.
 
-    A sequence of up to ``model.window`` bases is read whole. A longer one is read in tiles of exactly that length, evenly spread from
-    its first base to its last, and the state of a base is taken from the tile in which it lies most central (from two, half each,
-    where they tie). Bases other than A, C, G and T are read as not known and left out of the mean. Only sequences and tiles of
-    equal length are read together, so an embedding does not depend on what else is embedded.
+    A sequence of up to ``model.window`` bases is read whole. A longer one is read in tiles of
+    exactly that length, evenly spread from its first base to its last, and the state of a base is
+    taken from the tile in which it lies most central (from two, half each, where they tie). Bases
+    other than A, C, G and T are read as not known and left out of the mean. Only sequences and
+    tiles of equal length are read together, so an embedding does not depend on what else is
+    embedded.
 
     Parameters
     ----------
     sequences
-        A FASTA file, plain or gzip; a series, whose index gives the names; or a list. See :func:`r2mae_bio.io.read_sequences`.
+        A FASTA file, plain or gzip; a series, whose index gives the names; or a list. See
+        :func:`r2mae_bio.io.read_sequences`.
     model
         A model of DNA, such as ``DNAMAE``, or the folder of a saved one.
     layer
         Layer of the network whose states are averaged; -1 is the last one.
     strand
-        ``"both"`` for the mean over the sequence and its reverse complement, which then have the same embedding; ``"+"`` for the sequence
-        as it is.
+        ``"both"`` for the mean over the sequence and its reverse complement, which then have the
+        same embedding; ``"+"`` for the sequence as it is.
     key_added
         Key of ``.obsm``.
     overlap
-        Bases that neighbouring tiles share at least, smaller than ``model.window``; a quarter of it if None.
+        Bases that neighbouring tiles share at least, smaller than ``model.window``; a quarter of it
+        if None.
     batch_size
         Sequences or tiles that the network reads at a time; as the model chooses if None.
 
@@ -65,9 +69,12 @@ def embed_sequences(
     -------
     AnnData of n sequences without variables, with
 
-    - ``.obsm[key_added]`` (float32, (n, D)): the embedding, NaN for a sequence without A, C, G and T;
-    - ``.obs["length"]``, ``.obs["n_valid"]`` (int64): bases, and those among them that are A, C, G or T;
-    - ``.uns["r2mae"]["embed"][key_added]`` (dict of str and int): model, checksum, settings, version.
+    - ``.obsm[key_added]`` (float32, (n, D)): the embedding, NaN for a sequence without A, C, G and
+      T;
+    - ``.obs["length"]``, ``.obs["n_valid"]`` (int64): bases, and those among them that are A, C, G
+      or T;
+    - ``.uns["r2mae"]["embed"][key_added]`` (dict of str and int): model, checksum, settings,
+      version.
 
     Raises
     ------

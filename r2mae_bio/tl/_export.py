@@ -26,9 +26,10 @@ def export_embedding(adata: AnnData, path: str | Path, *, key: str = KEYS.obsm) 
     adata
         Holds the embedding.
     path
-        ``.csv`` (cell ids in the first column, provenance in ``#`` lines on top), ``.parquet`` (cell ids as index, provenance in the
-        schema metadata), ``.npz`` (arrays ``embedding`` float32, ``cells`` and ``provenance`` text), or ``.h5ad`` (cells and ``.obs``
-        with the embedding as ``X``, provenance in ``.uns``).
+        ``.csv`` (cell ids in the first column, provenance in ``#`` lines on top), ``.parquet``
+        (cell ids as index, provenance in the schema metadata), ``.npz`` (arrays ``embedding``
+        float32, ``cells`` and ``provenance`` text), or ``.h5ad`` (cells and ``.obs`` with the
+        embedding as ``X``, provenance in ``.uns``).
     key
         Key of ``.obsm``.
 

@@ -28,10 +28,11 @@ def gene_embeddings(
     min_coverage: float = MIN_COVERAGE,
     copy: bool = False,
 ) -> AnnData | None:
-    """Embed genes: those that vary together among the cells the model was trained on point the same way.
+    """Embed genes: those that vary together among the cells the model was trained on point the same
+    way.
 
-    Compare genes by the cosine of their rows. No count is read: an embedding of a gene belongs to the model, and ``adata`` says which genes are
-    wanted, in which order.
+    Compare genes by the cosine of their rows. No count is read: an embedding of a gene belongs to
+    the model, and ``adata`` says which genes are wanted, in which order.
 
     Parameters
     ----------
@@ -40,13 +41,15 @@ def gene_embeddings(
     model
         A model, or the folder of a saved one.
     kind
-        ``"keys"``, loadings of the genes on the factors that the transformer reads, or ``"decoder"``, how the prediction of a gene moves with the
-        embedding of a cell; see :meth:`GeneMAE.get_gene_embeddings`. If None, keys, or for the MLP encoder, which has none,
+        ``"keys"``, loadings of the genes on the factors that the transformer reads, or
+        ``"decoder"``, how the prediction of a gene moves with the embedding of a cell; see
+        :meth:`GeneMAE.get_gene_embeddings`. If None, keys, or for the MLP encoder, which has none,
         the decoder.
     key_added
         Key of ``.varm``.
     duplicates
-        What to do with several columns of one gene: ``"error"`` refuses them, with ``"sum"`` all get the gene's embedding.
+        What to do with several columns of one gene: ``"error"`` refuses them, with ``"sum"`` all
+        get the gene's embedding.
     min_coverage
         Smallest share of the model's genes that must be among the columns.
     copy
@@ -54,11 +57,12 @@ def gene_embeddings(
 
     Returns
     -------
-    None, or the copy. Written are ``.varm[key_added]`` (float32, (n_vars, k); k is ``n_factors`` for keys and ``n_latent`` for the
-    decoder), in which genes that the model does not know have rows of NaN, and
-    ``.uns["r2mae"]["gene_embeddings"][key_added]``, a dict of ``kind``, ``id_kind`` (which names were compared), ``vocabulary`` and
-    ``data_fingerprint`` (str), ``matched``, ``unknown`` and ``duplicated`` (int: columns that got an embedding, that did not, and
-    that share it with an earlier one).
+    None, or the copy. Written are ``.varm[key_added]`` (float32, (n_vars, k); k is ``n_factors``
+    for keys and ``n_latent`` for the decoder), in which genes that the model does not know have
+    rows of NaN, and ``.uns["r2mae"]["gene_embeddings"][key_added]``, a dict of ``kind``,
+    ``id_kind`` (which names were compared), ``vocabulary`` and ``data_fingerprint`` (str),
+    ``matched``, ``unknown`` and ``duplicated`` (int: columns that got an embedding, that did not,
+    and that share it with an earlier one).
 
     Raises
     ------

@@ -38,17 +38,20 @@ def impute(
     min_coverage: float | None = None,
     copy: bool = False,
 ) -> AnnData | None:
-    """Denoise counts and fill in genes, with a standard deviation that says how far to trust each number.
+    """Denoise counts and fill in genes, with a standard deviation that says how far to trust each
+    number.
 
-    Each measured gene is hidden in an equal number of random masks and predicted from other genes; a gene that was not measured is
-    predicted from all masks. The standard deviation holds the noise of counting, what the model leaves open, and the spread over masks, see
-    :meth:`r2mae_bio.model.GeneMAE.get_predictive_moments`. A cell's result does not depend on the other cells, on their order or on
-    ``batch_size`` (to about 1e-5).
+    Each measured gene is hidden in an equal number of random masks and predicted from other genes;
+    a gene that was not measured is predicted from all masks. The standard deviation holds the noise
+    of counting, what the model leaves open, and the spread over masks, see
+    :meth:`r2mae_bio.model.GeneMAE.get_predictive_moments`. A cell's result does not depend on the
+    other cells, on their order or on ``batch_size`` (to about 1e-5).
 
     Parameters
     ----------
     adata
-        Cells; genes are matched by name, and genes of the model that are missing count as hidden, not as zero.
+        Cells; genes are matched by name, and genes of the model that are missing count as hidden,
+        not as zero.
     model
         A model, or the folder of a saved one.
     n_masks
@@ -56,9 +59,10 @@ def impute(
     hide
         Share of the measured genes that a mask hides, at most 0.5.
     own_counts
-        If True, the prediction of a measured gene is weighed against its own count: the best guess of what a second measurement of
-        the cell would give. If False it is left as predicted from the other genes, which is what the counts at hand may be compared with: in
-        search of outliers, or by :func:`r2mae_bio.evaluate.interval_coverage`.
+        If True, the prediction of a measured gene is weighed against its own count: the best guess
+        of what a second measurement of the cell would give. If False it is left as predicted from
+        the other genes, which is what the counts at hand may be compared with: in search of
+        outliers, or by :func:`r2mae_bio.evaluate.interval_coverage`.
     unmeasured
         Also write the genes of the model that have no column in ``adata``.
     key_added
@@ -70,7 +74,8 @@ def impute(
     batch_size
         Cells at a time.
     duplicates
-        ``"error"`` or ``"sum"`` for columns of the same gene, each of which is then given the prediction of their sum.
+        ``"error"`` or ``"sum"`` for columns of the same gene, each of which is then given the
+        prediction of their sum.
     min_coverage
         Smallest share of the model's genes that must be measured.
     copy
@@ -78,10 +83,12 @@ def impute(
 
     Returns
     -------
-    None, or the copy. Written are ``.layers[f"{key_added}_mean"]`` and ``.layers[f"{key_added}_sd"]`` (float32, dense), counts at the depth of
-    the cell, NaN for columns that are no gene of the model; with ``unmeasured`` the data frames
-    ``.obsm[f"{key_added}_unmeasured_mean"]`` and ``.obsm[f"{key_added}_unmeasured_sd"]`` (float32, one column per gene); and
-    ``.uns["r2mae"]["impute"][key_added]`` (dict of str, int, float: masks, settings, model) and ``.uns["r2mae"]["coverage"]``.
+    None, or the copy. Written are ``.layers[f"{key_added}_mean"]`` and
+    ``.layers[f"{key_added}_sd"]`` (float32, dense), counts at the depth of the cell, NaN for
+    columns that are no gene of the model; with ``unmeasured`` the data frames
+    ``.obsm[f"{key_added}_unmeasured_mean"]`` and ``.obsm[f"{key_added}_unmeasured_sd"]`` (float32,
+    one column per gene); and ``.uns["r2mae"]["impute"][key_added]`` (dict of str, int, float:
+    masks, settings, model) and ``.uns["r2mae"]["coverage"]``.
 
     Raises
     ------
@@ -116,7 +123,9 @@ def impute(
 
 
 def _genes_of_columns(model: GeneMAE, adata: AnnData) -> NDArray[np.int64]:
-    """Vocabulary position of each column, -1 where there is none; columns that say they were not measured have one too."""
+    """Vocabulary position of each column, -1 where there is none; columns that say they were not
+    measured have one too.
+    """
     names = tuple(map(str, adata.var_names))
     aligned = align_genes(model.vocabulary, names, query_aliases=gene_aliases(adata.var), duplicates="sum", min_coverage=0.0)
     return aligned.column_to_gene

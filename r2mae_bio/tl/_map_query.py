@@ -34,7 +34,8 @@ def map_query(
     adata
         Cells; see :func:`embed`.
     model
-        A model, which then knows the new batches, or the folder of a saved one, which stays as it is.
+        A model, which then knows the new batches, or the folder of a saved one, which stays as it
+        is.
     batch_key
         Column of ``.obs`` with the batch; see :meth:`GeneMAE.map_query`.
     key_added
@@ -53,7 +54,8 @@ def map_query(
     CheckpointError
         The folder holds no model, or a damaged one.
     SetupError
-        The model was made without ``batch_key`` and holds no training data, or a column does not exist.
+        The model was made without ``batch_key`` and holds no training data, or a column does not
+        exist.
     CountsError, DataError, GeneIdentityError
         The data cannot be used; nothing is written.
     """

@@ -33,10 +33,11 @@ def recommend_mask_ratio(
 ) -> Recommendation:
     """Ask the linear theory which mask ratios suit a data set.
 
-    The risk of a masked linear autoencoder with the genes' own correlations is predicted for every fixed ratio and for laws
-    ``Uniform(low, high)``, for cells that are later measured in full and on a panel. What it knows is the spectrum; a network differs from the
-    linear model, so take this as advice. In the linear model a random ratio does not beat the best fixed one by more than noise;
-    the verdict says what it costs here, and what it spares.
+    The risk of a masked linear autoencoder with the genes' own correlations is predicted for every
+    fixed ratio and for laws ``Uniform(low, high)``, for cells that are later measured in full and
+    on a panel. What it knows is the spectrum; a network differs from the linear model, so take this
+    as advice. In the linear model a random ratio does not beat the best fixed one by more than
+    noise; the verdict says what it costs here, and what it spares.
 
     Parameters
     ----------
@@ -63,8 +64,9 @@ def recommend_mask_ratio(
 
     Returns
     -------
-    The recommendation; print it, or read ``law`` and ``verdict``. The same is written to ``.uns["r2mae"][key_added]`` (dict of float64
-    arrays, float, int and str; curves under ``full`` and ``panel``), from where :func:`r2mae_bio.pl.risk_curve` draws it.
+    The recommendation; print it, or read ``law`` and ``verdict``. The same is written to
+    ``.uns["r2mae"][key_added]`` (dict of float64 arrays, float, int and str; curves under ``full``
+    and ``panel``), from where :func:`r2mae_bio.pl.risk_curve` draws it.
 
     Raises
     ------

@@ -1,4 +1,6 @@
-"""``tl.saturation_mutagenesis``: every base of a region hidden alone and predicted from its surroundings."""
+"""``tl.saturation_mutagenesis``: every base of a region hidden alone and predicted from its
+surroundings.
+"""
 
 from __future__ import annotations
 
@@ -35,16 +37,19 @@ def saturation_mutagenesis(
     strand: str = "both",
     batch_size: int | None = None,
 ) -> pd.DataFrame:
-    """Predict every base of a region from its surroundings, and so what each of its substitutions would cost.
+    """Predict every base of a region from its surroundings, and so what each of its substitutions
+    would cost.
 
-    One base at a time is hidden in the middle of a window of ``context`` bases (``context // 2`` of them before it), all others are seen.
-    Beyond the ends of a contig the window is filled with N; on a circular contig it goes round.
+    One base at a time is hidden in the middle of a window of ``context`` bases (``context // 2`` of
+    them before it), all others are seen. Beyond the ends of a contig the window is filled with N;
+    on a circular contig it goes round.
 
     Parameters
     ----------
     region
-        Text such as ``"chr1:1,001-1,020"`` counts from 1 and includes both ends, as in samtools and genome browsers; a tuple
-        ``("chr1", 1000, 1020)`` counts from 0 and excludes the end, as BED does. Both are the same 20 bases.
+        Text such as ``"chr1:1,001-1,020"`` counts from 1 and includes both ends, as in samtools and
+        genome browsers; a tuple ``("chr1", 1000, 1020)`` counts from 0 and excludes the end, as BED
+        does. Both are the same 20 bases.
     genome
         The genome, or the path of its FASTA file.
     model
@@ -52,7 +57,8 @@ def saturation_mutagenesis(
     context
         Bases of a window, at most ``model.window``, which is the default.
     strand
-        ``"both"`` for the mean of the predictions read from both strands, ``"+"`` for the forward one alone.
+        ``"both"`` for the mean of the predictions read from both strands, ``"+"`` for the forward
+        one alone.
     batch_size
         Windows that the network reads at a time; as the model chooses if None.
 
@@ -62,11 +68,13 @@ def saturation_mutagenesis(
 
     - ``chrom`` (str), ``pos`` (int64, **from 1**, as in VCF), ``ref`` (str, upper case);
     - ``logp_A``, ``logp_C``, ``logp_G``, ``logp_T`` (float64): log-probabilities in nats;
-    - ``llr_A`` to ``llr_T`` (float64): log-likelihood ratios to the reference base in nats, ``log p(base) - log p(ref)``, 0 for the
-      reference itself, negative for a substitution that the model finds less likely; NaN where the reference is not A, C, G or T;
+    - ``llr_A`` to ``llr_T`` (float64): log-likelihood ratios to the reference base in nats,
+      ``log p(base) - log p(ref)``, 0 for the reference itself, negative for a substitution that the
+      model finds less likely; NaN where the reference is not A, C, G or T;
     - ``entropy`` (float64): ``-sum p log p`` in nats, at most ``log 4``;
-    - ``information`` (float64): ``2 - entropy / log 2`` in bits, the height of a sequence logo (Schneider and Stephens 1990,
-      Nucleic Acids Res. 18:6097, without their small-sample correction).
+    - ``information`` (float64): ``2 - entropy / log 2`` in bits, the height of a sequence logo
+      (Schneider and Stephens 1990, Nucleic Acids Res. 18:6097, without their small-sample
+      correction).
 
     ``.attrs`` holds ``region`` (text, from 1), ``model`` (checksum), ``context`` and ``strand``.
 

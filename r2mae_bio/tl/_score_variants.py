@@ -39,29 +39,33 @@ def score_variants(
     resume: bool = True,
     progress_bar: bool = True,
 ) -> pd.DataFrame | Path:
-    """Score alleles by a masked DNA model: every record is kept, in order, and none of them ends the run.
+    """Score alleles by a masked DNA model: every record is kept, in order, and none of them ends
+    the run.
 
-    One base for another (``kind`` snv): the base is hidden in the window of ``context`` bases around it, and ``llr`` is
-    log p(ALT) - log p(REF). All others: each base from ``flank`` before the change to ``flank`` after it is hidden alone in turn, in a
-    window of the same width around the reference and around the alternative haplotype, and ``llr`` is the mean log-probability of the
-    alternative bases minus that of the reference bases (pseudo-log-likelihood per base, Salazar et al. 2020). A negative ``llr`` says
-    that the model expects REF. Both strands are read, and their log-probabilities averaged.
+    One base for another (``kind`` snv): the base is hidden in the window of ``context`` bases
+    around it, and ``llr`` is log p(ALT) - log p(REF). All others: each base from ``flank`` before
+    the change to ``flank`` after it is hidden alone in turn, in a window of the same width around
+    the reference and around the alternative haplotype, and ``llr`` is the mean log-probability of
+    the alternative bases minus that of the reference bases (pseudo-log-likelihood per base, Salazar
+    et al. 2020). A negative ``llr`` says that the model expects REF. Both strands are read, and
+    their log-probabilities averaged.
 
     Parameters
     ----------
     variants
-        VCF file, plain, gzip or bgzip, or table; see :func:`r2mae_bio.io.read_variants`. A file is read through once before scoring,
-        so that damage is found at once.
+        VCF file, plain, gzip or bgzip, or table; see :func:`r2mae_bio.io.read_variants`. A file is
+        read through once before scoring, so that damage is found at once.
     genome
         Genome, or the path of its FASTA file.
     model
         Model, or the folder of a saved one.
     out
-        Output: ``.vcf``, ``.vcf.gz`` or ``.vcf.bgz`` (the input with INFO fields ``R2MAE_LLR`` and so on), or ``.parquet`` (one row per
-        allele). It has its name only when it is complete; an interrupted run, started again as it was, goes on and gives the same bytes.
+        Output: ``.vcf``, ``.vcf.gz`` or ``.vcf.bgz`` (the input with INFO fields ``R2MAE_LLR`` and
+        so on), or ``.parquet`` (one row per allele). It has its name only when it is complete; an
+        interrupted run, started again as it was, goes on and gives the same bytes.
     context
-        Width of the windows, bp; by default ``model.window``. Beyond the ends of a contig they hold N; a circle that is not shorter is
-        gone round.
+        Width of the windows, bp; by default ``model.window``. Beyond the ends of a contig they hold
+        N; a circle that is not shorter is gone round.
     flank
         Bases scored on either side of a change that is not a single base, bp, at least 1.
     embedding_distance
@@ -81,16 +85,19 @@ def score_variants(
 
     Returns
     -------
-    The path ``out``, or without it a table with one row per allele: ``record``, ``alt_index`` (from 0), ``chrom``, ``pos`` (1-based),
-    ``id``, ``ref``, ``alt``, ``kind`` (:class:`r2mae_bio.io.AlleleKind`), ``status`` (:class:`r2mae_bio.io.AlleleStatus`), and as float32
-    ``llr`` and ``abs_llr`` (nats), ``p_ref``, ``p_alt``, ``entropy`` (nats, of the four bases) and ``embedding_distance`` (Euclidean
-    distance of the states of both windows, each averaged over its known bases). Missing are all numbers where ``status`` is not ``ok``,
-    and ``p_ref``, ``p_alt`` and ``entropy`` where ``kind`` is not ``snv``.
+    The path ``out``, or without it a table with one row per allele: ``record``, ``alt_index`` (from
+    0), ``chrom``, ``pos`` (1-based), ``id``, ``ref``, ``alt``, ``kind``
+    (:class:`r2mae_bio.io.AlleleKind`), ``status`` (:class:`r2mae_bio.io.AlleleStatus`), and as
+    float32 ``llr`` and ``abs_llr`` (nats), ``p_ref``, ``p_alt``, ``entropy`` (nats, of the four
+    bases) and ``embedding_distance`` (Euclidean distance of the states of both windows, each
+    averaged over its known bases). Missing are all numbers where ``status`` is not ``ok``, and
+    ``p_ref``, ``p_alt`` and ``entropy`` where ``kind`` is not ``snv``.
 
     Raises
     ------
     ConfigError
-        A setting is out of range, ``out`` exists or has an unknown suffix, or the input holds fields of these names.
+        A setting is out of range, ``out`` exists or has an unknown suffix, or the input holds
+        fields of these names.
     VcfError
         The input is cut, damaged or no VCF.
     JournalError
@@ -100,8 +107,9 @@ def score_variants(
 
     Notes
     -----
-    A change that a repeat allows at several places is scored over all of them together, so the values depend on the two haplotypes alone,
-    not on how the record is written. An allele that equals REF has ``llr`` and distance 0.
+    A change that a repeat allows at several places is scored over all of them together, so the
+    values depend on the two haplotypes alone, not on how the record is written. An allele that
+    equals REF has ``llr`` and distance 0.
     """
     scorer: VariantModel = open_model(model, "log_probs")
     settings = _settings(scorer, context, flank, max_length, embedding_distance=embedding_distance, batch_size=batch_size)

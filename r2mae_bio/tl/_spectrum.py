@@ -33,8 +33,9 @@ def spectrum(
 ) -> AnnData | None:
     """Measure how strongly and along how many directions the genes of a data set vary together.
 
-    The eigenvalues of the correlation matrix of the most variable genes decide, in the linear theory, how well masked genes can be
-    predicted from visible ones; see :func:`r2mae_bio.theory.gene_spectrum`.
+    The eigenvalues of the correlation matrix of the most variable genes decide, in the linear
+    theory, how well masked genes can be predicted from visible ones; see
+    :func:`r2mae_bio.theory.gene_spectrum`.
 
     Parameters
     ----------
@@ -43,7 +44,8 @@ def spectrum(
     layer
         Layer of the counts; ``adata.X`` if None.
     n_top_genes
-        Number of most variable genes to use; all that vary if there are fewer. Genes that fewer than 1% of the cells express are left out.
+        Number of most variable genes to use; all that vary if there are fewer. Genes that fewer
+        than 1% of the cells express are left out.
     normalization
         ``"log1p"`` (10,000 counts per cell, then log(1 + x)) or ``"pearson_residuals"``.
     shrinkage
@@ -55,14 +57,19 @@ def spectrum(
 
     Returns
     -------
-    None, or the copy. Written are ``.var["r2mae_spectrum"]`` (bool, the genes used) and ``.uns["r2mae"]["spectrum"]``, a dict of
+    None, or the copy. Written are ``.var["r2mae_spectrum"]`` (bool, the genes used) and
+    ``.uns["r2mae"]["spectrum"]``, a dict of
 
-    - ``values`` and ``sample_values`` (float64, (d,)): eigenvalues after and before shrinkage, ascending, mean 1;
+    - ``values`` and ``sample_values`` (float64, (d,)): eigenvalues after and before shrinkage,
+      ascending, mean 1;
     - ``row_scales`` (float64, (16,)): scales of whole cells, equally likely, mean square 1;
-    - ``shrinkage``, ``effective_rank``, ``entropy_rank``, ``heavy_tail``, ``marchenko_pastur_edge``, ``edge``, ``noise_variance`` (float)
-      and ``n_spikes``, ``n_cells``, ``n_genes`` (int), as in :class:`r2mae_bio.theory.Spectrum`;
-    - ``decay`` (dict of float and int): ``exponent``, ``standard_error``, ``r_squared``, ``amplitude``, ``first``, ``last``;
-    - ``layer``, ``normalization``, ``shrinkage_method`` (str, empty for none) and ``n_top_genes`` (int): how it was made.
+    - ``shrinkage``, ``effective_rank``, ``entropy_rank``, ``heavy_tail``,
+      ``marchenko_pastur_edge``, ``edge``, ``noise_variance`` (float) and ``n_spikes``, ``n_cells``,
+      ``n_genes`` (int), as in :class:`r2mae_bio.theory.Spectrum`;
+    - ``decay`` (dict of float and int): ``exponent``, ``standard_error``, ``r_squared``,
+      ``amplitude``, ``first``, ``last``;
+    - ``layer``, ``normalization``, ``shrinkage_method`` (str, empty for none) and ``n_top_genes``
+      (int): how it was made.
 
     Raises
     ------

@@ -1,4 +1,6 @@
-"""``tl.transfer_labels``: labels of a reference into ``.obs``, with a probability and a score for types that the reference lacks."""
+"""``tl.transfer_labels``: labels of a reference into ``.obs``, with a probability and a score for
+types that the reference lacks.
+"""
 
 from __future__ import annotations
 
@@ -47,28 +49,34 @@ def transfer_labels(
 ) -> AnnData | None:
     """Label cells by a reference, and say how far to trust each label.
 
-    Both data sets are embedded by the same genes: those of the model that both measured. A logistic regression learns from the reference so
-    embedded, so that a query measured on a panel meets a classifier made for this panel. Batches are taken out of both if the model knows
-    those of all cells (see :func:`map_query`). Its strength and the temperature of its probabilities come from cross-validation within the reference. The score for unknown types compares a cell's distance to
-    the mean of its class, and the odds against its label, with those of reference cells of that label that were held out: 0.95 means
-    that 95% of the reference cells look less unusual. Differences between the studies make all cells of a query look more unusual. A
-    cell's results do not depend on the other cells of the query, on their order or on ``batch_size`` (to about 1e-5).
+    Both data sets are embedded by the same genes: those of the model that both measured. A logistic
+    regression learns from the reference so embedded, so that a query measured on a panel meets a
+    classifier made for this panel. Batches are taken out of both if the model knows those of all
+    cells (see :func:`map_query`). Its strength and the temperature of its probabilities come from
+    cross-validation within the reference. The score for unknown types compares a cell's distance to
+    the mean of its class, and the odds against its label, with those of reference cells of that
+    label that were held out: 0.95 means that 95% of the reference cells look less unusual.
+    Differences between the studies make all cells of a query look more unusual. A cell's results do
+    not depend on the other cells of the query, on their order or on ``batch_size`` (to about 1e-5).
 
     Parameters
     ----------
     adata
         Cells to label, with raw counts.
     reference
-        Labelled cells, with raw counts; not changed. Cells without a label, and classes of a single cell, are left out with a warning.
+        Labelled cells, with raw counts; not changed. Cells without a label, and classes of a single
+        cell, are left out with a warning.
     labels_key
         Column of ``reference.obs`` with the classes.
     model
         A model, or the folder of a saved one. It need not have been trained on either data set.
     groups_key
-        Column of ``reference.obs`` with groups such as donors. If given, whole groups are held out in the cross-validation, and confidence is
-        that in cells of a donor not seen before; advisable where there are three or more.
+        Column of ``reference.obs`` with groups such as donors. If given, whole groups are held out
+        in the cross-validation, and confidence is that in cells of a donor not seen before;
+        advisable where there are three or more.
     unknown_threshold
-        Cells with a score for unknown types above this, between 0 and 1, get the label ``"unknown"``; none does if None.
+        Cells with a score for unknown types above this, between 0 and 1, get the label
+        ``"unknown"``; none does if None.
     key_added
         Beginning of the names that are written.
     layer, reference_layer
@@ -90,12 +98,16 @@ def transfer_labels(
 
     - ``.obs[key_added]`` (categorical): the most probable class, or ``"unknown"``;
     - ``.obs[f"{key_added}_confidence"]`` (float32): the probability of the most probable class;
-    - ``.obs[f"{key_added}_unknown"]`` (float32, at least 0 and below 1): score for a type that the reference lacks;
-    - ``.obsm[f"{key_added}_probabilities"]`` (float32, (n_cells, n_classes)): probabilities of the classes of the reference;
-    - ``.uns["r2mae"]["transfer_labels"][key_added]``, a dict of ``classes`` (str, (n_classes,)): the columns of the probabilities;
-      ``temperature``, ``strength`` (inverse L2 penalty) and ``accuracy_out_of_fold`` (float): what cross-validation found;
-      ``unknown_threshold`` (float, if given); ``n_genes_shared``, ``n_genes_query``, ``n_genes_reference``, ``n_genes_model``,
-      ``n_reference`` (cells learned from), ``batches_taken_out`` (0 or 1) and ``seed`` (int); ``labels_key``, ``groups_key``, ``layer``, ``reference_layer``, ``vocabulary`` and
+    - ``.obs[f"{key_added}_unknown"]`` (float32, at least 0 and below 1): score for a type that the
+      reference lacks;
+    - ``.obsm[f"{key_added}_probabilities"]`` (float32, (n_cells, n_classes)): probabilities of the
+      classes of the reference;
+    - ``.uns["r2mae"]["transfer_labels"][key_added]``, a dict of ``classes`` (str, (n_classes,)):
+      the columns of the probabilities; ``temperature``, ``strength`` (inverse L2 penalty) and
+      ``accuracy_out_of_fold`` (float): what cross-validation found; ``unknown_threshold`` (float,
+      if given); ``n_genes_shared``, ``n_genes_query``, ``n_genes_reference``, ``n_genes_model``,
+      ``n_reference`` (cells learned from), ``batches_taken_out`` (0 or 1) and ``seed`` (int);
+      ``labels_key``, ``groups_key``, ``layer``, ``reference_layer``, ``vocabulary`` and
       ``checksum`` of the model (str).
 
     Raises
@@ -103,11 +115,13 @@ def transfer_labels(
     CheckpointError
         The folder holds no model, or a damaged one.
     ConfigError
-        ``unknown_threshold`` or ``batch_size`` is out of range, or the reference has a class ``"unknown"`` of its own.
+        ``unknown_threshold`` or ``batch_size`` is out of range, or the reference has a class
+        ``"unknown"`` of its own.
     SetupError
         A column or a layer does not exist.
     CountsError, DataError, GeneIdentityError
-        The data cannot be used, they share too few genes, or the reference has fewer than two classes; nothing is written.
+        The data cannot be used, they share too few genes, or the reference has fewer than two
+        classes; nothing is written.
 
     Examples
     --------
@@ -218,7 +232,8 @@ def _write(adata: AnnData, found: Transferred, classes: NDArray[np.str_], key: s
     adata.obs[key] = pd.Categorical.from_codes(codes, categories=names)
     adata.obs[f"{key}_confidence"] = found.probabilities.max(axis=1)
     adata.obs[f"{key}_unknown"] = found.unknown
-    # an array, not a data frame: h5ad refuses names of columns with a slash, which names of cell types have
+    # an array, not a data frame: h5ad refuses names of columns with a slash, which names of cell
+    # types have
     adata.obsm[f"{key}_probabilities"] = found.probabilities
 
 

@@ -1,4 +1,6 @@
-"""Laws of the mask ratio and time to quality: parts against hand-made numbers and direct computation, and toy runs."""
+"""Laws of the mask ratio and time to quality: parts against hand-made numbers and direct
+computation, and toy runs.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ def made(values: dict[tuple, float]) -> pd.DataFrame:
 
 @pytest.fixture
 def frame() -> pd.DataFrame:
-    """Three laws, two seeds. R2MAE leads in F1 by .10 and .20 over fixed .5; in nats it trails by .01 and .03."""
+    """Three laws, two seeds. R2MAE leads in F1 by .10 and .20 over fixed .5; in nats it trails by
+    .01 and .03.
+    """
     values = {}
     for seed in range(2):
         score = {R2MAE: 0.9, "fixed .5": 0.8 - 0.1 * seed, "fixed .9": 0.7 - 0.1 * seed}
@@ -77,7 +81,9 @@ def frame() -> pd.DataFrame:
 
 
 def test_ranks_by_hand(frame):
-    """In F1 the order is R2MAE, .5, .9; in nats it is .5, R2MAE, .9: ranks of R2MAE are 1, 1, 2 in each seed."""
+    """In F1 the order is R2MAE, .5, .9; in nats it is .5, R2MAE, .9: ranks of R2MAE are 1, 1, 2 in
+    each seed.
+    """
     found = ranks(frame[frame["arm"] == "transformer"])
     assert list(found.index) == [R2MAE, "fixed .5", "fixed .9"]
     spread = np.std([1, 1, 2, 1, 1, 2], ddof=1)
@@ -164,7 +170,9 @@ def test_training_ends_at_the_step_and_the_rate_that_were_asked_for(small, monke
 
 @pytest.mark.parametrize("encoder", ["transformer", "mlp"])
 def test_held_out_nats_equal_a_direct_computation(cells, encoder):
-    """Cell by cell: read the visible genes, and ask scipy for the probability of each hidden count."""
+    """Cell by cell: read the visible genes, and ask scipy for the probability of each hidden
+    count.
+    """
     counts = cells.counts[cells.split.query]
     method = MaskedAutoencoder("toy", trained=False, model_kwargs={**TINY, "encoder": encoder})
     model = method.fit(cells.counts[cells.split.reference], seed=0).model

@@ -59,7 +59,9 @@ def test_rescaling_is_unbiased():
 
 
 def test_ridge_of_a_law_is_that_of_its_masks():
-    """Off the diagonal rescaled masks change nothing on average; on it they add E[p p/q] / E[p] of rows where the target is hidden."""
+    """Off the diagonal rescaled masks change nothing on average; on it they add E[p p/q] / E[p] of
+    rows where the target is hidden.
+    """
     law, d = Uniform(0.2, 0.8), 30
     hidden = draw_hidden(law, 60_000, d, np.random.default_rng(1))
     seen = rescaled(torch.ones(60_000, d), hidden)[hidden[:, 0], 1]
@@ -101,13 +103,15 @@ def test_networks_see_no_hidden_content(learner):
     assert not torch.equal(net(values, hidden), net(torch.where(hidden, values, values + 5), hidden))
 
 
-# ---------------------------------------------------------------- theory against the learners that it describes
+# -------------------------------- theory against the learners that it describes
 
 
 def test_theory_predicts_the_linear_learners_on_gaussian_rows(rows_of_factors):
-    """Away from the peak; with the covariance of many rows, so that only the theory is at stake. Means over three training sets.
+    """Away from the peak; with the covariance of many rows, so that only the theory is at stake.
+    Means over three training sets.
 
-    The theory hides entries independently, the experiment an exact number of them, which spares some variance where six are visible.
+    The theory hides entries independently, the experiment an exact number of them, which spares
+    some variance where six are visible.
     """
     data, features = rows_of_factors, list(range(0, 60, 2))
     tolerance = {"full": 0.06, "panel": 0.15}

@@ -1,4 +1,6 @@
-"""Expected calibration error against figures worked out by hand, and against a sum over bins written the long way."""
+"""Expected calibration error against figures worked out by hand, and against a sum over bins
+written the long way.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ import pytest
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio.evaluate import expected_calibration_error
 
-# confidences .9 .9 .6 .6 .6, answers right wrong right right right; four bins: (.5, .75] and (.75, 1]
+# confidences .9 .9 .6 .6 .6, answers right wrong right right right; four bins: (.5, .75] and (.75,
+# 1]
 ROWS = np.array([[0.9, 0.1], [0.1, 0.9], [0.6, 0.4], [0.6, 0.4], [0.4, 0.6]])
 TRUTH = np.array([0, 0, 0, 0, 1])
 

@@ -1,4 +1,6 @@
-"""Integration metrics against other implementations, and what they are told. Most of the time is JAX compiling."""
+"""Integration metrics against other implementations, and what they are told. Most of the time is
+JAX compiling.
+"""
 
 import logging
 import sys

@@ -11,7 +11,9 @@ from r2mae_bio.evaluate import paired_differences
 
 @pytest.fixture
 def frame():
-    """Two methods beside R2MAE on three sets, two seeds, two probes, two panels; sets differ more than methods do."""
+    """Two methods beside R2MAE on three sets, two seeds, two probes, two panels; sets differ more
+    than methods do.
+    """
     rng = np.random.default_rng(0)
     rows = []
     for name, level in {"a": 0.2, "b": 0.5, "c": 0.8}.items():

@@ -266,7 +266,9 @@ def test_requests_that_cannot_be_met_say_why(place):
 
 @pytest.mark.shared_data
 def test_kmers_reach_the_floor_of_a_published_task(shared_data):
-    """0.69 and 0.70 were measured with fixed strengths; tuned on dev rows they may only be about as good or better."""
+    """0.69 and 0.70 were measured with fixed strengths; tuned on dev rows they may only be about as
+    good or better.
+    """
     path = shared_data / "dna" / "gue" / "mouse_2.tsv.gz"
     if not path.is_file():
         pytest.skip("the task is not among the shared data")

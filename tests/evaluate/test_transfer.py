@@ -1,4 +1,6 @@
-"""Tables across groups, depths and designed panels, and the molecules that denoising is judged by."""
+"""Tables across groups, depths and designed panels, and the molecules that denoising is judged
+by.
+"""
 
 import numpy as np
 import pytest
@@ -187,7 +189,8 @@ def test_poisson_nll_is_that_of_scipy():
 
 
 def test_denoisers_that_know_the_cells_beat_those_that_do_not(counts, labels):
-    # three programmes in noise: the model must beat one profile for all, and the noisy counts themselves
+    # three programmes in noise: the model must beat one profile for all, and the noisy counts
+    # themselves
     methods = [
         NoDenoising(),
         MeanProfile(),

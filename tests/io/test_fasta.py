@@ -1,4 +1,6 @@
-"""FASTA as a stream: equal to Biopython, whatever the line ends, the compression and the block; damaged files refused by line."""
+"""FASTA as a stream: equal to Biopython, whatever the line ends, the compression and the block;
+damaged files refused by line.
+"""
 
 from __future__ import annotations
 

@@ -168,7 +168,9 @@ def test_windows_are_slices(genome, truth, data) -> None:
 @settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_windows_beyond_the_ends(circles, truth, data) -> None:
-    """A linear contig goes on in N, a circle goes round, and a window longer than a circle goes on in N as well."""
+    """A linear contig goes on in N, a circle goes round, and a window longer than a circle goes on
+    in N as well.
+    """
     length = data.draw(st.integers(1, 40))
     names = data.draw(st.lists(st.sampled_from(list(truth)), min_size=1, max_size=6))
     starts = [data.draw(st.integers(-60, 300)) for _ in names]

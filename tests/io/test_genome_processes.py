@@ -111,7 +111,9 @@ def test_a_killed_conversion_leaves_no_half_cache(fasta, bases, tmp_path, stop, 
 
 
 def convert_at_once(send: Connection, fasta: Path, root: Path, me: int, locks: bool) -> None:
-    """Say whether this process converted, and what it reads. Without locks, begin only when the other one has begun too."""
+    """Say whether this process converted, and what it reads. Without locks, begin only when the
+    other one has begun too.
+    """
     convert, converted = _genome_cache.convert, []
 
     def watched(sources, folder):

@@ -193,7 +193,9 @@ def test_cut_gzip_says_how_many_records_were_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("level", [0, 9])
 def test_a_flipped_bit_never_passes(tmp_path: Path, level: int) -> None:
-    """Stored without compression, damaged records may look well; only the checksum at the end tells."""
+    """Stored without compression, damaged records may look well; only the checksum at the end
+    tells.
+    """
     rows = [b"1\t%d\t.\tA\tC\t.\t.\tX=%x" % (i, i * 7919**3) for i in range(2000)]
     damaged = bytearray(gzip.compress(content(rows), level))
     damaged[len(damaged) // 2] ^= 0x01

@@ -96,7 +96,9 @@ def test_statuses_agree_with_biopython(folder: Path, tmp_path: Path, together: b
 
 
 def test_deliberate_damage_is_found(folder: Path, tmp_path: Path) -> None:
-    """Every kind of damage, done to the file's own single-nucleotide variants, is seen and the neighbours are not."""
+    """Every kind of damage, done to the file's own single-nucleotide variants, is seen and the
+    neighbours are not.
+    """
     table = pd.DataFrame([r[:5] for r in _records(folder / "variants.vcf.gz")], columns=["chrom", "pos", "id", "ref", "alt"])
     table = table[(table["ref"].str.len() == 1) & (table["alt"].str.len() == 1)].head(700).reset_index(drop=True)
     assert set(_statuses(folder, tmp_path, table, together=True)) == {"ok"}

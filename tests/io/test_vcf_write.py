@@ -1,4 +1,6 @@
-"""Writing variants: unchanged but for INFO, whole or not at all, the same bytes after any interruption."""
+"""Writing variants: unchanged but for INFO, whole or not at all, the same bytes after any
+interruption.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,9 @@ def open_writer(path: Path, reader: VariantReader, **options: Any) -> VariantWri
 
 
 def run(path: Path, source: Path, *, stop: int | None = None, batch_size: int = 25, **options: Any) -> None:
-    """Score and write; with ``stop``, leave after so many batches as a crash would, by an exception."""
+    """Score and write; with ``stop``, leave after so many batches as a crash would, by an
+    exception.
+    """
     reader = read_variants(source, batch_size=batch_size)
     with open_writer(path, reader, **options) as writer:
         for i, batch in enumerate(reader.batches(skip=writer.n_records)):
@@ -393,7 +397,9 @@ for batch in reader.batches(skip=min(writer.n_records for writer in writers)):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 def test_killed_and_resumed_equals_uninterrupted(source: Path, tmp_path: Path) -> None:
-    """One child writes all three forms; it is killed twice, somewhere after a batch was reported."""
+    """One child writes all three forms; it is killed twice, somewhere after a batch was
+    reported.
+    """
     paths = [tmp_path / name for name in ("a.vcf", "b.vcf.gz", "c.parquet")]
     command = [sys.executable, "-c", SLOW_CHILD, __file__, str(source), *map(str, paths)]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}

@@ -201,7 +201,9 @@ def test_json_of_no_law(data: dict[str, Any]) -> None:
 
 
 def _law_means(law: RatioLaw, n: int) -> list[float]:
-    """Means of p and p^2 over a fine grid of quantiles, or of moments of the training for a law that changes during it."""
+    """Means of p and p^2 over a fine grid of quantiles, or of moments of the training for a law
+    that changes during it.
+    """
     grid = (np.arange(n) + 0.5) / n
     if isinstance(law, Schedule):
         ratios = np.array([float(law.quantile(0.5, progress=t)) for t in grid])
@@ -246,7 +248,9 @@ def test_quadrature_has_the_means_of_the_law(law: RatioLaw, tolerance: float) ->
 
 @given(laws)
 def test_quadrature_is_close_for_every_law(law: RatioLaw) -> None:
-    """Also for those that are almost steps, at which a rule for smooth functions errs by a part of a node."""
+    """Also for those that are almost steps, at which a rule for smooth functions errs by a part of
+    a node.
+    """
     np.testing.assert_allclose(_quadrature_means(law, 64), _law_means(law, 2000), atol=0.02)
 
 
@@ -261,7 +265,9 @@ def test_quadrature_of_a_choice_is_its_atoms_and_of_a_fixed_ratio_one_node() -> 
 
 @pytest.mark.parametrize("kind", ["linear", "cosine"])
 def test_quadrature_of_a_schedule_is_the_mixture_over_training(kind: str) -> None:
-    """The linear one spends as long at every ratio, so it is the uniform law; the cosine one stays longer at the ends."""
+    """The linear one spends as long at every ratio, so it is the uniform law; the cosine one stays
+    longer at the ends.
+    """
     schedule = _quadrature_means(Schedule(0.9, 0.1, kind))
     uniform = _quadrature_means(Uniform(0.1, 0.9))
     assert schedule[0] == pytest.approx(uniform[0])

@@ -1,4 +1,6 @@
-"""What all kinds of models share: the way to disk, the kind that is kept there, the checksum, the options of a run."""
+"""What all kinds of models share: the way to disk, the kind that is kept there, the checksum, the
+options of a run.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Expected expression: what it equals, what it does not depend on, and where its spread comes from."""
+"""Expected expression: what it equals, what it does not depend on, and where its spread comes
+from.
+"""
 
 from __future__ import annotations
 

@@ -95,7 +95,9 @@ def test_learns_from_a_panel(trained, cells, capsys):
 
 
 def checkerboard(n=200):
-    """Two programmes of genes, each on or off; the class is whether exactly one is on, which no line tells."""
+    """Two programmes of genes, each on or off; the class is whether exactly one is on, which no
+    line tells.
+    """
     rng = np.random.default_rng(1)
     on = rng.integers(0, 2, (n, 2))
     rate = np.repeat(2 + 12 * np.column_stack([on, 1 - on]), 5, axis=1)
@@ -325,7 +327,7 @@ def test_weights_of_another_vocabulary_are_refused(tuned, tmp_path):
         CellClassifier.load(tmp_path / "a")
 
 
-# ---------------------------------------------------------------- cells that are left out, and the dev cells
+# -------------------------------- cells that are left out, and the dev cells
 
 
 def test_cells_without_label_are_left_out(trained, cells, tuned):

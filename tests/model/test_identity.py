@@ -1,4 +1,6 @@
-"""Gene identity and invariance: names decide, never positions; neighbours, order and storage do not matter."""
+"""Gene identity and invariance: names decide, never positions; neighbours, order and storage do not
+matter.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Ctrl-C, early stopping and resuming, in one process: whatever ended a run, going on gives the uninterrupted one."""
+"""Ctrl-C, early stopping and resuming, in one process: whatever ended a run, going on gives the
+uninterrupted one.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What a query may look like: names, storage, layers and set-ups, beyond the data the model was trained on."""
+"""What a query may look like: names, storage, layers and set-ups, beyond the data the model was
+trained on.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Interrupted equals uninterrupted, bit for bit; Ctrl-C keeps the model; seeds decide everything."""
+"""Interrupted equals uninterrupted, bit for bit; Ctrl-C keeps the model; seeds decide
+everything.
+"""
 
 from __future__ import annotations
 

@@ -33,7 +33,9 @@ def statistics() -> GeneStatistics:
 
 @pytest.fixture(scope="session")
 def make_network(statistics: GeneStatistics) -> Callable[..., GeneMaskedAutoencoder]:
-    """Build a network in evaluation mode; ``awake`` moves all parameters off their start, where some branches are silent."""
+    """Build a network in evaluation mode; ``awake`` moves all parameters off their start, where
+    some branches are silent.
+    """
 
     def make(
         encoder: str,
@@ -58,7 +60,9 @@ def make_network(statistics: GeneStatistics) -> Callable[..., GeneMaskedAutoenco
 
 @pytest.fixture(scope="session")
 def make_batch(statistics: GeneStatistics) -> Callable[..., tuple[TokenBatch, MaskPlan, torch.Tensor]]:
-    """Draw cells: tokens of everything measured, a plan and covariates; ``measured`` is the share of measured slots."""
+    """Draw cells: tokens of everything measured, a plan and covariates; ``measured`` is the share
+    of measured slots.
+    """
 
     def make(rows: int = 6, seed: int = 0, *, measured: float = 1.0) -> tuple[TokenBatch, MaskPlan, torch.Tensor]:
         generator = torch.Generator().manual_seed(seed)

@@ -1,4 +1,6 @@
-"""The DNA network: what is hidden stays hidden, what is unknown is read like it, rows do not know their mates."""
+"""The DNA network: what is hidden stays hidden, what is unknown is read like it, rows do not know
+their mates.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,9 @@ def predict(network, codes, plan):
 
 
 def changed(network, codes, plan, where):
-    """Rows of which a logit moves by at least one bit when the bases at ``where`` are replaced by others."""
+    """Rows of which a logit moves by at least one bit when the bases at ``where`` are replaced by
+    others.
+    """
     before = predict(network, codes, plan)
     rows = torch.zeros(len(codes), dtype=torch.bool)
     for step in (1, 2, 3):

@@ -1,4 +1,6 @@
-"""Leakage: hidden content moves no prediction by one bit, visible content does, and a network that cheats is caught."""
+"""Leakage: hidden content moves no prediction by one bit, visible content does, and a network that
+cheats is caught.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def moved(
     context: Tensor,
     where: Tensor,
 ) -> list[str]:
-    """Names of the predicted parameters that differ by at least one bit when the content at ``where`` is replaced."""
+    """Names of the predicted parameters that differ by at least one bit when the content at
+    ``where`` is replaced.
+    """
     generator = torch.Generator().manual_seed(99)
     noise = torch.randint(1, 500, tokens.values.shape, generator=generator).to(tokens.values.dtype)
     names = set()

@@ -1,4 +1,6 @@
-"""The masked autoencoder: symmetries of the embedding and of the predictions, start of training, depth."""
+"""The masked autoencoder: symmetries of the embedding and of the predictions, start of training,
+depth.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The least-squares read is the posterior mean of a Gaussian factor model given the visible genes."""
+"""The least-squares read is the posterior mean of a Gaussian factor model given the visible
+genes.
+"""
 
 from __future__ import annotations
 

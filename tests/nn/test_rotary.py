@@ -46,7 +46,9 @@ def test_turns_add_up() -> None:
 
 
 def test_products_depend_on_distance_alone() -> None:
-    """A Toeplitz matrix if all queries are one vector and all keys another; and not a constant one."""
+    """A Toeplitz matrix if all queries are one vector and all keys another; and not a constant
+    one.
+    """
     query, key = (noise(1, 1, 1, WIDTH, seed=s).expand(1, 1, 40, WIDTH) for s in (1, 2))
     products = (turned(query, range(40)) @ turned(key, range(40)).mT)[0, 0]
     for distance in (-25, -3, 0, 1, 14):

@@ -1,4 +1,6 @@
-"""``pp.align_genes``: a new object over the reference's genes, in which missing is marked and not zero."""
+"""``pp.align_genes``: a new object over the reference's genes, in which missing is marked and not
+zero.
+"""
 
 from __future__ import annotations
 

@@ -16,7 +16,9 @@ GENES = [0, 7, 31]
 
 
 def _brute_force(S: np.ndarray, j: int, n: float, mask_ratio: object, **options: object) -> theory.Risk:
-    """Gene j deleted, regressed on the others in the rows in which it is hidden; in units of its variance."""
+    """Gene j deleted, regressed on the others in the rows in which it is hidden; in units of its
+    variance.
+    """
     ratios, weights = ratio_nodes(mask_ratio)
     others = np.delete(np.arange(D), j)
     inner, r = S[np.ix_(others, others)], S[others, j]
@@ -116,7 +118,9 @@ def test_equal_genes_have_equal_risk() -> None:
 
 
 def test_independent_genes_cannot_be_predicted() -> None:
-    """All there is to learn is to predict nothing: the risk is variance alone, and the noise is all."""
+    """All there is to learn is to predict nothing: the risk is variance alone, and the noise is
+    all.
+    """
     risk = autoencoder_risk(np.eye(D), n=500, mask_ratio=0.5)
     assert risk.noise == pytest.approx(1)
     assert risk.bias == pytest.approx(0, abs=1e-9)

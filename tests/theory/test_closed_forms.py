@@ -156,7 +156,9 @@ def test_population_risk(law: object, rescale: bool, correlation: np.ndarray, co
 @RESCALE
 @pytest.mark.parametrize("law", [0.4, (0.1, 0.8)], ids=str)
 def test_latent_factors_with_endless_rows(law: object, rescale: bool) -> None:
-    """Orthogonal factors of equal strength on features of equal variance: columns of a Hadamard matrix."""
+    """Orthogonal factors of equal strength on features of equal variance: columns of a Hadamard
+    matrix.
+    """
     d, k, noise = 32, 4, 0.3
     H = np.array([[1.0]])
     for _ in range(5):

@@ -85,7 +85,9 @@ def test_latent_factors_leave_diagonal_noise() -> None:
 
 
 def test_programmes_overlap_by_chance() -> None:
-    """Of two genes, some share no programme and are uncorrelated; with share 1 every pair is correlated."""
+    """Of two genes, some share no programme and are uncorrelated; with share 1 every pair is
+    correlated.
+    """
     S = theory.programme_covariance(200, 3, share=0.3)
     uncorrelated = np.mean(S[np.triu_indices(200, 1)] == 0)
     assert uncorrelated == pytest.approx((1 - 0.3**2) ** 3, abs=0.05)

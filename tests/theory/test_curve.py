@@ -1,4 +1,6 @@
-"""The curve of the risk against the ratio: its points, its best ratio, and the run of good ratios around it."""
+"""The curve of the risk against the ratio: its points, its best ratio, and the run of good ratios
+around it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The finite-size correction: it vanishes for many features, helps for few, and keeps risks sane."""
+"""The finite-size correction: it vanishes for many features, helps for few, and keeps risks
+sane.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from r2mae_bio.theory import autoencoder_risk, regression_risk
 
 
 def _ratio(d: int, n_per_d: float, mask_ratio: object) -> float:
-    """Corrected over uncorrected risk, for coefficients spread evenly over the eigenvectors of a power law."""
+    """Corrected over uncorrected risk, for coefficients spread evenly over the eigenvectors of a
+    power law.
+    """
     values = theory.ar1_covariance(d, 0.6)
     eigen = theory.decompose(np.linalg.eigvalsh(values))
     risks = [
@@ -48,7 +52,9 @@ def test_the_autoencoder_tends_to_the_equivalent_too() -> None:
 
 @pytest.mark.parametrize("n", [45, 60, 120])
 def test_unmasked_isotropic_rows_have_a_known_risk(n: int) -> None:
-    """Least squares on n Gaussian rows: ``d / (n - d - 1)``, which the equivalent takes for ``d / (n - d)``."""
+    """Least squares on n Gaussian rows: ``d / (n - d - 1)``, which the equivalent takes for
+    ``d / (n - d)``.
+    """
     d = 30
     exact = d / (n - d - 1)
     corrected, equivalent = (

@@ -1,4 +1,6 @@
-"""The joint predictor: normal equations, symmetries, and the theory of its subspaces against simulation."""
+"""The joint predictor: normal equations, symmetries, and the theory of its subspaces against
+simulation.
+"""
 
 from __future__ import annotations
 
@@ -151,7 +153,9 @@ def test_other_methods_see_the_same_cells(noisy: tuple[Float, Float]) -> None:
 
 
 def test_all_genes_alike_make_masking_and_pca_agree() -> None:
-    """With one common communality B is a function of the sample covariance alone, up to fluctuations of its diagonal."""
+    """With one common communality B is a function of the sample covariance alone, up to
+    fluctuations of its diagonal.
+    """
     found = theory.simulate_overlap(*_alike(), n=400, mask_ratio=0.5, masks_per_row=None, draws=5)
     assert found.mean("symmetrised") == pytest.approx(found.mean("pca"), abs=0.01)
 

@@ -1,4 +1,6 @@
-"""From a spectrum to a range of ratios: what is chosen, what it is compared with, and what is said."""
+"""From a spectrum to a range of ratios: what is chosen, what it is compared with, and what is
+said.
+"""
 
 from __future__ import annotations
 
@@ -219,7 +221,9 @@ def test_from_counts_is_the_spectrum_and_then_the_advice(counts: np.ndarray) -> 
 
 
 def test_normalised_values_are_taken_as_they_are(counts: np.ndarray) -> None:
-    """Of log-normalised values the most variable genes are used, and no other normalisation is applied."""
+    """Of log-normalised values the most variable genes are used, and no other normalisation is
+    applied.
+    """
     values = np.log1p(counts / counts.sum(1, keepdims=True) * 1e4)
     kept = np.sort(np.argsort(-values.var(0, ddof=1))[:9])
     a = theory.recommend_mask_ratio(values, normalization=None, n_top_genes=9, n_bootstrap=0)

@@ -63,7 +63,9 @@ def test_no_error_is_negative_at_the_peak(correlation: np.ndarray, n: int, calib
 
 
 def test_the_number_of_rows_is_averaged_over(correlation: np.ndarray) -> None:
-    """Away from the peak, averaging again over drawn numbers of rows changes little, and the average lies above the middle."""
+    """Away from the peak, averaging again over drawn numbers of rows changes little, and the
+    average lies above the middle.
+    """
     n, p = 400, 0.5
     draws = np.random.default_rng(0).binomial(n, p, 300)
     averaged = theory.autoencoder_risk(correlation, n=n, mask_ratio=p)

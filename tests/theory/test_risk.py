@@ -1,4 +1,6 @@
-"""The core of the theory for one target: its two forms agree, known results come out, and bad input is refused."""
+"""The core of the theory for one target: its two forms agree, known results come out, and bad input
+is refused.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +80,9 @@ def test_parts_add_up_and_are_not_negative(
 
 
 def test_units(correlation: np.ndarray, coefficients: np.ndarray) -> None:
-    """Features in other units, coefficients in their inverse: nothing changes. A larger target: the risk grows by its square."""
+    """Features in other units, coefficients in their inverse: nothing changes. A larger target: the
+    risk grows by its square.
+    """
     plain = regression_risk(correlation, coefficients, **SETTING, ridge=0.1)
     units = regression_risk(25 * correlation, coefficients / 5, **SETTING, ridge=2.5)
     np.testing.assert_allclose(_numbers(units), _numbers(plain), rtol=1e-9)
@@ -125,7 +129,9 @@ def test_panel_of_everything_is_the_unmasked_test(correlation: np.ndarray, coeff
 
 
 def test_masked_test_is_the_mean_over_random_panels(correlation: np.ndarray, coefficients: np.ndarray) -> None:
-    """Rows masked at ratio p are panels of random features; a panel divides by its own share, so compare without division."""
+    """Rows masked at ratio p are panels of random features; a panel divides by its own share, so
+    compare without division.
+    """
     setting = {**SETTING, "rescale": False}
     rng = np.random.default_rng(0)
     panels = [regression_risk(correlation, coefficients, **setting, test=Panel(rng.random(D) > 0.4)) for _ in range(300)]

@@ -145,7 +145,9 @@ def test_progress_bar_appears_only_when_asked_for(capsys: pytest.CaptureFixture[
 
 
 def test_summaries_of_many_draws() -> None:
-    """Errors of mean and median against their known values for normal variables, ``1 / sqrt n`` and ``sqrt(pi / 2) / sqrt n``."""
+    """Errors of mean and median against their known values for normal variables, ``1 / sqrt n`` and
+    ``sqrt(pi / 2) / sqrt n``.
+    """
     totals = np.random.default_rng(0).normal(5, 1, 4000)
     runs = theory.Simulation(totals)
     assert runs.n_draws == 4000

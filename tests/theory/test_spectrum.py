@@ -1,4 +1,6 @@
-"""The spectrum of counts: oracles from scanpy and scikit-learn, bootstrap weights, noise and planted programmes."""
+"""The spectrum of counts: oracles from scanpy and scikit-learn, bootstrap weights, noise and
+planted programmes.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from r2mae_bio.theory.spectrum._spikes import marchenko_pastur_edge, power_law
 
 
 def draw_counts(n=150, genes=60, programmes=3, seed=0):
-    """Counts of gene programmes on top of independent genes; two columns are empty and one gene is seen in two cells only."""
+    """Counts of gene programmes on top of independent genes; two columns are empty and one gene is
+    seen in two cells only.
+    """
     rng = np.random.default_rng(seed)
     activity = rng.gamma(2.0, 0.5, (n, programmes))
     member = np.arange(genes) % (programmes + 1)
@@ -248,7 +252,9 @@ def test_noise_has_no_spikes_however_unequal_its_cells():
 
 @pytest.mark.parametrize(("n", "d"), [(400, 160), (150, 240), (3000, 160)])
 def test_planted_programmes_are_counted(n, d):
-    """Half of the genes carry programmes and the others are noise alone: their noise is unequal after standardising."""
+    """Half of the genes carry programmes and the others are noise alone: their noise is unequal
+    after standardising.
+    """
     for seed in range(5):
         genes = np.arange(d) % 6
         X = normal_rows(n, d, seed) + 2 * normal_rows(n, 3, seed + 100) @ (genes == np.arange(3)[:, None])

@@ -19,7 +19,9 @@ KEY = "r2mae_attribution"
 
 
 def make_cells(n=120, seed=0):
-    """Groups A, B and C; A and B have eight genes of their own each, C has none, and the rest of the genes say nothing."""
+    """Groups A, B and C; A and B have eight genes of their own each, C has none, and the rest of
+    the genes say nothing.
+    """
     rng = np.random.default_rng(seed)
     group = np.arange(n) % 3
     own = np.arange(N_GENES)[None] // N_OWN == np.where(group < 2, group, -1)[:, None]

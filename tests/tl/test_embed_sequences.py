@@ -1,4 +1,6 @@
-"""``tl.embed_sequences`` and ``tl.embed_regions``: tiles, means and slots, by models whose states can be worked out by hand."""
+"""``tl.embed_sequences`` and ``tl.embed_regions``: tiles, means and slots, by models whose states
+can be worked out by hand.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def composition(codes):
 
 
 def neighbourhood(codes, reach=3):
-    """Weighted codes from ``reach`` before a base to ``reach`` after it; no state depends on anything farther."""
+    """Weighted codes from ``reach`` before a base to ``reach`` after it; no state depends on
+    anything farther.
+    """
     padded = np.pad(codes, ((0, 0), (reach, reach)), constant_values=7)
     parts = [padded[:, i : i + codes.shape[1]] * (i + 1) ** 1.5 for i in range(2 * reach + 1)]
     return np.stack([sum(parts), np.sin(sum(parts))], axis=2) / 50

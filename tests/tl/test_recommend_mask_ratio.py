@@ -1,4 +1,6 @@
-"""``tl.recommend_mask_ratio``: what is written, every kind of storage, refusals that write nothing."""
+"""``tl.recommend_mask_ratio``: what is written, every kind of storage, refusals that write
+nothing.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""``tl.saturation_mutagenesis`` and ``tl.to_bedgraph``: every base alone, against models that can be worked out by hand."""
+"""``tl.saturation_mutagenesis`` and ``tl.to_bedgraph``: every base alone, against models that can
+be worked out by hand.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ RING = "GGATCCTTAGCA"
 
 
 class Counter:
-    """Gives each base a weight of 1 and the number of times it is seen in the row; the other strand by its complement."""
+    """Gives each base a weight of 1 and the number of times it is seen in the row; the other strand
+    by its complement.
+    """
 
     def __init__(self, window=9):
         self.window = window

@@ -36,7 +36,9 @@ def log_softmax(x: np.ndarray) -> np.ndarray:
 
 
 class Model:
-    """Both strands are read as the contract says, whatever ``forward`` and ``encode`` do with one of them."""
+    """Both strands are read as the contract says, whatever ``forward`` and ``encode`` do with one
+    of them.
+    """
 
     n_dim = 5
 
@@ -81,7 +83,9 @@ class Model:
 
 
 class ConstantModel(Model):
-    """Knows the frequencies of the bases, which are the same on both strands, and nothing else; a state is the base itself."""
+    """Knows the frequencies of the bases, which are the same on both strands, and nothing else; a
+    state is the base itself.
+    """
 
     PROBS = np.array([0.4, 0.1, 0.1, 0.4])
 
@@ -183,7 +187,9 @@ def mean_state(model: Model, window: str) -> np.ndarray:
 
 @pytest.mark.parametrize(("chrom", "bases"), [("chr1", CHROM), ("ring", CIRCLE)])
 def test_snvs_agree_with_one_at_a_time(genome: Genome, chrom: str, bases: str) -> None:
-    """Every base of both contigs, to their very ends: N beyond those of one, the other gone round."""
+    """Every base of both contigs, to their very ends: N beyond those of one, the other gone
+    round.
+    """
     variants = snvs(range(1, len(bases) + 1), bases, chrom)
     found = score(variants, genome)
     model, expected = Model(), []
@@ -213,7 +219,9 @@ UNIQUE = [
 @pytest.mark.parametrize(("removed", "inserted"), UNIQUE)
 @pytest.mark.parametrize("width", [24, 25])
 def test_longer_changes_agree_with_one_at_a_time(tmp_path: Path, removed: str, inserted: str, width: int) -> None:
-    """Both haplotypes written out in full, each scored base hidden alone; where a window cannot be centred, one of two it may be."""
+    """Both haplotypes written out in full, each scored base hidden alone; where a window cannot be
+    centred, one of two it may be.
+    """
     left, right = random_bases(60, "left")[:-1] + "A", "T" + random_bases(60, "right")[1:]
     if not (removed and inserted):  # no repeat that would allow another place
         left, right = left[:-1] + ("A" if removed else "G"), ("A" if removed else "G") + right[1:]
@@ -255,7 +263,9 @@ def random_alleles(bases: str, n: int, stream: str, *position: int) -> list[tupl
 @pytest.mark.parametrize("width", [24, 25])
 @pytest.mark.parametrize("seed", range(3))
 def test_the_other_strand_gives_the_same(tmp_path: Path, width: int, seed: int) -> None:
-    """A strand-symmetric model, the genome turned round and the alleles with it; contig ends, N and repeats are among them."""
+    """A strand-symmetric model, the genome turned round and the alleles with it; contig ends, N and
+    repeats are among them.
+    """
     alleles = random_alleles(CHROM, 150, "strands", seed) + random_alleles("ACACAC" * 20, 20, "repeat", seed)
     contigs = {"a": CHROM, "b": "ACACAC" * 20}
     names = ["a"] * 150 + ["b"] * 20
@@ -276,7 +286,9 @@ def test_the_other_strand_gives_the_same(tmp_path: Path, width: int, seed: int) 
 
 
 def equivalents(bases: str, start: int, length: int) -> set[tuple[int, str, str]]:
-    """Every deletion of ``length`` bases that leaves the same sequence, with anchors before, after and on both sides."""
+    """Every deletion of ``length`` bases that leaves the same sequence, with anchors before, after
+    and on both sides.
+    """
     wanted = bases[:start] + bases[start + length :]
     found = set()
     for s in range(3, len(bases) - length - 3):
@@ -355,7 +367,9 @@ def test_values_follow_their_records(genome: Genome, order: list[int]) -> None:
 
 
 def test_nothing_is_read_twice(genome: Genome) -> None:
-    """An SNV takes one hidden window and two embedded ones; further alleles there add one embedded window each."""
+    """An SNV takes one hidden window and two embedded ones; further alleles there add one embedded
+    window each.
+    """
     ref = CHROM[99]
     alts = [base for base in "ACGT" if base != ref]
     model = Model()

@@ -90,7 +90,9 @@ def motif_frame(n: int = 600) -> pd.DataFrame:
 
 
 def place_frame(n: int = 500) -> pd.DataFrame:
-    """Every sequence holds the motif; class 1 has it in the first half. Composition says nothing."""
+    """Every sequence holds the motif; class 1 has it in the first half. Composition says
+    nothing.
+    """
     codes, labels = random_codes(n, seed=1), np.arange(n) % 2
     plant(codes, np.flatnonzero(labels == 1), MOTIF, at=2)
     plant(codes, np.flatnonzero(labels == 0), MOTIF, at=LENGTH - 8)
@@ -346,14 +348,17 @@ def test_the_mix_leaves_out_noise_and_weighs_evidence():
     assert a == 1
     assert choose_mix(noise, good, labels)[0] == (0, 1)
     assert loss == pytest.approx(-log_softmax(good[0], axis=1)[np.arange(4000), labels].mean())
-    # Two independent witnesses: the log odds add up, and one that is four times too sure is turned down.
+    # Two independent witnesses: the log odds add up, and one that is four times too sure is turned
+    # down.
     other = logits(labels, weight=8.0, seed=3)
     assert choose_mix(good, other, labels)[0] == (1, 0.25)
     assert choose_mix(good, 0 * good, labels)[0] == (1, 0), "of equally good ones the states alone"
 
 
 def test_the_mix_judges_the_mean_over_strands():
-    """The second strand says the opposite as surely, so the mean over strands is even and nothing is better than nothing."""
+    """The second strand says the opposite as surely, so the mean over strands is even and nothing
+    is better than nothing.
+    """
     labels = np.arange(200) % 2
     one = logits(labels, weight=4.0, seed=0, noise=0.0)
     both = np.concatenate([one, -one])

@@ -1,4 +1,6 @@
-"""What a DNA run minimises: weights, kinds of bases reported apart, the blind baseline, groups of parameters."""
+"""What a DNA run minimises: weights, kinds of bases reported apart, the blind baseline, groups of
+parameters.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def objective() -> DNAObjective:
 
 
 def draw(rows=6, length=30, seed=0):
-    """Codes with unknown ones among them, which bases are repeats (unknown ones too), and a plan."""
+    """Codes with unknown ones among them, which bases are repeats (unknown ones too), and a
+    plan.
+    """
     generator = derive_generator(seed, "bases")
     codes = torch.from_numpy(generator.integers(0, 5, (rows, length)).astype(np.uint8))
     repeat = torch.from_numpy(generator.random((rows, length)) < 0.4)
@@ -156,7 +160,9 @@ def test_gradients_do_not_flow_through_what_is_reported(objective) -> None:
 
 
 def test_a_meter_goes_on_from_its_tensors(objective) -> None:
-    """Also the kinds of bases that are reported apart, which a run stopped within an epoch must not forget."""
+    """Also the kinds of bases that are reported apart, which a run stopped within an epoch must not
+    forget.
+    """
     whole, stopped, resumed = RatioMeter(), RatioMeter(), RatioMeter()
     for seed in range(4):
         codes, repeat, plan = draw(seed=seed)

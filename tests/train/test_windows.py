@@ -347,7 +347,9 @@ def test_counts_do_not_depend_on_the_strand(upper, tmp_path) -> None:
 
 
 def test_the_floor_of_a_markov_chain_is_its_entropy(tmp_path) -> None:
-    """The chain is reversible and equal on both strands, so its joint law is symmetric under exchange and under complement."""
+    """The chain is reversible and equal on both strands, so its joint law is symmetric under
+    exchange and under complement.
+    """
     rng = np.random.default_rng(11)
     joint = rng.gamma(0.4, 1.0, (4, 4))
     joint = joint + joint.T
@@ -395,7 +397,9 @@ def test_floors_that_cannot_be(upper) -> None:
 
 @pytest.mark.shared_data
 def test_floors_of_a_real_genome(shared_data, tmp_path) -> None:
-    """A bacterium is nearly balanced in composition, and five bases before a base tell a few hundredths of a nat."""
+    """A bacterium is nearly balanced in composition, and five bases before a base tell a few
+    hundredths of a nat.
+    """
     genome = Genome(shared_data / "dna" / "ecoli_k12" / "genome.fa.gz", cache_dir=tmp_path)
     split = split_genome(genome, validation=0.2)
     loader = window_loaders(genome, split, window=512, batch_size=128).validation

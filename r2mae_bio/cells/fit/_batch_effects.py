@@ -19,15 +19,22 @@ __all__ = ["add_batches", "fit_batch_effects"]
 MOST_CLUSTERS, CELLS_PER_CLUSTER = 100, 30
 """As in Harmony."""
 DIVERSITY = 0.5
-"""Power of expected over found in the memberships: draws cells to neighbourhoods in which their batch is rare. Harmony takes 2, which
-also mixes cell types that only one batch has."""
+"""Power of expected over found in the memberships: draws cells to neighbourhoods in which their
+batch is rare. Harmony takes 2, which also mixes cell types that only one batch has.
+"""
 PRIOR_CELLS, MOST_PRIOR_CELLS = 2.0, 1e6
-"""Cells that the offset of a neighbourhood must outweigh to differ from the batch's shift, at least and at most."""
+"""Cells that the offset of a neighbourhood must outweigh to differ from the batch's shift, at least
+and at most.
+"""
 FEWEST_CELLS = 10
-"""A new batch of fewer cells stays where it is: their own scatter is too small to tell what chance explains."""
+"""A new batch of fewer cells stays where it is: their own scatter is too small to tell what chance
+explains.
+"""
 _ROUNDS, _STEPS, _DAMPING = 15, 8, 0.3
 _STILL = 1e-3
-"""Mean change of corrected vectors between rounds, as a share of their size, below which fitting stops."""
+"""Mean change of corrected vectors between rounds, as a share of their size, below which fitting
+stops.
+"""
 
 
 def fit_batch_effects(
@@ -35,9 +42,11 @@ def fit_batch_effects(
 ) -> BatchEffects:
     """Find neighbourhoods that all batches share, and what each batch adds in them.
 
-    Alternates, as Harmony does, between memberships of cells (soft k-means on directions, with a preference for neighbourhoods of
-    mixed batches) and ridge regression of latent vectors on the batch within each neighbourhood. Offsets of a batch are shrunk
-    towards its mean offset over neighbourhoods, not towards zero: where a batch has few cells, what it adds elsewhere is the better guess.
+    Alternates, as Harmony does, between memberships of cells (soft k-means on directions, with a
+    preference for neighbourhoods of mixed batches) and ridge regression of latent vectors on the
+    batch within each neighbourhood. Offsets of a batch are shrunk towards its mean offset over
+    neighbourhoods, not towards zero: where a batch has few cells, what it adds elsewhere is the
+    better guess.
 
     Parameters
     ----------
@@ -88,8 +97,8 @@ def add_batches(effects: BatchEffects, latent: NDArray[np.float32], batch: NDArr
 
     Returns
     -------
-    Effects of old and new batches, in this order; those of the old ones are bit-equal, those of new ones with fewer than
-    :data:`FEWEST_CELLS` cells zero.
+    Effects of old and new batches, in this order; those of the old ones are bit-equal, those of new
+    ones with fewer than :data:`FEWEST_CELLS` cells zero.
     """
     n_old, n_clusters, n_latent = effects.offsets.shape
     device = effects.centre.device
@@ -136,7 +145,9 @@ def _solve(effects: BatchEffects, raw: Tensor, shares: Tensor, member: Tensor) -
 
 
 def _regress(raw: Tensor, shares: Tensor, member: Tensor, prior: float) -> Tensor:
-    """Ridge coefficients (B, K, Z) of the batches within each neighbourhood, beside an intercept that is not shrunk."""
+    """Ridge coefficients (B, K, Z) of the batches within each neighbourhood, beside an intercept
+    that is not shrunk.
+    """
     design = torch.cat([torch.ones(len(raw), 1, dtype=raw.dtype), member], 1)
     ridge = torch.diag(torch.tensor([1e-9] + [prior] * member.shape[1], dtype=raw.dtype))
     solutions = []
@@ -147,7 +158,9 @@ def _regress(raw: Tensor, shares: Tensor, member: Tensor, prior: float) -> Tenso
 
 
 def _lay_on(effects: BatchEffects, raw: Tensor) -> tuple[Tensor, Tensor]:
-    """Shift (Z,) and offsets (K, Z) of one batch of centred latent vectors, from the better of two starts."""
+    """Shift (Z,) and offsets (K, Z) of one batch of centred latent vectors, from the better of two
+    starts.
+    """
     means, centroids = effects.means.cpu().double(), effects.centroids.cpu().double()
     starts = (torch.zeros_like(raw[0]), raw.mean(0) - means.mean(0))
     found = [_iterate(raw, means, centroids, start) for start in starts]
@@ -155,7 +168,9 @@ def _lay_on(effects: BatchEffects, raw: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _iterate(raw: Tensor, means: Tensor, centroids: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, float]:
-    """Memberships and offsets in turn; also the mean squared distance to the neighbourhoods' means that is left."""
+    """Memberships and offsets in turn; also the mean squared distance to the neighbourhoods' means
+    that is left.
+    """
     corrected, offsets = raw - shift, shift.expand_as(means)
     for _ in range(_ROUNDS):
         shares = torch.softmax(SHARPNESS * F.normalize(corrected, dim=1) @ centroids.T, 1)
@@ -166,10 +181,12 @@ def _iterate(raw: Tensor, means: Tensor, centroids: Tensor, shift: Tensor) -> tu
 
 
 def _shrunk(raw: Tensor, shares: Tensor, means: Tensor, scatter: Tensor) -> tuple[Tensor, Tensor]:
-    """Shift (Z,) and offsets (K, Z), each believed as far as it exceeds what chance explains (empirical Bayes, by moments).
+    """Shift (Z,) and offsets (K, Z), each believed as far as it exceeds what chance explains
+    (empirical Bayes, by moments).
 
-    ``scatter`` is the mean squared distance of a cell to the mean of its neighbourhood, so a mean over n cells owes ``scatter / n`` to chance.
-    Queries are often small, and one that differs in nothing should stay where it is.
+    ``scatter`` is the mean squared distance of a cell to the mean of its neighbourhood, so a mean
+    over n cells owes ``scatter / n`` to chance. Queries are often small, and one that differs in
+    nothing should stay where it is.
     """
     found = shares.sum(0)[:, None]
     n_cells, n_clusters = found.sum(), len(means)

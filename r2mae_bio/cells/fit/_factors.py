@@ -40,8 +40,9 @@ def factor_analysis(
 ) -> Factors:
     """Maximum-likelihood factor analysis by subspace iteration.
 
-    Alternates between the leading eigenspace of the covariance whitened by the noise (Joreskog 1967), found by block power iteration
-    warm-started from the last one, and the noise variances given the loadings.
+    Alternates between the leading eigenspace of the covariance whitened by the noise (Joreskog
+    1967), found by block power iteration warm-started from the last one, and the noise variances
+    given the loadings.
 
     Parameters
     ----------
@@ -52,8 +53,9 @@ def factor_analysis(
     generator
         Gives the first subspace.
     least_noise
-        Least share of a gene's variance that is noise. With few cells maximum likelihood would give single genes factors of their own,
-        without noise (Heywood cases), and a read that trusts them wholly.
+        Least share of a gene's variance that is noise. With few cells maximum likelihood would give
+        single genes factors of their own, without noise (Heywood cases), and a read that trusts
+        them wholly.
     max_iterations, tolerance
         Stop when the mean change of the log noise falls below ``tolerance``.
 

@@ -1,4 +1,6 @@
-"""Fine-tuning on cells: a gene encoder and a head, from a linear probe onwards, with genes hidden at random."""
+"""Fine-tuning on cells: a gene encoder and a head, from a linear probe onwards, with genes hidden
+at random.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ class CellFinetuneResult:
     network: CellClassifierNetwork
     """With the weights that lost least on the dev cells, in evaluation mode."""
     history: list[dict[str, float]] = field(repr=False)
-    """One row per look at the dev cells, that at the linear probe (step 0) first; see :meth:`DevCells.score`."""
+    """One row per look at the dev cells, that at the linear probe (step 0) first; see
+    :meth:`DevCells.score`.
+    """
     best_step: int
     """Step of the weights that were kept; 0 if that is the linear probe."""
     interrupted: bool
@@ -69,10 +73,12 @@ def finetune_cell_classifier(
 ) -> CellFinetuneResult:
     """Train a copy of a gene encoder, and a head, to classify cells.
 
-    The head begins at a multinomial logistic regression on the standardised embeddings of the training cells, seen in full, so that the
-    first weights that are scored are those of a linear probe; others are kept only if they lose less on the dev cells. Then AdamW with
-    a warm-up and a cosine; in every step some of the cells are seen in full, of the others a random part. What is scored and kept is
-    a running mean of the weights, with a temperature that is fitted to the dev cells.
+    The head begins at a multinomial logistic regression on the standardised embeddings of the
+    training cells, seen in full, so that the first weights that are scored are those of a linear
+    probe; others are kept only if they lose less on the dev cells. Then AdamW with a warm-up and a
+    cosine; in every step some of the cells are seen in full, of the others a random part. What is
+    scored and kept is a running mean of the weights, with a temperature that is fitted to the dev
+    cells.
 
     Parameters
     ----------
@@ -125,7 +131,9 @@ def _build(
 
 
 def _start_at_probe(network: CellClassifierNetwork, cells: LabelledCells, config: CellFinetuneConfig) -> None:
-    """Standardisation and linear head of a logistic regression on what the encoder makes of the training cells."""
+    """Standardisation and linear head of a logistic regression on what the encoder makes of the
+    training cells.
+    """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 

@@ -102,7 +102,8 @@ def cell_loaders(table: CellTable, train: NDArray[np.int64], validation: NDArray
 
     Returns
     -------
-    The loaders; the blind baseline is measured on the validation cells, or on the training cells if there are none.
+    The loaders; the blind baseline is measured on the validation cells, or on the training cells if
+    there are none.
     """
     held_out = CellLoader(table, validation, batch_size) if validation.size else None
     return Loaders(CellLoader(table, train, batch_size), held_out, held_out or CellLoader(table, train, batch_size))

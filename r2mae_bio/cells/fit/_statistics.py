@@ -1,4 +1,6 @@
-"""What is known about the training cells before the first step: shares, means, spreads, a fingerprint."""
+"""What is known about the training cells before the first step: shares, means, spreads, a
+fingerprint.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ class CellStatistics:
     """sha256 over the shape and the totals of genes and cells."""
 
     def blind(self, likelihood: str) -> GeneParams:
-        """Parameters that predict each gene's training mean, whatever is visible; dispersion by moments."""
+        """Parameters that predict each gene's training mean, whatever is visible; dispersion by
+        moments.
+        """
         if likelihood == "normal":
             return GeneParams(self.mean[None], (self.variance + _SD_FLOOR**2).log()[None] / 2)
         mean = self.mean + _TINY

@@ -1,4 +1,6 @@
-"""Cells as a classifier sees them while it learns: in full, or with a random part of their genes hidden."""
+"""Cells as a classifier sees them while it learns: in full, or with a random part of their genes
+hidden.
+"""
 
 from __future__ import annotations
 
@@ -118,8 +120,8 @@ class DevCells:
 
         Returns
         -------
-        dev_loss (nats) and dev_macro_f1, half the cells in full and half with hidden genes, and dev_loss_full and dev_macro_f1_full,
-        in full alone.
+        dev_loss (nats) and dev_macro_f1, half the cells in full and half with hidden genes, and
+        dev_loss_full and dev_macro_f1_full, in full alone.
         """
         logits = self._logits(network.eval())
         sharpness = self._fit(logits, network.sharpness.detach().cpu().double().numpy())
@@ -155,7 +157,9 @@ class DevCells:
         return _nats(logits.raw, logits.log_share, labels, sharpness).reshape(len(self.weights), -1)
 
     def _fit(self, logits: _Logits, start: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Sharpness of least loss, with a prior at 1 that weighs as much as one cell: perfect dev rows do not make it infinite."""
+        """Sharpness of least loss, with a prior at 1 that weighs as much as one cell: perfect dev
+        rows do not make it infinite.
+        """
         n = len(self.labels)
         labels, weights = np.tile(self.labels, len(self.weights)), np.repeat(self.weights / n, n)
         rows = slice(None, None, -(-len(labels) // _FITTED_ROWS))

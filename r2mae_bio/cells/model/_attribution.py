@@ -39,15 +39,21 @@ class Attribution:
     """What sets the cells of a contrast apart, gene by gene."""
 
     contributions: NDArray[np.float64]
-    """Contribution of every gene of the vocabulary to the difference of the scores, (G,); zero for genes that were not measured."""
+    """Contribution of every gene of the vocabulary to the difference of the scores, (G,); zero for
+    genes that were not measured.
+    """
     direction: NDArray[np.float32]
     """Direction in the latent space, (Z,); a cell's score is its product with the embedding."""
     difference: float
-    """Mean score of the cells less that of the reference, in standard deviations of the score within groups."""
+    """Mean score of the cells less that of the reference, in standard deviations of the score
+    within groups.
+    """
 
     @property
     def error(self) -> float:
-        """By how much the contributions miss the difference that they should add up to; what the quadrature leaves."""
+        """By how much the contributions miss the difference that they should add up to; what the
+        quadrature leaves.
+        """
         return abs(float(self.contributions.sum()) - self.difference)
 
 
@@ -89,7 +95,8 @@ def attribute_contrasts(
     groups
         Positions of the cells of each group; the spread within them is pooled.
     method
-        ``"lda"``: difference of the means, whitened by the covariance within groups. ``"means"``: the difference itself.
+        ``"lda"``: difference of the means, whitened by the covariance within groups. ``"means"``:
+        the difference itself.
     steps
         Nodes of the quadrature between the average cell and each cell.
 
@@ -102,9 +109,11 @@ def attribute_contrasts(
 
 
 def within_covariance(groups: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
-    """Covariance of embeddings about the mean of their group, pooled and shrunk after Ledoit and Wolf, (Z, Z).
+    """Covariance of embeddings about the mean of their group, pooled and shrunk after Ledoit and
+    Wolf, (Z, Z).
 
-    Shrinking keeps it invertible when the cells are few, or when the model leaves dimensions of its embedding unused.
+    Shrinking keeps it invertible when the cells are few, or when the model leaves dimensions of its
+    embedding unused.
 
     Parameters
     ----------
@@ -135,7 +144,9 @@ def _attribute(
 
 
 def _direction(difference: NDArray[np.float64], covariance: NDArray[np.float64], *, whiten: bool) -> NDArray[np.float32]:
-    """A direction along which scores have a standard deviation of 1 within groups; zero if the means do not differ."""
+    """A direction along which scores have a standard deviation of 1 within groups; zero if the
+    means do not differ.
+    """
     direction = np.linalg.solve(covariance, difference) if whiten else difference
     variance = float(direction @ covariance @ direction)
     return (direction / np.sqrt(variance) if variance > 0 else np.zeros_like(direction)).astype(np.float32)
@@ -144,14 +155,16 @@ def _direction(difference: NDArray[np.float64], covariance: NDArray[np.float64],
 def mean_contributions(
     network: GeneMaskedAutoencoder, table: CellTable, cells: NDArray[np.int64], direction: NDArray[np.float32], *, steps: int
 ) -> NDArray[np.float64]:
-    r"""Integrated gradients of a score, averaged over cells (Sundararajan, Taly and Yan 2017, arXiv 1703.01365).
+    r"""Integrated gradients of a score, averaged over cells (Sundararajan, Taly and Yan 2017, arXiv
+    1703.01365).
 
     The contribution of gene g to the score s(x) of a cell of standardised content x is
 
         x_g \int_0^1 ds/dx_g (t x) dt,
 
-    along the straight line from the average cell (content 0, with the same genes measured) to the cell. Over genes the
-    contributions add up to s(x) - s(0). The integral is taken by Gauss-Legendre quadrature.
+    along the straight line from the average cell (content 0, with the same genes measured) to the
+    cell. Over genes the contributions add up to s(x) - s(0). The integral is taken by
+    Gauss-Legendre quadrature.
 
     Parameters
     ----------

@@ -31,7 +31,8 @@ def resolve_mask_ratio(
     mask_ratio
         ``"auto"``, or what :func:`r2mae_bio.masking.as_ratio_law` takes.
     adata
-        Training data; with ``"auto"`` the recommendation is written to ``.uns["r2mae"]["mask_ratio"]``.
+        Training data; with ``"auto"`` the recommendation is written to
+        ``.uns["r2mae"]["mask_ratio"]``.
     setup
         Where they keep their values.
     seed

@@ -1,4 +1,6 @@
-"""The part of ``GeneMAE`` that takes batches out of embeddings, and maps batches that were not trained on."""
+"""The part of ``GeneMAE`` that takes batches out of embeddings, and maps batches that were not
+trained on.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
 _MOST_CELLS = 20_000
 """Cells from which batch effects are estimated; more do not move them."""
 _WHOLE = "query"
-"""How the name of a query without batches begins; a fingerprint of its cells follows, so that another query is another batch."""
+"""How the name of a query without batches begins; a fingerprint of its cells follows, so that
+another query is another batch.
+"""
 
 
 class BatchCorrectionMixin:
@@ -39,7 +43,9 @@ class BatchCorrectionMixin:
 
     @property
     def batches(self) -> list[str]:
-        """Names of the batches that can be taken out of an embedding: those trained on and those mapped later."""
+        """Names of the batches that can be taken out of an embedding: those trained on and those
+        mapped later.
+        """
         return list(self.record.batches)
 
     def knows_batches(self, adata: AnnData) -> bool:
@@ -52,7 +58,8 @@ class BatchCorrectionMixin:
 
         Returns
         -------
-        False where the model was set up without ``batch_key``, or the data lack this column or have batches that are still to be mapped.
+        False where the model was set up without ``batch_key``, or the data lack this column or have
+        batches that are still to be mapped.
         """
         key = self.record.setup.batch_key
         return key is not None and key in adata.obs and set(adata.obs[key].astype(str)) <= set(self.record.batches)
@@ -67,21 +74,26 @@ class BatchCorrectionMixin:
         duplicates: str = "error",
         min_coverage: float | None = None,
     ) -> NDArray[np.float32]:
-        """Embed cells of new batches among those of the reference; nothing is retrained, and no reference cell moves.
+        """Embed cells of new batches among those of the reference; nothing is retrained, and no
+        reference cell moves.
 
-        What each new batch adds to the embedding is estimated by laying its cells on the neighbourhoods of the reference (see
-        :class:`r2mae_bio.nn.BatchEffects`), as in Symphony (Kang et al. 2021, doi:10.1038/s41467-021-25957-x). The model keeps it, also
-        on disk: later calls of :meth:`get_latent_representation` and of this method with the same batch give the same embedding. Cells
-        of a type that the reference lacks are drawn towards the nearest one as far as the rest of their batch is.
+        What each new batch adds to the embedding is estimated by laying its cells on the
+        neighbourhoods of the reference (see :class:`r2mae_bio.nn.BatchEffects`), as in Symphony
+        (Kang et al. 2021, doi:10.1038/s41467-021-25957-x). The model keeps it, also on disk: later
+        calls of :meth:`get_latent_representation` and of this method with the same batch give the
+        same embedding. Cells of a type that the reference lacks are drawn towards the nearest one
+        as far as the rest of their batch is.
 
         Parameters
         ----------
         query
             Cells to map.
         batch_key
-            Column of ``.obs`` with the batch; if None, the column of the training data where the query has it, else the query is one
-            new batch, named ``"query"`` and a fingerprint of its counts and names. Cells of a batch that the model knows are taken to be
-            of that batch, so give new batches new names. Batches of fewer than 10 cells are not corrected, with a warning.
+            Column of ``.obs`` with the batch; if None, the column of the training data where the
+            query has it, else the query is one new batch, named ``"query"`` and a fingerprint of
+            its counts and names. Cells of a batch that the model knows are taken to be of that
+            batch, so give new batches new names. Batches of fewer than 10 cells are not corrected,
+            with a warning.
         layer, batch_size, duplicates, min_coverage
             As for :meth:`get_latent_representation`.
 
@@ -94,7 +106,8 @@ class BatchCorrectionMixin:
         NotTrainedError
             There are no weights yet.
         SetupError
-            The model was made without ``batch_key`` and holds no training data, or the column does not exist.
+            The model was made without ``batch_key`` and holds no training data, or the column does
+            not exist.
         DataError
             Batches are missing for some cells.
         CountsError, DuplicateGenesError, GeneCoverageError
@@ -186,7 +199,9 @@ class BatchCorrectionMixin:
         return np.array([known[name] for name in names], np.int64)
 
     def without_batches(self, latent: NDArray[np.float32], adata: AnnData, indices: Any = None) -> NDArray[np.float32]:
-        """Uncorrected embeddings (n_cells, n_latent) of cells, or of those at ``indices``, without what their batches add."""
+        """Uncorrected embeddings (n_cells, n_latent) of cells, or of those at ``indices``, without
+        what their batches add.
+        """
         obs = adata.obs if indices is None else adata.obs.iloc[np.asarray(indices)]
         return self._corrected(latent, self._numbers(_as_text(obs, str(self.record.setup.batch_key))))
 

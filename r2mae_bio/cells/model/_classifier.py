@@ -81,7 +81,8 @@ _PLAIN = ("classes", "labels_key", "frozen", "seed", "pretrained", "best_step", 
 class CellClassifier(TrainedClassifier[CellClassifierNetwork, CellClassifierRecord]):
     """Classifies cells by their genes; made by :meth:`GeneMAE.finetune` or :meth:`load`.
 
-    Genes are matched by name; those that the data lack are hidden, never zero, so that cells of a panel are read by the same classifier.
+    Genes are matched by name; those that the data lack are hidden, never zero, so that cells of a
+    panel are read by the same classifier.
 
     Parameters
     ----------
@@ -100,8 +101,9 @@ class CellClassifier(TrainedClassifier[CellClassifierNetwork, CellClassifierReco
     def history(self) -> pd.DataFrame:
         """Looks at the dev cells while it was trained, the linear probe (step 0) first.
 
-        Columns are step, train_loss, dev_loss (nats), dev_macro_f1, of which half the weight is on cells in full and half on cells
-        with hidden genes, and dev_loss_full and dev_macro_f1_full, in full alone.
+        Columns are step, train_loss, dev_loss (nats), dev_macro_f1, of which half the weight is on
+        cells in full and half on cells with hidden genes, and dev_loss_full and dev_macro_f1_full,
+        in full alone.
         """
         return pd.DataFrame(self.record.history)
 
@@ -116,14 +118,16 @@ class CellClassifier(TrainedClassifier[CellClassifierNetwork, CellClassifierReco
     ) -> pd.DataFrame:
         """Probabilities of the classes.
 
-        A cell's probabilities do not depend on the other cells, on their order or on ``batch_size`` (to about 1e-5).
+        A cell's probabilities do not depend on the other cells, on their order or on ``batch_size``
+        (to about 1e-5).
 
         Parameters
         ----------
         adata
             Cells; they need not have been set up.
         layer
-            Layer of counts; if None, that of the data's own setup, else that of the training data if present, else ``X``.
+            Layer of counts; if None, that of the data's own setup, else that of the training data
+            if present, else ``X``.
         batch_size
             Cells at a time; 256 if None.
         duplicates
@@ -173,14 +177,16 @@ class CellClassifier(TrainedClassifier[CellClassifierNetwork, CellClassifierReco
         adata
             Cells.
         labels_key
-            Column of ``.obs`` with the classes; that of the training if None. Cells without a label, and those of a class that the
-            classifier does not know, are left out with a warning.
+            Column of ``.obs`` with the classes; that of the training if None. Cells without a
+            label, and those of a class that the classifier does not know, are left out with a
+            warning.
         **options
             As for :meth:`predict_proba`.
 
         Returns
         -------
-        mcc, auroc, accuracy, macro_f1 (over the classes that are present) and n, the number of cells.
+        mcc, auroc, accuracy, macro_f1 (over the classes that are present) and n, the number of
+        cells.
 
         Raises
         ------
@@ -196,7 +202,8 @@ class CellClassifier(TrainedClassifier[CellClassifierNetwork, CellClassifierReco
         return {**class_metrics(codes, probabilities[known]), "n": len(codes)}
 
     def save(self, path: Path | str, *, overwrite: bool = False) -> Path:
-        """Write weights, classes and genes as ``model.safetensors`` and ``model.json`` into a folder, whole or not at all.
+        """Write weights, classes and genes as ``model.safetensors`` and ``model.json`` into a
+        folder, whole or not at all.
 
         Parameters
         ----------
@@ -234,7 +241,8 @@ class CellClassifier(TrainedClassifier[CellClassifierNetwork, CellClassifierReco
         Raises
         ------
         CheckpointError
-            The folder holds something else; its subclasses tell damage, a pickle, and weights of another vocabulary apart.
+            The folder holds something else; its subclasses tell damage, a pickle, and weights of
+            another vocabulary apart.
         """
         bundle = read_kind(path, KIND)
         with refused_if_misstated(path, KIND):
@@ -280,7 +288,8 @@ def finetune_cells(
         The pretrained network; it stays as it is.
     record
         What its model knows about itself.
-    adata, labels_key, layer, freeze_encoder, split_key, dev_size, groups_key, config, seed, progress_bar
+    adata, labels_key, layer, freeze_encoder, split_key, dev_size, groups_key, config, seed,
+    progress_bar
         See :meth:`GeneMAE.finetune`.
     pretrained
         Checksum of the model, kept with the classifier.

@@ -63,8 +63,8 @@ class Covariates:
 
         Returns
         -------
-        One-hot categories and standardised numbers, float32 (n_cells, C). A category that is not known has no column, so its
-        one-hot block is zero.
+        One-hot categories and standardised numbers, float32 (n_cells, C). A category that is not
+        known has no column, so its one-hot block is zero.
 
         Raises
         ------

@@ -1,4 +1,6 @@
-"""Dispersions that fit cells which were not trained on, so that intervals hold what they promise."""
+"""Dispersions that fit cells which were not trained on, so that intervals hold what they
+promise.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +31,10 @@ def calibrated_dispersion(
 ) -> Tensor | None:
     """Dispersions under which hidden genes of some cells are most probable, means left as they are.
 
-    Training moves a dispersion by no more than a learning rate per step, far too little in a few hundred steps, and with means that fit the training
-    cells better than others. Per gene, the logarithm is shifted to the maximum of the likelihood times a normal prior around the shift that suits all
-    genes together; a gene with few counts stays near the latter.
+    Training moves a dispersion by no more than a learning rate per step, far too little in a few
+    hundred steps, and with means that fit the training cells better than others. Per gene, the
+    logarithm is shifted to the maximum of the likelihood times a normal prior around the shift that
+    suits all genes together; a gene with few counts stays near the latter.
 
     Parameters
     ----------
@@ -46,7 +49,8 @@ def calibrated_dispersion(
 
     Returns
     -------
-    Of the kind of ``network.decoder.dispersion``, (1, G), or None if the likelihood has no dispersion.
+    Of the kind of ``network.decoder.dispersion``, (1, G), or None if the likelihood has no
+    dispersion.
     """
     current = network.decoder.dispersion
     if current is None:
@@ -73,7 +77,9 @@ def _shifted(network: GeneMaskedAutoencoder, shift: Tensor) -> Tensor:
 
 
 def _nll_by_gene(likelihood: str, params: GeneParams, batch: CellBatch, hidden: Tensor) -> Tensor:
-    """Sum over cells of the nll of hidden genes (G,), zeros at their own price as in :func:`r2mae_bio.likelihoods.masked_nll`."""
+    """Sum over cells of the nll of hidden genes (G,), zeros at their own price as in
+    :func:`r2mae_bio.likelihoods.masked_nll`.
+    """
     law = GENE_LIKELIHOODS[likelihood]
     total = (law.nll_of_zero(params) * hidden).sum(0, dtype=torch.float64)
     chosen = hidden[batch.genes]

@@ -55,8 +55,8 @@ class ExpressionMixin(SavedGeneModel):
     ) -> pd.DataFrame | NDArray[np.float32]:
         """Expected expression of every gene of the model, whether the data measure it or not.
 
-        Genes are matched by name. What is expected of a cell does not depend on the other cells, on their order or on ``batch_size``
-        (to about 1e-5).
+        Genes are matched by name. What is expected of a cell does not depend on the other cells, on
+        their order or on ``batch_size`` (to about 1e-5).
 
         Parameters
         ----------
@@ -67,14 +67,16 @@ class ExpressionMixin(SavedGeneModel):
         gene_list
             Names of genes of the model, in the order wanted; all if None.
         library_size
-            Sum over all genes of the model that every cell is scaled to, or ``"latent"``: counts at the depth that the
-            model estimates for the cell. Has no meaning, and must be 1, for ``gene_likelihood="normal"``.
+            Sum over all genes of the model that every cell is scaled to, or ``"latent"``: counts at
+            the depth that the model estimates for the cell. Has no meaning, and must be 1, for
+            ``gene_likelihood="normal"``.
         transform_batch
-            Decode every cell as if it were of this batch, or the mean over several; as of no batch if None. Other covariates are left
-            out in either case.
+            Decode every cell as if it were of this batch, or the mean over several; as of no batch
+            if None. Other covariates are left out in either case.
         n_masks
-            If 0, genes are decoded from all measured genes. Otherwise means of :meth:`get_predictive_moments`: every measured gene is
-            predicted from other genes, under so many masks, and its own count weighed in.
+            If 0, genes are decoded from all measured genes. Otherwise means of
+            :meth:`get_predictive_moments`: every measured gene is predicted from other genes, under
+            so many masks, and its own count weighed in.
         batch_size
             Cells at a time; 256 if None.
         return_numpy
@@ -82,12 +84,13 @@ class ExpressionMixin(SavedGeneModel):
         layer
             Layer of counts, see :meth:`get_latent_representation`.
         options
-            ``duplicates`` and ``min_coverage`` as in :meth:`get_latent_representation`; ``hide``, ``seed`` and ``own_counts`` as in
-            :meth:`get_predictive_moments`.
+            ``duplicates`` and ``min_coverage`` as in :meth:`get_latent_representation`; ``hide``,
+            ``seed`` and ``own_counts`` as in :meth:`get_predictive_moments`.
 
         Returns
         -------
-        Expected expression, float32 (n_cells, n_genes): a data frame with names of cells and genes, or an array.
+        Expected expression, float32 (n_cells, n_genes): a data frame with names of cells and genes,
+        or an array.
 
         Raises
         ------
@@ -126,37 +129,47 @@ class ExpressionMixin(SavedGeneModel):
         duplicates: str = "error",
         min_coverage: float | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        r"""Mean and standard deviation of what is predicted of every gene, at the depth of the cell.
+        r"""Mean and standard deviation of what is predicted of every gene, at the depth of the
+        cell.
 
-        Masks come in sets (:func:`r2mae_bio.masking.complementary_masks`), so that every measured gene is hidden equally often, and all cells
-        share them. A measured gene is predicted from the masks that hide it, any other gene from all. With means m and variances v of the likelihood
-        under the single masks, the prediction has mean E[m] and variance E[v] + Var[m], over masks.
+        Masks come in sets (:func:`r2mae_bio.masking.complementary_masks`), so that every measured
+        gene is hidden equally often, and all cells share them. A measured gene is predicted from
+        the masks that hide it, any other gene from all. With means m and variances v of the
+        likelihood under the single masks, the prediction has mean E[m] and variance E[v] + Var[m],
+        over masks.
 
-        With ``own_counts`` the prediction of a measured gene is then conditioned on its count x, as in SAVER (Huang et al. 2018,
-        Nat. Methods 15, 539-542): the rate behind x is taken to be gamma distributed with the mean m and the variance v - m that the prediction leaves to it, so given
-        x it has mean m' = m (t + x) / (t + m) with t = m² / (v - m), and a repeated measurement has variance m' + m'² / (t + x).
+        With ``own_counts`` the prediction of a measured gene is then conditioned on its count x, as
+        in SAVER (Huang et al. 2018, Nat. Methods 15, 539-542): the rate behind x is taken to be
+        gamma distributed with the mean m and the variance v - m that the prediction leaves to it,
+        so given x it has mean m' = m (t + x) / (t + m) with t = m² / (v - m), and a repeated
+        measurement has variance m' + m'² / (t + x).
 
         Parameters
         ----------
         adata, indices, transform_batch, batch_size, layer, duplicates, min_coverage
             As in :meth:`get_normalized_expression`.
         n_masks
-            Number of masks, made up to whole sets; if 0, one prediction with nothing hidden, and ``own_counts`` counts for nothing.
+            Number of masks, made up to whole sets; if 0, one prediction with nothing hidden, and
+            ``own_counts`` counts for nothing.
         hide
             Share of the measured genes that a mask hides, at most 0.5; the nearest 1 / k.
         own_counts
-            If True, describe a second measurement of the cell, given the first. If False, describe the first, each gene given the others alone: what the
-            counts at hand may be compared with. Of no consequence for genes that are not measured, or ``gene_likelihood="normal"``.
+            If True, describe a second measurement of the cell, given the first. If False, describe
+            the first, each gene given the others alone: what the counts at hand may be compared
+            with. Of no consequence for genes that are not measured, or
+            ``gene_likelihood="normal"``.
         seed
             Seed of the masks.
 
         Returns
         -------
-        Mean and standard deviation, float32 (n_cells, n_genes) each; counts, or log-normalised values.
+        Mean and standard deviation, float32 (n_cells, n_genes) each; counts, or log-normalised
+        values.
 
         Raises
         ------
-        NotTrainedError, ConfigError, CountsError, DuplicateGenesError, GeneCoverageError, SetupError
+        NotTrainedError, ConfigError, CountsError, DuplicateGenesError, GeneCoverageError,
+        SetupError
             As for :meth:`get_normalized_expression`.
         """
         masks: dict[str, Any] = {"n_masks": n_masks, "hide": hide, "own_counts": own_counts, "seed": seed}
@@ -182,17 +195,21 @@ class ExpressionMixin(SavedGeneModel):
         duplicates: str = "error",
         min_coverage: float | None = None,
     ) -> None:
-        """Fit the dispersion of every gene to cells that were not trained on, which makes standard deviations and intervals sharper.
+        """Fit the dispersion of every gene to cells that were not trained on, which makes standard
+        deviations and intervals sharper.
 
-        Training fits means and dispersions to the cells trained on. Here the means stay as they are, and so do embeddings: each dispersion is
-        replaced by the one under which the genes that masks hide are most probable, drawn towards what suits all genes where a gene has few
-        counts. It is part of the weights, and saved with them. Without effect for ``gene_likelihood="poisson"``, which has none.
+        Training fits means and dispersions to the cells trained on. Here the means stay as they
+        are, and so do embeddings: each dispersion is replaced by the one under which the genes that
+        masks hide are most probable, drawn towards what suits all genes where a gene has few
+        counts. It is part of the weights, and saved with them. Without effect for
+        ``gene_likelihood="poisson"``, which has none.
 
         Parameters
         ----------
         adata
-            Cells whose counts are to be predicted well; never those that coverage is then judged by. If None, the
-            validation cells of the training run, or all training cells if none were kept.
+            Cells whose counts are to be predicted well; never those that coverage is then judged
+            by. If None, the validation cells of the training run, or all training cells if none
+            were kept.
         indices
             Positions of cells, or a boolean mask.
         n_masks, hide
@@ -202,11 +219,13 @@ class ExpressionMixin(SavedGeneModel):
         seed
             Seed of masks and sample.
         layer, duplicates, min_coverage
-            As in :meth:`get_latent_representation`; genes that are not measured keep the change that suits all genes.
+            As in :meth:`get_latent_representation`; genes that are not measured keep the change
+            that suits all genes.
 
         Raises
         ------
-        NotTrainedError, ConfigError, CountsError, DuplicateGenesError, GeneCoverageError, SetupError
+        NotTrainedError, ConfigError, CountsError, DuplicateGenesError, GeneCoverageError,
+        SetupError
             As for :meth:`get_normalized_expression`.
         """
         network = self._network().eval()
@@ -307,7 +326,9 @@ class ExpressionMixin(SavedGeneModel):
 
 
 class _Moments:
-    """Mean and variance of predictions, gene by gene, over those predictions of a gene that count (Welford's updates)."""
+    """Mean and variance of predictions, gene by gene, over those predictions of a gene that count
+    (Welford's updates).
+    """
 
     def __init__(self, like: Tensor) -> None:
         self.weight = torch.zeros(1, like.shape[1], device=like.device)
@@ -328,7 +349,9 @@ class _Moments:
 
 
 def _given_own_counts(mean: Tensor, variance: Tensor, tokens: TokenBatch) -> tuple[Tensor, Tensor]:
-    """Moments of a repeated measurement, given that the measured genes (1, G) once gave ``tokens.values`` (B, G)."""
+    """Moments of a repeated measurement, given that the measured genes (1, G) once gave
+    ``tokens.values`` (B, G).
+    """
     count, spread = tokens.values, (variance - mean).clamp(min=0)  # of the rate
     shape = mean.square() + spread * count  # t + x, in units of the spread
     updated = mean * shape / (mean.square() + spread * mean).clamp(min=torch.finfo(mean.dtype).tiny)

@@ -32,9 +32,11 @@ class FinetuneMixin(SavedGeneModel):
     ) -> CellClassifier:
         """Train a copy of the encoder, and a head, to classify cells; this model stays as it is.
 
-        The head begins at a logistic regression on the frozen embeddings, a linear probe. Training hides random parts of the genes of
-        some cells, by this model's law of the mask ratio, so that the classifier also reads panels; other weights than the probe's
-        are kept only if they lose less on the dev cells, judged in full and with hidden genes. Ctrl-C keeps the best so far.
+        The head begins at a logistic regression on the frozen embeddings, a linear probe. Training
+        hides random parts of the genes of some cells, by this model's law of the mask ratio, so
+        that the classifier also reads panels; other weights than the probe's are kept only if they
+        lose less on the dev cells, judged in full and with hidden genes. Ctrl-C keeps the best so
+        far.
 
         Parameters
         ----------
@@ -43,12 +45,13 @@ class FinetuneMixin(SavedGeneModel):
         labels_key
             Column of ``.obs`` with the classes. Cells without a label are left out with a warning.
         layer
-            Layer of counts; if None, that of the data's own setup, else that of the training data if present, else ``X``.
+            Layer of counts; if None, that of the data's own setup, else that of the training data
+            if present, else ``X``.
         freeze_encoder
             Train the head alone.
         split_key
-            Column of ``.obs`` that says ``"train"`` or ``"dev"``; other cells are left out. Dev cells are drawn if it says no
-            ``"dev"``.
+            Column of ``.obs`` that says ``"train"`` or ``"dev"``; other cells are left out. Dev
+            cells are drawn if it says no ``"dev"``.
         dev_size
             Share of the cells that are drawn to judge when to stop, class by class.
         groups_key
@@ -73,7 +76,8 @@ class FinetuneMixin(SavedGeneModel):
         SetupError
             A column or layer does not exist.
         DataError
-            There are fewer than two classes, or no dev cells; its subclasses tell what is wrong with counts and genes.
+            There are fewer than two classes, or no dev cells; its subclasses tell what is wrong
+            with counts and genes.
         TrainingError
             The loss is no longer finite.
         """

@@ -25,21 +25,24 @@ class GeneEmbeddingsMixin(SavedGeneModel):
     """What a gene model learned about genes, as vectors."""
 
     def get_gene_embeddings(self, *, kind: str | None = None) -> pd.DataFrame:
-        """Embed the genes: genes that vary together among the training cells point the same way (compare by cosine).
+        """Embed the genes: genes that vary together among the training cells point the same way
+        (compare by cosine).
 
         Parameters
         ----------
         kind
-            ``"keys"``: what the least-squares read of the transformer holds of each gene, the gene's loading on the factors that
-            it reads, in standard deviations of the gene's content. ``"decoder"``: how the logarithm of the gene's
-            expected share of a cell's counts (of its expected value, for ``gene_likelihood="normal"``) moves with each
-            dimension of the embedding, at the average cell. If None, ``"keys"``, or ``"decoder"`` for the MLP encoder,
-            which has no keys.
+            ``"keys"``: what the least-squares read of the transformer holds of each gene, the
+            gene's loading on the factors that it reads, in standard deviations of the gene's
+            content. ``"decoder"``: how the logarithm of the gene's expected share of a cell's
+            counts (of its expected value, for ``gene_likelihood="normal"``) moves with each
+            dimension of the embedding, at the average cell. If None, ``"keys"``, or ``"decoder"``
+            for the MLP encoder, which has no keys.
 
         Returns
         -------
-        One float32 row per gene of the vocabulary, indexed by its name: (n_genes, n_factors) for keys, (n_genes, n_latent) for
-        the decoder. The lengths of rows say how much of a gene the model follows; genes that vary alone are short.
+        One float32 row per gene of the vocabulary, indexed by its name: (n_genes, n_factors) for
+        keys, (n_genes, n_latent) for the decoder. The lengths of rows say how much of a gene the
+        model follows; genes that vary alone are short.
 
         Raises
         ------
@@ -57,7 +60,8 @@ class GeneEmbeddingsMixin(SavedGeneModel):
 
 
 def choose_kind(kind: str | None, config: GeneConfig) -> str:
-    """The kind of gene embedding that is meant: the one asked for, or the one that suits the encoder.
+    """The kind of gene embedding that is meant: the one asked for, or the one that suits the
+    encoder.
 
     Parameters
     ----------
@@ -97,7 +101,9 @@ def average_cell(network: GeneMaskedAutoencoder) -> tuple[Tensor, TokenBatch]:
 
 @torch.no_grad()
 def _decoder_slopes(network: GeneMaskedAutoencoder) -> Tensor:
-    """Derivative of what the decoder expects of each gene by the latent vector, at the average cell, (G, Z)."""
+    """Derivative of what the decoder expects of each gene by the latent vector, at the average
+    cell, (G, Z).
+    """
     decoder = network.decoder
     content, batch = average_cell(network)
     latent = network.encoder.embed(content, batch)[0]

@@ -54,27 +54,32 @@ _EMBED_BATCH = 256
 
 
 class GeneMAE(BatchCorrectionMixin, ExpressionMixin, FinetuneMixin, GeneEmbeddingsMixin, LibrarySizeMixin, SavedGeneModel):
-    """Masked autoencoder of gene expression, pretrained at a mask ratio that is itself drawn at random (R2MAE).
+    """Masked autoencoder of gene expression, pretrained at a mask ratio that is itself drawn at
+    random (R2MAE).
 
-    A share of the measured genes of every cell is hidden; the encoder sees the others, and the decoder predicts the hidden ones. A
-    gene that was not measured is hidden, never zero, so one model embeds whole transcriptomes and small panels. The model owns its
-    gene vocabulary: data of any call are aligned by gene name.
+    A share of the measured genes of every cell is hidden; the encoder sees the others, and the
+    decoder predicts the hidden ones. A gene that was not measured is hidden, never zero, so one
+    model embeds whole transcriptomes and small panels. The model owns its gene vocabulary: data of
+    any call are aligned by gene name.
 
     Parameters
     ----------
     adata
         Training data, after :meth:`setup_anndata`.
     mask_ratio
-        Share of measured genes to hide: a number (fixed), a pair (uniform, one draw per cell; R2MAE is ``(0, 1)``), a law of
-        :mod:`r2mae_bio.masking`, or ``"auto"`` (what :func:`r2mae_bio.tl.recommend_mask_ratio` recommends for the data).
+        Share of measured genes to hide: a number (fixed), a pair (uniform, one draw per cell; R2MAE
+        is ``(0, 1)``), a law of :mod:`r2mae_bio.masking`, or ``"auto"`` (what
+        :func:`r2mae_bio.tl.recommend_mask_ratio` recommends for the data).
     encoder
         ``"transformer"``, or ``"mlp"``, a plain network kept as a control.
     gene_likelihood
-        ``"nb"``, ``"zinb"``, ``"poisson"``, or ``"normal"`` for log-normalised data; what ``setup_anndata`` was told if None.
+        ``"nb"``, ``"zinb"``, ``"poisson"``, or ``"normal"`` for log-normalised data; what
+        ``setup_anndata`` was told if None.
     n_latent
         Dimensions of the embedding.
     seed
-        Seed of weights, split, shuffling and masks. Equal seeds give bit-equal results on one CPU setting.
+        Seed of weights, split, shuffling and masks. Equal seeds give bit-equal results on one CPU
+        setting.
     duplicate_genes
         ``"error"`` refuses data in which two columns carry the same gene; ``"sum"`` adds them up.
     network_kwargs
@@ -151,8 +156,9 @@ class GeneMAE(BatchCorrectionMixin, ExpressionMixin, FinetuneMixin, GeneEmbeddin
         layer
             Layer of raw counts; ``X`` if None.
         batch_key
-            Column of ``.obs`` with the batch; like all covariates it enters the decoder, so the embedding need not carry it. What
-            is left of it is taken out of embeddings, see :meth:`get_latent_representation`.
+            Column of ``.obs`` with the batch; like all covariates it enters the decoder, so the
+            embedding need not carry it. What is left of it is taken out of embeddings, see
+            :meth:`get_latent_representation`.
         categorical_covariate_keys, continuous_covariate_keys
             Further columns.
         gene_likelihood
@@ -165,7 +171,8 @@ class GeneMAE(BatchCorrectionMixin, ExpressionMixin, FinetuneMixin, GeneEmbeddin
         Raises
         ------
         CountsError
-            The matrix does not hold counts; the subclass and the message say why, where and what to do.
+            The matrix does not hold counts; the subclass and the message say why, where and what to
+            do.
         SetupError
             The layer or a column does not exist.
         DataError
@@ -214,14 +221,16 @@ class GeneMAE(BatchCorrectionMixin, ExpressionMixin, FinetuneMixin, GeneEmbeddin
     ) -> None:
         """Pretrain on masked cells.
 
-        Ctrl-C stops after the current step and keeps the model as it then is. With ``checkpoint_dir`` every epoch is saved, and
-        ``resume_from`` continues a run that was stopped or killed exactly where its last checkpoint stands: on one CPU setting
-        the final weights are bit-equal to those of an uninterrupted run.
+        Ctrl-C stops after the current step and keeps the model as it then is. With
+        ``checkpoint_dir`` every epoch is saved, and ``resume_from`` continues a run that was
+        stopped or killed exactly where its last checkpoint stands: on one CPU setting the final
+        weights are bit-equal to those of an uninterrupted run.
 
         Parameters
         ----------
         max_epochs
-            Passes over the training cells; about 400 optimiser steps, between 20 and 400 epochs, if None.
+            Passes over the training cells; about 400 optimiser steps, between 20 and 400 epochs, if
+            None.
         accelerator, devices
             As in :class:`pytorch_lightning.Trainer`.
         batch_size
@@ -239,7 +248,8 @@ class GeneMAE(BatchCorrectionMixin, ExpressionMixin, FinetuneMixin, GeneEmbeddin
         progress_bar
             Show loss and cells per second.
         train_kwargs
-            Further settings of :class:`r2mae_bio.config.GeneTrainConfig`, such as ``learning_rate`` and ``patience``.
+            Further settings of :class:`r2mae_bio.config.GeneTrainConfig`, such as ``learning_rate``
+            and ``patience``.
         trainer_kwargs
             Passed to :class:`pytorch_lightning.Trainer`, such as ``precision="bf16-mixed"``.
 
@@ -250,7 +260,8 @@ class GeneMAE(BatchCorrectionMixin, ExpressionMixin, FinetuneMixin, GeneEmbeddin
         TrainingError
             The loss is no longer finite, or the run to resume is complete.
         CheckpointError
-            ``resume_from`` holds no checkpoint, a damaged one, or one of another run; or ``checkpoint_dir`` holds one of another run.
+            ``resume_from`` holds no checkpoint, a damaged one, or one of another run; or
+            ``checkpoint_dir`` holds one of another run.
         SetupError
             The model was loaded without data.
         """
@@ -329,9 +340,10 @@ class GeneMAE(BatchCorrectionMixin, ExpressionMixin, FinetuneMixin, GeneEmbeddin
     ) -> NDArray[np.float32]:
         """Embed cells, seeing every gene that was measured.
 
-        Genes are matched by name, whatever their order; genes of the model that the data lack are hidden. A cell's embedding does
-        not depend on the other cells, on their order or on ``batch_size`` (to about 1e-5). A model that was set up with ``batch_key``
-        takes out what the cell's batch adds, which it estimated once, at the end of training.
+        Genes are matched by name, whatever their order; genes of the model that the data lack are
+        hidden. A cell's embedding does not depend on the other cells, on their order or on
+        ``batch_size`` (to about 1e-5). A model that was set up with ``batch_key`` takes out what
+        the cell's batch adds, which it estimated once, at the end of training.
 
         Parameters
         ----------
@@ -342,18 +354,21 @@ class GeneMAE(BatchCorrectionMixin, ExpressionMixin, FinetuneMixin, GeneEmbeddin
         batch_size
             Cells at a time; 256 if None.
         layer
-            Layer of counts; if None, that of the data's own setup, else that of the training data if present, else ``X``.
+            Layer of counts; if None, that of the data's own setup, else that of the training data
+            if present, else ``X``.
         duplicates
             What to do with columns of the same gene: ``"error"`` or ``"sum"``.
         min_coverage
             Smallest share of the model's genes that must be measured.
         correct_batch
-            Take batches out; if None, where the model was set up with ``batch_key`` and the data have this column.
+            Take batches out; if None, where the model was set up with ``batch_key`` and the data
+            have this column.
 
         Returns
         -------
-        Embedding, float32 (n_cells, n_latent). A report of the matched genes is kept as ``model.coverage`` and, if ``adata`` is
-        given and no view, written to ``.uns["r2mae"]["coverage"]``.
+        Embedding, float32 (n_cells, n_latent). A report of the matched genes is kept as
+        ``model.coverage`` and, if ``adata`` is given and no view, written to
+        ``.uns["r2mae"]["coverage"]``.
 
         Raises
         ------

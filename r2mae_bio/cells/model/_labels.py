@@ -33,7 +33,8 @@ class CellLabels:
     """Whether the cell has a label (n_cells,)."""
 
     def of_classes(self, classes: Sequence[str]) -> NDArray[np.intp]:
-        """Positions of the cells that have one of these labels; others with a label are named in a warning.
+        """Positions of the cells that have one of these labels; others with a label are named in a
+        warning.
 
         Parameters
         ----------
@@ -109,11 +110,13 @@ def split_labelled(
     adata
         The data, for the other columns.
     split_key
-        Column that says ``"train"`` and ``"dev"``; other cells are left out. Dev cells are drawn if it says no ``"dev"``.
+        Column that says ``"train"`` and ``"dev"``; other cells are left out. Dev cells are drawn if
+        it says no ``"dev"``.
     dev_size
         Share of the cells to draw, class by class or as whole groups.
     groups_key
-        Column of groups, such as donors, of which whole ones are drawn. Cells of a class that only they have stay in the train part.
+        Column of groups, such as donors, of which whole ones are drawn. Cells of a class that only
+        they have stay in the train part.
     seed
         Of the draw.
 

@@ -40,11 +40,13 @@ class LibrarySizeMixin(SavedGeneModel):
         duplicates: str = "error",
         min_coverage: float | None = None,
     ) -> NDArray[np.float32]:
-        """Counts that a cell would have if every gene of the model were measured, as estimated from those that are.
+        """Counts that a cell would have if every gene of the model were measured, as estimated from
+        those that are.
 
-        Embeddings do not depend on depth. Where depth is biology (cells of different sizes, quiescent cells), add its logarithm to
-        the embedding as a column of its own. The estimate is the posterior mean under the model's gamma prior: counts seen, over the
-        share of the cell's predicted composition that could be seen.
+        Embeddings do not depend on depth. Where depth is biology (cells of different sizes,
+        quiescent cells), add its logarithm to the embedding as a column of its own. The estimate is
+        the posterior mean under the model's gamma prior: counts seen, over the share of the cell's
+        predicted composition that could be seen.
 
         Parameters
         ----------

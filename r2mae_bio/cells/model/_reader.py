@@ -38,7 +38,8 @@ class SavedGeneModel(SavedModel[GeneRecord, GeneMaskedAutoencoder]):
         path
             The folder.
         adata
-            Data to train on further, after :meth:`setup_anndata`; embedding needs none. Batch and covariates stay those of the model.
+            Data to train on further, after :meth:`setup_anndata`; embedding needs none. Batch and
+            covariates stay those of the model.
 
         Returns
         -------
@@ -47,9 +48,11 @@ class SavedGeneModel(SavedModel[GeneRecord, GeneMaskedAutoencoder]):
         Raises
         ------
         CheckpointError
-            The folder is none of a gene model; its subclasses tell damage, a pickle, and weights of another vocabulary apart.
+            The folder is none of a gene model; its subclasses tell damage, a pickle, and weights of
+            another vocabulary apart.
         SetupError, ConfigError
-            ``adata`` was not set up, or for another kind of values, or with other covariates, than the model was trained on.
+            ``adata`` was not set up, or for another kind of values, or with other covariates, than
+            the model was trained on.
         """
         model = super().load(path)
         if adata is not None:

@@ -54,7 +54,9 @@ class Setup:
         return replace(self, **needed)
 
     def write(self, adata: AnnData) -> None:
-        """Record in ``.uns["r2mae"]["setup"]``; what is None or empty is left out, since h5ad has no None."""
+        """Record in ``.uns["r2mae"]["setup"]``; what is None or empty is left out, since h5ad has
+        no None.
+        """
         record = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items() if v not in (None, ())}
         write_record(adata, KEYS.setup, record)
 
@@ -86,7 +88,8 @@ class Setup:
         adata
             The data.
         allow_empty
-            Warn about all-zero cells instead of refusing them: a query measured on a small panel may hold some.
+            Warn about all-zero cells instead of refusing them: a query measured on a small panel
+            may hold some.
 
         Raises
         ------
@@ -104,7 +107,8 @@ class Setup:
 
 
 def query_layer(adata: AnnData, layer: str | None, model_layer: str | None, likelihood: str) -> str | None:
-    """Which layer of a query to read: the one asked for, else the query's own setup, else the layer the model was trained on.
+    """Which layer of a query to read: the one asked for, else the query's own setup, else the layer
+    the model was trained on.
 
     A setup that names counts does not count for a model of log-normalised values, nor the reverse.
 

@@ -1,4 +1,6 @@
-"""Batch effects in latent space: offsets of each batch in each neighbourhood, taken off a cell's latent vector."""
+"""Batch effects in latent space: offsets of each batch in each neighbourhood, taken off a cell's
+latent vector.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +9,26 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 SHARPNESS = 20.0
-"""Scale of the cosine between a cell and a centroid in the softmax over neighbourhoods (2 / sigma of Harmony, with its sigma of 0.1)."""
+"""Scale of the cosine between a cell and a centroid in the softmax over neighbourhoods (2 / sigma
+of Harmony, with its sigma of 0.1).
+"""
 _PASSES = 2
-"""Times that neighbourhoods are found and their offsets taken off; further ones change nothing that can be measured."""
+"""Times that neighbourhoods are found and their offsets taken off; further ones change nothing that
+can be measured.
+"""
 
 
 class BatchEffects(nn.Module):
     r"""What batches add to latent vectors, and its removal.
 
-    Cells belong softly to K neighbourhoods k, by the cosine of their latent vector, less what their batch b adds, with a centroid. The
-    corrected vector is
+    Cells belong softly to K neighbourhoods k, by the cosine of their latent vector, less what their
+    batch b adds, with a centroid. The corrected vector is
 
         z' = z - sum_k r_k delta_{b,k},
 
-    a mixture of linear corrections as in Harmony (Korsunsky et al. 2019, doi:10.1038/s41592-019-0619-0). Unlike Harmony it is a
-    function of one cell and the name of its batch, so a cell is corrected alone as among others.
+    a mixture of linear corrections as in Harmony (Korsunsky et al. 2019,
+    doi:10.1038/s41592-019-0619-0). Unlike Harmony it is a function of one cell and the name of its
+    batch, so a cell is corrected alone as among others.
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
-"""From visible genes to classes of cells: a gene encoder and a head that begins at a linear probe."""
+"""From visible genes to classes of cells: a gene encoder and a head that begins at a linear
+probe.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,10 @@ _LEAST_SHARE = 1e-4
 class CellClassifierNetwork(nn.Module):
     """Encoder of visible genes, standardisation, and a linear or one-hidden-layer head.
 
-    The embedding is that of :meth:`GeneMaskedAutoencoder.embed`, whose spread is the same however few genes are visible; that
-    few genes say less is told to the head apart: logits are multiplied by ``exp(a + b log s)``, s the share of an average
-    cell's counts that the visible genes would hold. At b = 0 that is one temperature; it changes no prediction, only how sure it is.
+    The embedding is that of :meth:`GeneMaskedAutoencoder.embed`, whose spread is the same however
+    few genes are visible; that few genes say less is told to the head apart: logits are multiplied
+    by ``exp(a + b log s)``, s the share of an average cell's counts that the visible genes would
+    hold. At b = 0 that is one temperature; it changes no prediction, only how sure it is.
 
     Parameters
     ----------
@@ -35,7 +38,8 @@ class CellClassifierNetwork(nn.Module):
     n_classes
         Number of classes K.
     n_hidden
-        Features of the hidden layer, whose logits are added to the linear ones and begin at zero; 0 leaves it out.
+        Features of the hidden layer, whose logits are added to the linear ones and begin at zero; 0
+        leaves it out.
     dropout
         Probability of dropping a feature of the hidden layer.
     """
@@ -63,7 +67,9 @@ class CellClassifierNetwork(nn.Module):
         return self.encoder.embed(self.content(visible), visible)
 
     def log_share(self, visible: TokenBatch) -> Tensor:
-        """Logarithm of the share of an average cell's counts that the visible genes would hold, (B,)."""
+        """Logarithm of the share of an average cell's counts that the visible genes would hold,
+        (B,).
+        """
         return self.content.exposure(visible).share.clamp(min=_LEAST_SHARE).log()
 
     def classify(self, embedding: Tensor) -> Tensor:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 TRANSFORMS = {"sqrt": torch.sqrt, "log": torch.log1p}
 """What is read of a depth-scaled count."""
 PRIOR_COUNTS = 10.0
-"""Weight, in counts, of the training mean depth when a depth is estimated from few visible counts."""
+"""Weight, in counts, of the training mean depth when a depth is estimated from few visible
+counts.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +46,11 @@ class Exposure:
 class GeneContent(nn.Module):
     """Turns visible counts into what the encoder reads.
 
-    Counts are scaled to the depth of an average cell, and the square root taken, which gives counts of all sizes much the same sampling
-    noise, or the logarithm of one more: sqrt(x d / d') or log(1 + x d / d'). The depth d' of the cell is estimated from its visible counts as (visible total + a) / (visible share + a / d), the posterior mean under a gamma prior worth
-    a = 10 counts. Content is then centred and scaled by the training mean and standard deviation of the gene.
+    Counts are scaled to the depth of an average cell, and the square root taken, which gives counts
+    of all sizes much the same sampling noise, or the logarithm of one more: sqrt(x d / d') or log(1
+    + x d / d'). The depth d' of the cell is estimated from its visible counts as (visible total +
+    a) / (visible share + a / d), the posterior mean under a gamma prior worth a = 10 counts.
+    Content is then centred and scaled by the training mean and standard deviation of the gene.
     Log-normalised input (``counts=False``) is only centred and scaled.
     """
 
@@ -71,11 +75,15 @@ class GeneContent(nn.Module):
         return Exposure(total, share.expand_as(total))
 
     def forward(self, batch: TokenBatch) -> Tensor:
-        """What the encoder reads of visible tokens: standardised content, (B, L), zero where not visible."""
+        """What the encoder reads of visible tokens: standardised content, (B, L), zero where not
+        visible.
+        """
         return self.standardize(self.expression(batch, self.exposure(batch)), batch)
 
     def expression(self, batch: TokenBatch, exposure: Exposure) -> Tensor:
-        """Root or logarithm of depth-scaled counts, (B, L); zero where the count is zero or not visible."""
+        """Root or logarithm of depth-scaled counts, (B, L); zero where the count is zero or not
+        visible.
+        """
         if not self.counts:
             return batch.values
         return self.transform(batch.values * self.depth_factor(exposure)[:, None])

@@ -22,10 +22,11 @@ _LARGEST_LOG_THETA = 9.0
 class GeneDecoder(nn.Module):
     """Predicts every gene of the vocabulary from the latent vector; it never sees a gene's content.
 
-    A softmax over the vocabulary gives the composition p of the cell. The depth is estimated from what is visible as
-    (visible total + a) / (sum of p over visible genes + a / mean depth), a learned: the posterior mean of the depth of a cell of that
-    composition under a gamma prior. With ``use_observed_lib_size`` the total over all measured genes, hidden ones included, is
-    used instead: counts of hidden genes then leak into their prediction through their sum.
+    A softmax over the vocabulary gives the composition p of the cell. The depth is estimated from
+    what is visible as (visible total + a) / (sum of p over visible genes + a / mean depth), a
+    learned: the posterior mean of the depth of a cell of that composition under a gamma prior. With
+    ``use_observed_lib_size`` the total over all measured genes, hidden ones included, is used
+    instead: counts of hidden genes then leak into their prediction through their sum.
 
     Parameters
     ----------
@@ -97,7 +98,9 @@ class GeneDecoder(nn.Module):
         return GeneParams(location, None if self.dispersion is None else self.bounded(self.dispersion), dropout)
 
     def bounded(self, dispersion: Tensor) -> Tensor:
-        """Dispersions as they are used, of the same shape: beyond a log theta of 9 counts are Poisson for all purposes, and float32 cancels in lgamma(x + theta) - lgamma(theta)."""
+        """Dispersions as they are used, of the same shape: beyond a log theta of 9 counts are
+        Poisson for all purposes, and float32 cancels in lgamma(x + theta) - lgamma(theta).
+        """
         return dispersion.clamp(max=_LARGEST_LOG_THETA) if self.counts else dispersion
 
     def _log_depth(self, log_share: Tensor, batch: TokenBatch, exposure: Exposure, mean_depth: Tensor) -> Tensor:

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
 
 class GeneTransformer(nn.Module):
-    """Gene tokens, read by least-squares attention into M latent tokens, which a transformer refines.
+    """Gene tokens, read by least-squares attention into M latent tokens, which a transformer
+    refines.
 
-    The latent vector is a linear map of the read plus what the transformer adds to it; that addition starts at zero, so training
-    begins at a linear model of the visible genes and departs from it as far as the data carry.
+    The latent vector is a linear map of the read plus what the transformer adds to it; that
+    addition starts at zero, so training begins at a linear model of the visible genes and departs
+    from it as far as the data carry.
 
     Parameters
     ----------
@@ -48,7 +50,9 @@ class GeneTransformer(nn.Module):
         return self._refined(self.read(content, batch))
 
     def embed(self, content: Tensor, batch: TokenBatch) -> Tensor:
-        """As :meth:`forward`, with the read stretched to the spread that it has when every gene is visible."""
+        """As :meth:`forward`, with the read stretched to the spread that it has when every gene is
+        visible.
+        """
         return self._refined(self.read.stretched(content, batch))
 
     def _refined(self, read: Tensor) -> Tensor:
@@ -58,7 +62,8 @@ class GeneTransformer(nn.Module):
 
 
 class MLPEncoder(nn.Module):
-    """The control: a plain network that reads all content, and which genes are visible, as one long vector.
+    """The control: a plain network that reads all content, and which genes are visible, as one long
+    vector.
 
     Parameters
     ----------

@@ -22,7 +22,8 @@ _ENCODERS: dict[str, type[GeneTransformer] | type[MLPEncoder]] = {"transformer":
 class GeneMaskedAutoencoder(nn.Module):
     """Encoder and decoder of gene tokens.
 
-    Both take a :class:`~r2mae_bio.tokens.TokenBatch` that holds visible content only, so a hidden count cannot reach a prediction.
+    Both take a :class:`~r2mae_bio.tokens.TokenBatch` that holds visible content only, so a hidden
+    count cannot reach a prediction.
 
     Parameters
     ----------
@@ -49,15 +50,18 @@ class GeneMaskedAutoencoder(nn.Module):
         Parameters
         ----------
         visible
-            Visible tokens, from :meth:`TokenBatch.hide`, :meth:`TokenBatch.take`, or everything measured.
+            Visible tokens, from :meth:`TokenBatch.hide`, :meth:`TokenBatch.take`, or everything
+            measured.
         """
         return self.encoder(self.content(visible), visible)
 
     def embed(self, visible: TokenBatch) -> Tensor:
-        """Latent vectors as users get them, (B, Z), of equal spread whether few or all genes are visible.
+        """Latent vectors as users get them, (B, Z), of equal spread whether few or all genes are
+        visible.
 
-        :meth:`encode` gives the best guess, which shrinks towards the average cell as genes are hidden; the decoder needs it so. A
-        classifier or a neighbour search that learned from cells measured in full takes shrunken cells for average ones.
+        :meth:`encode` gives the best guess, which shrinks towards the average cell as genes are
+        hidden; the decoder needs it so. A classifier or a neighbour search that learned from cells
+        measured in full takes shrunken cells for average ones.
 
         Parameters
         ----------

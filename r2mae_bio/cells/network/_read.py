@@ -1,4 +1,6 @@
-"""Least-squares attention: reading a set of gene tokens by ridge regression instead of a softmax."""
+"""Least-squares attention: reading a set of gene tokens by ridge regression instead of a
+softmax.
+"""
 
 from __future__ import annotations
 
@@ -12,24 +14,30 @@ if TYPE_CHECKING:
 
 
 _LEAST_SPREAD = 1e-4
-"""Below this share of a factor's variance nothing is known of it, and stretching what is read would stretch rounding errors."""
+"""Below this share of a factor's variance nothing is known of it, and stretching what is read would
+stretch rounding errors.
+"""
 
 
 class LeastSquaresRead(nn.Module):
-    r"""Reads visible gene tokens into F factors by ridge regression of content on learned gene keys.
+    r"""Reads visible gene tokens into F factors by ridge regression of content on learned gene
+    keys.
 
-    Gene g has a key k_g (F numbers) and a noise variance v_g. For a cell with visible genes S and content y the read is
+    Gene g has a key k_g (F numbers) and a noise variance v_g. For a cell with visible genes S and
+    content y the read is
 
         m = (I + sum_S k_g k_g' / v_g)^-1  sum_S k_g y_g / v_g,
 
-    attention whose softmax is replaced by least squares (Garnelo and Czarnecki 2023, arXiv 2305.10203), and at the same time the
-    posterior mean of a Gaussian factor model given the measured genes alone. Unlike a softmax it does not count redundant genes
-    twice, and with fewer visible genes it shrinks towards the average cell instead of drifting. Measured zeros are evidence,
-    hidden and unmeasured genes are absent.
+    attention whose softmax is replaced by least squares (Garnelo and Czarnecki 2023, arXiv
+    2305.10203), and at the same time the posterior mean of a Gaussian factor model given the
+    measured genes alone. Unlike a softmax it does not count redundant genes twice, and with fewer
+    visible genes it shrinks towards the average cell instead of drifting. Measured zeros are
+    evidence, hidden and unmeasured genes are absent.
 
-    Cost is linear in the number of slots. When the slots are the whole vocabulary the F x F matrices of a minibatch are one matrix product
-    of ``visible`` with a table of outer products; when rows bring their own ids (hidden slots dropped) they are batched products
-    over the kept slots; when all rows see the same genes there is only one matrix.
+    Cost is linear in the number of slots. When the slots are the whole vocabulary the F x F
+    matrices of a minibatch are one matrix product of ``visible`` with a table of outer products;
+    when rows bring their own ids (hidden slots dropped) they are batched products over the kept
+    slots; when all rows see the same genes there is only one matrix.
 
     Parameters
     ----------
@@ -66,8 +74,8 @@ class LeastSquaresRead(nn.Module):
     def stretched(self, content: Tensor, batch: TokenBatch) -> Tensor:
         """The read times its :meth:`gain`, float32 (B, F).
 
-        Summed in float64 where the device has it, so that what is read of a cell does not depend on how the sums over its genes are cut,
-        which differs with the size of the batch.
+        Summed in float64 where the device has it, so that what is read of a cell does not depend on
+        how the sums over its genes are cut, which differs with the size of the batch.
         """
         dtype = torch.float32 if content.device.type == "mps" else torch.float64
         with torch.autocast(content.device.type, enabled=False):
@@ -76,11 +84,13 @@ class LeastSquaresRead(nn.Module):
             return (self._solve(content.to(dtype), weights, precision, batch) * self._gain(weights, precision)).float()
 
     def gain(self, batch: TokenBatch) -> Tensor:
-        r"""Factors by which a read of few genes is too short, float32 (B, F), or (1, F) when all rows see the same genes.
+        r"""Factors by which a read of few genes is too short, float32 (B, F), or (1, F) when all
+        rows see the same genes.
 
-        A posterior mean shrinks towards the average cell as genes are taken away: over cells its variance is that of the prior minus
-        the posterior variance, 1 - [P^-1]_ff with P the posterior precision. The gain is the ratio of the standard deviation
-        with every gene of the vocabulary visible to that with the visible ones; 1 where all are.
+        A posterior mean shrinks towards the average cell as genes are taken away: over cells its
+        variance is that of the prior minus the posterior variance, 1 - [P^-1]_ff with P the
+        posterior precision. The gain is the ratio of the standard deviation with every gene of the
+        vocabulary visible to that with the visible ones; 1 where all are.
         """
         with torch.autocast(self.keys.device.type, enabled=False):
             weights = self._weights()
@@ -116,12 +126,16 @@ class LeastSquaresRead(nn.Module):
 
 
 def _spread(precision: Tensor) -> Tensor:
-    """Variance over cells of the posterior means, (B, F), from the posterior precision (B, F, F)."""
+    """Variance over cells of the posterior means, (B, F), from the posterior precision (B, F,
+    F).
+    """
     return (1 - torch.linalg.inv(precision).diagonal(dim1=-2, dim2=-1)).clamp(min=_LEAST_SPREAD)
 
 
 class _MaskedGram(torch.autograd.Function):
-    """Sum of k k' over the visible slots of each row; the gradient by hand is a third of the time of the composed one."""
+    """Sum of k k' over the visible slots of each row; the gradient by hand is a third of the time
+    of the composed one.
+    """
 
     @staticmethod
     def forward(ctx: Any, visible: Tensor, keys: Tensor) -> Tensor:  # type: ignore[override]

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def _log_per_content(content: GeneContent) -> Tensor:
-    """How much the log of an expected count moves with its content, (G,): 1 for logs, and 2 / y for a root y, at most 1."""
+    """How much the log of an expected count moves with its content, (G,): 1 for logs, and 2 / y for
+    a root y, at most 1.
+    """
     if not content.counts or content.transform is TRANSFORMS["log"]:
         return torch.ones_like(content.mean)
     return 2 / content.mean.clamp(min=2)
@@ -28,16 +30,18 @@ def _log_per_content(content: GeneContent) -> Tensor:
 def start_from_factors(network: GeneMaskedAutoencoder, loadings: Tensor, noise: Tensor) -> None:
     """Set the weights so that the untrained network embeds and predicts as a factor analysis would.
 
-    The least-squares read becomes the posterior mean of the factors, each latent dimension one factor in units of its loading
-    length, and the linear part of the decoder the loadings. Weights that are not named keep their random start, and the
-    transformer's addition to the latent vector stays zero. Without effect on an MLP encoder.
+    The least-squares read becomes the posterior mean of the factors, each latent dimension one
+    factor in units of its loading length, and the linear part of the decoder the loadings. Weights
+    that are not named keep their random start, and the transformer's addition to the latent vector
+    stays zero. Without effect on an MLP encoder.
 
     Parameters
     ----------
     network
         A new network of G genes and F factors, changed in place.
     loadings
-        Loadings of expression, as the encoder reads it, on orthogonal factors, strongest first, float32 (G, F).
+        Loadings of expression, as the encoder reads it, on orthogonal factors, strongest first,
+        float32 (G, F).
     noise
         Variance of each gene that the factors leave, float32 (G,).
     """

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["MIN_COVERAGE", "GeneAlignment", "align_anndata", "align_genes"]
 
 MIN_COVERAGE: Final = 0.01
-"""Smallest accepted share of the model's genes: a panel of 300 among 20,000 genes passes, a wrong id system does not."""
+"""Smallest accepted share of the model's genes: a panel of 300 among 20,000 genes passes, a wrong
+id system does not.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +54,8 @@ def align_anndata(
     min_coverage: float = MIN_COVERAGE,
     case_sensitive: bool = True,
 ) -> GeneAlignment:
-    """Align an AnnData: its ``var_names``, the id columns of ``var``, and ``var["measured"]`` (bool) if present.
+    """Align an AnnData: its ``var_names``, the id columns of ``var``, and ``var["measured"]``
+    (bool) if present.
 
     Parameters
     ----------
@@ -90,9 +93,10 @@ def align_genes(
 ) -> GeneAlignment:
     """Find the model gene of every column.
 
-    Every kind of name of the data set (``query_names``, then each alias column) is compared with every kind of name of the
-    vocabulary; the pair that matches most genes one to one is used, the first in this order if several do. Versions of Ensembl ids
-    are ignored. A name that stands for several genes of the vocabulary matches none of them.
+    Every kind of name of the data set (``query_names``, then each alias column) is compared with
+    every kind of name of the vocabulary; the pair that matches most genes one to one is used, the
+    first in this order if several do. Versions of Ensembl ids are ignored. A name that stands for
+    several genes of the vocabulary matches none of them.
 
     Parameters
     ----------
@@ -107,9 +111,11 @@ def align_genes(
     duplicates
         What to do with several columns of one gene: ``"error"`` or ``"sum"``.
     min_coverage
-        Smallest accepted fraction of the vocabulary that is matched, in [0, 1]; no match at all is always an error.
+        Smallest accepted fraction of the vocabulary that is matched, in [0, 1]; no match at all is
+        always an error.
     case_sensitive
-        Whether upper and lower case differ. Human and mouse symbols differ by case only, so the default is True.
+        Whether upper and lower case differ. Human and mouse symbols differ by case only, so the
+        default is True.
 
     Returns
     -------

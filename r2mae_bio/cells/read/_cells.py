@@ -48,7 +48,9 @@ class _Reader(Protocol):
 
 
 class CellSource:
-    """Random access to the cells of one matrix, aligned to a vocabulary; made by :func:`open_cells`."""
+    """Random access to the cells of one matrix, aligned to a vocabulary; made by
+    :func:`open_cells`.
+    """
 
     def __init__(self, reader: _Reader, alignment: GeneAlignment, subset: NDArray[np.int64] | None) -> None:
         self._reader = reader
@@ -57,7 +59,9 @@ class CellSource:
         self.n_cells: int = reader.n_cells if subset is None else subset.size
         """Number of cells."""
         self.measured: NDArray[np.bool_] = alignment.measured
-        """Whether each gene was measured, shape (genes,). A gene that was not has no entries, and they do not mean zero."""
+        """Whether each gene was measured, shape (genes,). A gene that was not has no entries, and
+        they do not mean zero.
+        """
 
     @property
     def n_genes(self) -> int:
@@ -93,9 +97,10 @@ class CellSource:
 def open_cells(adata: AnnData, *, layer: str | None = None, alignment: GeneAlignment, indices: Any = None) -> CellSource:
     """Open the cells of an AnnData for random access.
 
-    The matrix is used where it is: CSR and dense matrices in memory are referenced, not copied, and backed CSR and dense matrices
-    are read cell by cell. Copied once into CSR are: column-compressed matrices, in memory or backed, and row-compressed ones whose
-    column indices are not sorted and unique. Batches are bit-equal for all of them.
+    The matrix is used where it is: CSR and dense matrices in memory are referenced, not copied, and
+    backed CSR and dense matrices are read cell by cell. Copied once into CSR are: column-compressed
+    matrices, in memory or backed, and row-compressed ones whose column indices are not sorted and
+    unique. Batches are bit-equal for all of them.
 
     Parameters
     ----------
@@ -178,7 +183,9 @@ class _DenseReader:
 
 
 class _BackedReader:
-    """Matrix on disk. Files want ascending, unique positions, so cells are fetched that way and put back in order."""
+    """Matrix on disk. Files want ascending, unique positions, so cells are fetched that way and put
+    back in order.
+    """
 
     def __init__(self, matrix: Any) -> None:
         self._matrix = matrix
@@ -215,7 +222,8 @@ class _GeneMap:
         if self._repeated and genes.size:
             first = np.flatnonzero(np.concatenate([[True], (genes[1:] != genes[:-1]) | (row[1:] != row[:-1])]))
             row, genes = row[first], genes[first]
-            # the sort is stable: repeated genes are added in the order of their columns, for every storage
+            # the sort is stable: repeated genes are added in the order of their columns, for every
+            # storage
             values = np.add.reduceat(values.astype(np.float64), first).astype(np.float32)
         return _drop_zeros(CSRRows(_pointers(row, n_rows), genes, values, self._n_genes))
 

@@ -31,7 +31,9 @@ _MAX_LOG: Final = 20.0
 _CONSTANT: Final = 0.02
 """Coefficient of variation below which row sums count as one common target."""
 _WHOLE: Final = 0.8
-"""Share of entries that must be whole multiples of their cell's smallest value; chance alone gives 0.1."""
+"""Share of entries that must be whole multiples of their cell's smallest value; chance alone gives
+0.1.
+"""
 _RAW: Final = "adata.raw.to_adata() or layer='counts'"
 
 _UNLOG: Final[dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]]] = {
@@ -64,12 +66,14 @@ class CountReport:
 
 
 def check_counts(matrix: Any, *, where: str, obs_names: Sequence[str], var_names: Sequence[str]) -> CountReport:
-    """Make sure that a matrix holds raw counts: look at every entry, in blocks, without a dense copy.
+    """Make sure that a matrix holds raw counts: look at every entry, in blocks, without a dense
+    copy.
 
-    A value is whole when it equals its nearest integer exactly; integers stored as floating point are exact (up to
-    ``2**24`` for float32), so no tolerance is needed. Values that are not whole count as *log-transformed* if the largest is
-    below 20 and undoing the logarithm (natural, base 2 or base 10) explains them better than leaving it: either the row sums
-    become equal (coefficient of variation below 2%), or at least 80% of the entries become whole multiples (within 0.05) of
+    A value is whole when it equals its nearest integer exactly; integers stored as floating point
+    are exact (up to ``2**24`` for float32), so no tolerance is needed. Values that are not whole
+    count as *log-transformed* if the largest is below 20 and undoing the logarithm (natural, base 2
+    or base 10) explains them better than leaving it: either the row sums become equal (coefficient
+    of variation below 2%), or at least 80% of the entries become whole multiples (within 0.05) of
     the smallest non-zero value of their cell. All other non-whole values count as *fractional*.
 
     Parameters
@@ -127,7 +131,9 @@ def check_finite(matrix: Any, *, where: str, obs_names: Sequence[str], var_names
 
 @dataclass
 class _Fault:
-    """How many entries break a rule, and the first of them in reading order, whatever the storage order."""
+    """How many entries break a rule, and the first of them in reading order, whatever the storage
+    order.
+    """
 
     count: int = 0
     first: tuple[int, int] = (-1, -1)
@@ -233,7 +239,9 @@ def _raise_empty(totals: NDArray[np.float64], where: str, obs_names: Sequence[st
 
 
 def _log_base(matrix: Any) -> str | None:
-    """The logarithm that explains non-whole, non-negative values, if any; the rule is in :func:`check_counts`."""
+    """The logarithm that explains non-whole, non-negative values, if any; the rule is in
+    :func:`check_counts`.
+    """
     lowest = np.full(matrix.shape[0], np.inf)
     for part in iter_entries(matrix):
         np.minimum.at(lowest, part.rows, part.values)
@@ -248,7 +256,9 @@ def _log_base(matrix: Any) -> str | None:
 def _evidence(
     matrix: Any, lowest: NDArray[np.float64], unlog: Callable[[NDArray[np.float64]], NDArray[np.float64]]
 ) -> tuple[float, float]:
-    """Spread of the row sums, and share of small multiples of the smallest value that are whole, after ``unlog``."""
+    """Spread of the row sums, and share of small multiples of the smallest value that are whole,
+    after ``unlog``.
+    """
     totals, tried, whole = np.zeros(lowest.size), 0, 0
     for part in iter_entries(matrix):
         if part.values.size == 0:

@@ -35,7 +35,9 @@ class CoverageReport:
     matched_fraction: float
     """``matched / n_model``, in [0, 1]."""
     count_fraction: float
-    """Fraction of the training counts that lies in matched genes, in [0, 1]; NaN if the training counts are not known."""
+    """Fraction of the training counts that lies in matched genes, in [0, 1]; NaN if the training
+    counts are not known.
+    """
     id_kind: str
     """Which names were compared, such as ``"var_names = gene_ids"`` (query = model)."""
     missing_examples: tuple[str, ...] = ()
@@ -44,7 +46,9 @@ class CoverageReport:
     """Some unknown columns."""
 
     def to_uns(self) -> dict[str, Any]:
-        """The report as int, float, str and arrays of str, to be stored in ``adata.uns`` and written to h5ad."""
+        """The report as int, float, str and arrays of str, to be stored in ``adata.uns`` and
+        written to h5ad.
+        """
         numbers = {key: value for key, value in vars(self).items() if not key.endswith("_examples")}
         lists = {key: np.array(value, dtype=object) for key, value in vars(self).items() if key.endswith("_examples")}
         return numbers | lists
@@ -63,7 +67,9 @@ class CoverageReport:
 
 
 def guess_reason(model: Sequence[str], query: Sequence[str]) -> str:
-    """Why the names of a data set and of a model hardly match, and what to do about it, in one or two sentences."""
+    """Why the names of a data set and of a model hardly match, and what to do about it, in one or
+    two sentences.
+    """
     exact = len(set(model) & set(query))
     if exact > 0.5 * len(set(query)):
         return (

@@ -71,8 +71,9 @@ def gene_aliases(var: pd.DataFrame) -> dict[str, tuple[str, ...]]:
     Parameters
     ----------
     var
-        ``adata.var``; read are the columns ``gene_ids``, ``gene_id``, ``ensembl_id``, ``ensembl``, ``feature_id``, ``symbol``,
-        ``gene_symbols``, ``gene_symbol``, ``gene_name`` and ``feature_name``.
+        ``adata.var``; read are the columns ``gene_ids``, ``gene_id``, ``ensembl_id``, ``ensembl``,
+        ``feature_id``, ``symbol``, ``gene_symbols``, ``gene_symbol``, ``gene_name`` and
+        ``feature_name``.
 
     Returns
     -------
@@ -166,7 +167,8 @@ class GeneVocabulary:
         totals
             Counts of each column over all training cells, shape (n_vars,).
         duplicates
-            ``"error"``, or ``"sum"``: columns with the same name become one gene, at the place of the first.
+            ``"error"``, or ``"sum"``: columns with the same name become one gene, at the place of
+            the first.
 
         Returns
         -------

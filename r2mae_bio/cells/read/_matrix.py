@@ -1,4 +1,6 @@
-"""One way to look into every expression matrix AnnData can hold: dense, sparse, in memory or backed by a file."""
+"""One way to look into every expression matrix AnnData can hold: dense, sparse, in memory or backed
+by a file.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ BLOCK: Final = 1 << 21
 
 @dataclass(frozen=True)
 class Entries:
-    """The non-zero entries of a part of a matrix; indices count from the whole matrix's first cell and gene."""
+    """The non-zero entries of a part of a matrix; indices count from the whole matrix's first cell
+    and gene.
+    """
 
     rows: NDArray[np.int64]
     """Cell of each entry, shape (n,)."""
@@ -100,12 +104,14 @@ def is_backed_sparse(matrix: Any) -> bool:
 
 
 def iter_entries(matrix: Any, *, block: int = BLOCK) -> Iterator[Entries]:
-    """Walk over all non-zero entries in blocks of rows (of columns, for column-compressed matrices).
+    """Walk over all non-zero entries in blocks of rows (of columns, for column-compressed
+    matrices).
 
     Parameters
     ----------
     matrix
-        Dense, CSR, CSC, ``numpy.matrix``, ``h5py.Dataset`` or an AnnData backed sparse dataset, shape (cells, genes).
+        Dense, CSR, CSC, ``numpy.matrix``, ``h5py.Dataset`` or an AnnData backed sparse dataset,
+        shape (cells, genes).
     block
         About how many entries to hold at once.
 

@@ -45,7 +45,8 @@ def check_key(key: str, *, default: str) -> None:
 
 
 def make_actual(adata: AnnData) -> None:
-    """Turn a view into data of its own, in place: what anndata does itself, with a warning, when a view is written to.
+    """Turn a view into data of its own, in place: what anndata does itself, with a warning, when a
+    view is written to.
 
     Parameters
     ----------

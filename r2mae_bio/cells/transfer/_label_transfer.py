@@ -1,4 +1,6 @@
-"""Labels from embedded reference cells to embedded query cells, with probabilities that mean what they say and a score for the unknown."""
+"""Labels from embedded reference cells to embedded query cells, with probabilities that mean what
+they say and a score for the unknown.
+"""
 
 from __future__ import annotations
 
@@ -38,14 +40,17 @@ class Transferred:
     probabilities: NDArray[np.float32]
     """Calibrated probabilities of the classes, (n_cells, n_classes)."""
     unknown: NDArray[np.float32]
-    """Share of the reference cells that look less unusual than the cell, (n_cells,), at least 0 and below 1."""
+    """Share of the reference cells that look less unusual than the cell, (n_cells,), at least 0 and
+    below 1.
+    """
 
 
 @dataclass(frozen=True, eq=False)
 class LabelTransfer:
     """Multinomial logistic regression on standardised embeddings; made by :meth:`fit`.
 
-    Everything that calibrates it is taken from reference cells that the classifier at hand had not learned from.
+    Everything that calibrates it is taken from reference cells that the classifier at hand had not
+    learned from.
     """
 
     classes: NDArray[np.str_]
@@ -66,9 +71,10 @@ class LabelTransfer:
     def fit(cls, embedding: ArrayLike, labels: ArrayLike, *, groups: ArrayLike | None = None, seed: int = 0) -> Self:
         """Learn from reference cells.
 
-        The strength of the L2 penalty and the temperature (Guo et al. 2017, arXiv:1706.04599) are those with the smallest log-loss
-        out of fold. Folds are dealt class by class, or made of whole groups: then confidence is that in cells of a group not seen
-        before. Cells of a class that only they have in their fold take no part in the calibration.
+        The strength of the L2 penalty and the temperature (Guo et al. 2017, arXiv:1706.04599) are
+        those with the smallest log-loss out of fold. Folds are dealt class by class, or made of
+        whole groups: then confidence is that in cells of a group not seen before. Cells of a class
+        that only they have in their fold take no part in the calibration.
 
         Parameters
         ----------
@@ -130,7 +136,9 @@ class LabelTransfer:
 
 
 def _scale(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Deviations (n_latent,), not below a thousandth of the largest: dimensions that a model leaves unused hold rounding errors."""
+    """Deviations (n_latent,), not below a thousandth of the largest: dimensions that a model leaves
+    unused hold rounding errors.
+    """
     deviation = x.std(0)
     return np.maximum(deviation, 1e-3 * deviation.max()) if deviation.any() else np.ones_like(deviation)
 
@@ -147,7 +155,8 @@ def _sample(codes: NDArray[np.intp], most: int, rng: np.random.Generator) -> NDA
 def _fit(
     z: NDArray[np.float64], codes: NDArray[np.intp], strengths: Sequence[float], n_classes: int
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Weights (n_classes, n_latent) and biases (n_classes,) for each strength, from small to large; every fit starts at the one before.
+    """Weights (n_classes, n_latent) and biases (n_classes,) for each strength, from small to large;
+    every fit starts at the one before.
 
     A class without cells has a bias of minus infinity.
     """
@@ -163,7 +172,9 @@ def _fit(
 
 
 def _out_of_fold(z: NDArray[np.float64], codes: NDArray[np.intp], folds: NDArray[np.intp], n_classes: int) -> NDArray[np.float64]:
-    """Logits (n_strengths, n_cells, n_classes) of each cell by classifiers that have not seen its fold; minus infinity for classes unseen."""
+    """Logits (n_strengths, n_cells, n_classes) of each cell by classifiers that have not seen its
+    fold; minus infinity for classes unseen.
+    """
     logits = np.full((len(STRENGTHS), len(z), n_classes), -np.inf)
     for fold in range(folds.max() + 1):
         held = folds == fold
@@ -177,7 +188,9 @@ def _out_of_fold(z: NDArray[np.float64], codes: NDArray[np.intp], folds: NDArray
 def _choose(
     logits: NDArray[np.float64], codes: NDArray[np.intp], classes: NDArray[np.str_]
 ) -> tuple[int, float, NDArray[np.bool_]]:
-    """The strength and the temperature with the smallest log-loss, and the cells that could be judged."""
+    """The strength and the temperature with the smallest log-loss, and the cells that could be
+    judged.
+    """
     judged = np.isfinite(logits[0, np.arange(len(codes)), codes])
     if not judged.any():
         message = (
@@ -193,7 +206,8 @@ def _choose(
 def _temperature(logits: NDArray[np.float64], codes: NDArray[np.intp]) -> tuple[float, float]:
     """The temperature with the smallest mean log-loss, and that loss in nats.
 
-    A normal prior of variance 1/2 on its logarithm keeps few or easily told cells from making every confidence 0 or 1.
+    A normal prior of variance 1/2 on its logarithm keeps few or easily told cells from making every
+    confidence 0 or 1.
     """
     own = logits[np.arange(len(codes)), codes]
 

@@ -104,7 +104,8 @@ def embed_shared(
     indices: Any = None,
     batch_size: int | None = None,
 ) -> NDArray[np.float32]:
-    """Embed cells from some of the genes that were measured, as :meth:`GeneMAE.get_latent_representation` would if the data held no others.
+    """Embed cells from some of the genes that were measured, as
+    :meth:`GeneMAE.get_latent_representation` would if the data held no others.
 
     The matrix is read where it is, in memory or on disk; no copy with fewer columns is made.
 

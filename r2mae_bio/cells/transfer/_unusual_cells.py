@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["UnusualCells"]
 
 _PRIOR: Final = 10
-"""Cells of all classes that are added to those of a class before its centre and spread are taken."""
+"""Cells of all classes that are added to those of a class before its centre and spread are
+taken.
+"""
 _LEAST: Final = -1.0
-"""Odds below this many deviations are no better: however sure a classifier is of a cell far away, it does not excuse the distance."""
+"""Odds below this many deviations are no better: however sure a classifier is of a cell far away,
+it does not excuse the distance.
+"""
 _TINY: Final = 1e-12
 
 
@@ -57,7 +61,9 @@ class _Standard:
 
     @classmethod
     def fit(cls, values: NDArray[np.float64], answers: NDArray[np.intp], n_classes: int) -> Self:
-        """Medians, and distances from there to the quantile that is one deviation above it in a normal distribution."""
+        """Medians, and distances from there to the quantile that is one deviation above it in a
+        normal distribution.
+        """
         everyone = _centre_and_spread(values)
         rows = [_blend(values[answers == code], everyone) for code in range(n_classes)]
         centre, spread = np.array(rows).T
@@ -82,11 +88,14 @@ def _blend(values: NDArray[np.float64], everyone: NDArray[np.float64]) -> NDArra
 
 @dataclass(frozen=True, eq=False)
 class UnusualCells:
-    """Compares cells with what is usual for reference cells that were given the same answer; made by :meth:`fit`.
+    """Compares cells with what is usual for reference cells that were given the same answer; made
+    by :meth:`fit`.
 
-    Two things are unusual: the Mahalanobis distance to the mean of the class, and the odds against the answer. Both are taken in deviations from
-    the median of the reference cells with that answer, and the sum is ranked among all reference cells: one minus a conformal
-    p-value. The distance tells a type that lies elsewhere, the odds one that lies between two classes; with few genes the latter matter most.
+    Two things are unusual: the Mahalanobis distance to the mean of the class, and the odds against
+    the answer. Both are taken in deviations from the median of the reference cells with that
+    answer, and the sum is ranked among all reference cells: one minus a conformal p-value. The
+    distance tells a type that lies elsewhere, the odds one that lies between two classes; with few
+    genes the latter matter most.
     """
 
     shapes: _Shapes
@@ -104,7 +113,8 @@ class UnusualCells:
         judged: NDArray[np.bool_],
         logits: NDArray[np.float64],
     ) -> Self:
-        """Learn what is usual; the mean and the covariance that a reference cell is compared with are those of other folds than its own.
+        """Learn what is usual; the mean and the covariance that a reference cell is compared with
+        are those of other folds than its own.
 
         Parameters
         ----------
@@ -130,7 +140,9 @@ class UnusualCells:
         return replace(found, scores=np.sort(found._sum(distance, against, answers)))
 
     def score(self, embedding: NDArray[np.float64], logits: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Share of the reference cells that look less unusual, float32 (n_cells,), at least 0 and below 1."""
+        """Share of the reference cells that look less unusual, float32 (n_cells,), at least 0 and
+        below 1.
+        """
         answers = logits.argmax(1)
         found = self._sum(self.shapes.distance(embedding, answers), _odds_against(logits), answers)
         return (np.searchsorted(self.scores, found, side="left") / (len(self.scores) + 1)).astype(np.float32)
@@ -140,6 +152,8 @@ class UnusualCells:
 
 
 def _odds_against(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log odds against the most probable class (n,); logits may be minus infinity, but not of all other classes."""
+    """Log odds against the most probable class (n,); logits may be minus infinity, but not of all
+    other classes.
+    """
     others = np.sort(logits, axis=1)
     return logsumexp(others[:, :-1], axis=1) - others[:, -1]

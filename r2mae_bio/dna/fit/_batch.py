@@ -58,7 +58,8 @@ class WindowReader:
     length
         Bases of a window, L.
     repeat_weight
-        Weight in the loss of soft-masked (lower-case) bases, in units of that of the others; positive. At 1 no weights are made.
+        Weight in the loss of soft-masked (lower-case) bases, in units of that of the others;
+        positive. At 1 no weights are made.
 
     Raises
     ------

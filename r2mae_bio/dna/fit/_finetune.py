@@ -95,17 +95,20 @@ def finetune_classifier(
 ) -> FinetuneResult:
     """Train a copy of an encoder, and a head, to classify sequences.
 
-    AdamW with a warm-up and a cosine; layers further down learn more slowly. What is scored on the dev rows and kept is a running
-    mean of the weights; training stops early when the dev MCC no longer grows. The head reads by position if all sequences have one
-    length. The test part is not looked at.
+    AdamW with a warm-up and a cosine; layers further down learn more slowly. What is scored on the
+    dev rows and kept is a running mean of the weights; training stops early when the dev MCC no
+    longer grows. The head reads by position if all sequences have one length. The test part is not
+    looked at.
 
-    Then the linear reading that is best on the dev rows is put beside the states ("wide and deep", Cheng et al. 2016): the logits
-    of both are added, with the weights that lose least there. Either one alone is among the choices.
+    Then the linear reading that is best on the dev rows is put beside the states ("wide and deep",
+    Cheng et al. 2016): the logits of both are added, with the weights that lose least there. Either
+    one alone is among the choices.
 
     Parameters
     ----------
     network
-        The encoder, with ``states(codes) -> (B, L, D)`` and ``config.d_model``. It is copied; the original stays as it is.
+        The encoder, with ``states(codes) -> (B, L, D)`` and ``config.d_model``. It is copied; the
+        original stays as it is.
     table
         The task.
     config
@@ -113,7 +116,8 @@ def finetune_classifier(
     seed
         Of the head, the order of rows, strands and dropout.
     readings
-        Linear readings of this task from :func:`r2mae_bio.train.fit_readings`, where they are at hand; else they are fitted.
+        Linear readings of this task from :func:`r2mae_bio.train.fit_readings`, where they are at
+        hand; else they are fitted.
     on_evaluation
         Called with each row of the history, which is about the states alone.
 
@@ -179,8 +183,9 @@ def _build(network: nn.Module, table: SequenceTable, config: FinetuneConfig) -> 
 def encoder_depths(encoder: nn.Module) -> dict[str, int]:
     """How far below the top each parameter of an encoder lies.
 
-    Blocks are recognised by a number after the first dot of a parameter's name, as in ``blocks.3.norm.weight``; the highest number is
-    0 below the top. Parameters without one lie at the top if the first numbered one comes before them, else below all blocks.
+    Blocks are recognised by a number after the first dot of a parameter's name, as in
+    ``blocks.3.norm.weight``; the highest number is 0 below the top. Parameters without one lie at
+    the top if the first numbered one comes before them, else below all blocks.
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
-"""Logistic regression whose strength is picked on dev rows, and the question that it answers about strands."""
+"""Logistic regression whose strength is picked on dev rows, and the question that it answers about
+strands.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,8 @@ class FittedLinear:
 def fit_linear(
     train: Any, labels: NDArray[np.int64], *, dev: Any, dev_labels: NDArray[np.int64], strengths: Sequence[float] = STRENGTHS
 ) -> FittedLinear:
-    """Fit logistic regressions with an L2 penalty and keep the one with the best MCC on the dev rows.
+    """Fit logistic regressions with an L2 penalty and keep the one with the best MCC on the dev
+    rows.
 
     Parameters
     ----------
@@ -85,7 +88,8 @@ def fit_linear(
 
 
 def fit_features(table: SequenceTable, candidates: Sequence[Features]) -> tuple[FittedLinear, Features]:
-    """Logistic regressions on several kinds of features, and the kind and strength that are best on the dev rows.
+    """Logistic regressions on several kinds of features, and the kind and strength that are best on
+    the dev rows.
 
     Parameters
     ----------
@@ -110,9 +114,11 @@ def fit_features(table: SequenceTable, candidates: Sequence[Features]) -> tuple[
 def strands_agree(table: SequenceTable) -> bool:
     """Whether labels may be learned from either strand, judged on the dev rows.
 
-    Two logistic regressions on 4-mer counts and, where all lengths are equal, bases by position are compared: one trained on the
-    sequences, one on half of them with their reverse complements beside them. Where a label belongs to a strand, as at splice sites,
-    the second is worse; where it does not, as at most binding sites, the second loses nothing, since each strand is an example.
+    Two logistic regressions on 4-mer counts and, where all lengths are equal, bases by position are
+    compared: one trained on the sequences, one on half of them with their reverse complements
+    beside them. Where a label belongs to a strand, as at splice sites, the second is worse; where
+    it does not, as at most binding sites, the second loses nothing, since each strand is an
+    example.
 
     Parameters
     ----------
@@ -121,7 +127,8 @@ def strands_agree(table: SequenceTable) -> bool:
 
     Returns
     -------
-    True if the second one's MCC on the dev rows is no worse than the first's, up to one standard error of a share of dev rows.
+    True if the second one's MCC on the dev rows is no worse than the first's, up to one standard
+    error of a share of dev rows.
     """
     train, dev = _head(table.train, _PILOT_ROWS), table.dev
     half = _head(train, len(train) // 2)

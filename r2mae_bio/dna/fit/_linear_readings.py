@@ -1,4 +1,6 @@
-"""The linear readings of a task: which k-mers are counted, regressions on them, and the one that the dev rows like best."""
+"""The linear readings of a task: which k-mers are counted, regressions on them, and the one that
+the dev rows like best.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ _LEAST: Final = 1e-12
 
 
 def log_loss(probabilities: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
-    """Mean negative log-probability of the true class in nats, of probabilities (rows, K) and labels (rows,)."""
+    """Mean negative log-probability of the true class in nats, of probabilities (rows, K) and
+    labels (rows,).
+    """
     chosen = probabilities[np.arange(len(labels)), labels]
     return float(-np.log(np.maximum(chosen, _LEAST)).mean())
 
@@ -41,7 +45,8 @@ def choose_mix(
 ) -> tuple[tuple[float, float], float]:
     """Weights (a, b) for which the probabilities of ``a * states + b * linear`` lose least.
 
-    Either reading alone, at any of the weights, is among the candidates; of equally good ones the first has the smaller b.
+    Either reading alone, at any of the weights, is among the candidates; of equally good ones the
+    first has the smaller b.
 
     Parameters
     ----------
@@ -102,7 +107,8 @@ class FittedReading:
 
 
 def fit_readings(table: SequenceTable) -> list[FittedReading]:
-    """Logistic regressions on 5-mers and 6-mers of one strand and of both and, where all lengths are equal, pairs by position.
+    """Logistic regressions on 5-mers and 6-mers of one strand and of both and, where all lengths
+    are equal, pairs by position.
 
     They do not depend on a seed; where a task is learned several times they need to be fitted once.
 
@@ -137,7 +143,8 @@ def pick_reading(
 
     Returns
     -------
-    The one with the largest MCC, of equal ones that with the smaller loss; and its ``mcc`` and ``loss`` (nats).
+    The one with the largest MCC, of equal ones that with the smaller loss; and its ``mcc`` and
+    ``loss`` (nats).
     """
     groups = SequenceGroups(rows.codes)
     scores = []
@@ -163,13 +170,16 @@ def _fill(module: LinearReading, fitted: FittedLinear, features: KmerFeatures) -
         n_placed = shape[0] * 4**features.position_k
         by_position = torch.from_numpy(weights[:, :n_placed].T.reshape(shape[0], -1, shape[2]))
         weights = weights[:, n_placed:]
-    # The weight of a word is that of its column, which for both strands may be the column of its reverse complement.
+    # The weight of a word is that of its column, which for both strands may be the column of its
+    # reverse complement.
     columns = kmer_counts(list(_all_words(features.k)), features.k, both_strands=features.both_strands)
     module.fill(torch.from_numpy(bias), torch.from_numpy(columns @ weights.T), by_position)
 
 
 def _symmetric(values: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Of each class (K, ...); scikit-learn gives one row for two classes, the log odds of the second."""
+    """Of each class (K, ...); scikit-learn gives one row for two classes, the log odds of the
+    second.
+    """
     exact = np.asarray(values, np.float64)
     return np.concatenate([-exact / 2, exact / 2]) if len(exact) == 1 else exact
 

@@ -1,4 +1,6 @@
-"""Loaders over windows of a genome: which come when is a plan, a pure function of seed, epoch and batch."""
+"""Loaders over windows of a genome: which come when is a plan, a pure function of seed, epoch and
+batch.
+"""
 
 from __future__ import annotations
 
@@ -126,7 +128,9 @@ class WindowLoader:
         self.rank, self.world_size = 0, 1
 
     def shuffle_by(self, position: Callable[[], tuple[int, int, int]]) -> None:
-        """``position`` tells (seed, epoch, first batch) when an epoch begins; without it every epoch is the first of seed 0."""
+        """``position`` tells (seed, epoch, first batch) when an epoch begins; without it every
+        epoch is the first of seed 0.
+        """
         self._position = position
 
     def __len__(self) -> int:
@@ -185,14 +189,16 @@ def window_loaders(
     repeat_weight
         Weight in the loss of soft-masked bases; 1 for no difference.
     species_weights
-        Share of the training windows that each species gets, see :class:`r2mae_bio.io.WindowSampler`.
+        Share of the training windows that each species gets, see
+        :class:`r2mae_bio.io.WindowSampler`.
     max_validation_windows
-        Most windows to validate on, evenly spread over the tiles of the held-out part; None for all tiles.
+        Most windows to validate on, evenly spread over the tiles of the held-out part; None for all
+        tiles.
 
     Returns
     -------
-    The loaders. Validation windows lie side by side and are the same in every epoch; the blind baseline is measured on them, or on as
-    many tiles of the training part if nothing is held out.
+    The loaders. Validation windows lie side by side and are the same in every epoch; the blind
+    baseline is measured on them, or on as many tiles of the training part if nothing is held out.
 
     Raises
     ------

@@ -28,13 +28,16 @@ _LETTERS: Final = 5  # A, C, G, T and "not known", which also stands before the 
 class MarkovModel:
     """Probability of a base given the bases before it, counted on both strands.
 
-    A context of j bases is smoothed by the one a base shorter: p_j(b) = (n_j(b) + a p_{j-1}(b)) / (sum_c n_j(c) + a), where p before order
-    0 is 1/4 (Bayes' rule under a Dirichlet prior of strength a about p_{j-1}; MacKay and Bauman Peto 1995). Where fewer bases are known
-    before a base, at the beginning of a row or behind an N, the shorter context alone is used.
+    A context of j bases is smoothed by the one a base shorter: p_j(b) = (n_j(b) + a p_{j-1}(b)) /
+    (sum_c n_j(c) + a), where p before order 0 is 1/4 (Bayes' rule under a Dirichlet prior of
+    strength a about p_{j-1}; MacKay and Bauman Peto 1995). Where fewer bases are known before a
+    base, at the beginning of a row or behind an N, the shorter context alone is used.
     """
 
     log_probs: tuple[NDArray[np.float64], ...]
-    """For each order j from 0: natural logarithm of the probability of a base by the j letters before it, shape (5,) * j + (4,)."""
+    """For each order j from 0: natural logarithm of the probability of a base by the j letters
+    before it, shape (5,) * j + (4,).
+    """
 
     @property
     def order(self) -> int:
@@ -54,7 +57,8 @@ class MarkovModel:
         order
             Bases of the longest context, from 0 to 8.
         strength
-            The a above, in counts. With 64 a longer context hardly ever predicts worse than a shorter one, also on a million bases.
+            The a above, in counts. With 64 a longer context hardly ever predicts worse than a
+            shorter one, also on a million bases.
 
         Returns
         -------
@@ -126,7 +130,8 @@ def markov_floors(
 
     Returns
     -------
-    Mean over all known bases of the windows, in nats, by order. A base at the beginning of its window has fewer bases before it.
+    Mean over all known bases of the windows, in nats, by order. A base at the beginning of its
+    window has fewer bases before it.
 
     Raises
     ------
@@ -153,9 +158,11 @@ def _check_order(order: Any) -> None:
 
 
 def _count_words(genome: Genome, intervals: Intervals, order: int) -> NDArray[np.int64]:
-    """How often each word of ``order`` + 1 letters ends at a base of the intervals, shape (5,) * (order + 1).
+    """How often each word of ``order`` + 1 letters ends at a base of the intervals, shape (5,) *
+    (order + 1).
 
-    Because "not known" is a letter and stands before each interval, summing over the first letters gives the counts of the shorter words.
+    Because "not known" is a letter and stands before each interval, summing over the first letters
+    gives the counts of the shorter words.
     """
     shape = (_LETTERS,) * (order + 1)
     counts = np.zeros(_LETTERS ** (order + 1), np.int64)
@@ -165,7 +172,9 @@ def _count_words(genome: Genome, intervals: Intervals, order: int) -> NDArray[np
 
 
 def _both_strands(words: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Counts on both strands of words without an unknown letter, 0 of those with one in the context, shape (5,) * j + (4,)."""
+    """Counts on both strands of words without an unknown letter, 0 of those with one in the
+    context, shape (5,) * j + (4,).
+    """
     known = words[(slice(4),) * words.ndim]
     counts = np.zeros((*words.shape[:-1], 4), np.int64)
     counts[(slice(4),) * words.ndim] = known + np.flip(known).T  # flipped, A becomes T; transposed, the last letter comes first

@@ -53,7 +53,9 @@ class SequenceGroups:
             yield self.rows[group][chosen], self.codes[group][chosen]
 
     def in_order(self, batch_size: int | None = None) -> Iterator[tuple[NDArray[np.intp], NDArray[np.uint8]]]:
-        """Rows and their codes (B, L), every row once, shorter sequences first; by default as many as are quickly read at once."""
+        """Rows and their codes (B, L), every row once, shorter sequences first; by default as many
+        as are quickly read at once.
+        """
         for rows, codes in zip(self.rows, self.codes, strict=True):
             size = batch_size or max(1, _PREDICT_BASES // codes.shape[1])
             for start in range(0, len(rows), size):

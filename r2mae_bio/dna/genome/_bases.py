@@ -30,7 +30,9 @@ def _encoding() -> bytes:
 
 
 def _complement() -> bytes:
-    """Codes and ASCII letters do not overlap, so one table serves both; a byte that stands for no base stays as it is."""
+    """Codes and ASCII letters do not overlap, so one table serves both; a byte that stands for no
+    base stays as it is.
+    """
     table = bytearray(range(256))
     table[:4] = 3, 2, 1, 0
     for a, b in ("AT", "CG", "RY", "KM", "BV", "DH"):
@@ -58,7 +60,9 @@ def _as_array(sequence: Sequence) -> NDArray[np.uint8]:
 
 
 def _translate(array: NDArray[np.uint8], table: bytes) -> NDArray[np.uint8]:
-    """Look every byte up; two to three times faster than indexing, which makes 64-bit numbers of the bytes first."""
+    """Look every byte up; two to three times faster than indexing, which makes 64-bit numbers of
+    the bytes first.
+    """
     return np.frombuffer(bytearray(np.ascontiguousarray(array).data).translate(table), np.uint8).reshape(array.shape)
 
 
@@ -139,7 +143,8 @@ def reverse_complement(sequence: _Like) -> _Like:
     Parameters
     ----------
     sequence
-        Text, bytes, or uint8 of any shape, ASCII bytes or codes; rows of bases lie along the last axis.
+        Text, bytes, or uint8 of any shape, ASCII bytes or codes; rows of bases lie along the last
+        axis.
 
     Returns
     -------
@@ -171,7 +176,8 @@ def one_hot_encode(sequence: Sequence, *, unknown: str = "zeros", dtype: DTypeLi
     sequence
         Text, bytes, or codes (not ASCII bytes) as uint8, shape (..., L).
     unknown
-        What stands for N and the other IUPAC codes: ``"zeros"``, or ``"uniform"`` for a quarter each.
+        What stands for N and the other IUPAC codes: ``"zeros"``, or ``"uniform"`` for a quarter
+        each.
     dtype
         Type of the result.
 

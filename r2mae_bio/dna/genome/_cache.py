@@ -1,4 +1,6 @@
-"""Find the converted files of a genome or make them; half a cache is never seen, whoever is killed when."""
+"""Find the converted files of a genome or make them; half a cache is never seen, whoever is killed
+when.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ __all__ = ["default_cache_dir", "open_cache"]
 
 
 def default_cache_dir() -> Path:
-    """Where genomes are kept unless the user says otherwise: in the folder of downloaded data of this package."""
+    """Where genomes are kept unless the user says otherwise: in the folder of downloaded data of
+    this package.
+    """
     import pooch
 
     return Path(pooch.os_cache("r2mae_bio")) / "genomes"
@@ -35,8 +39,8 @@ def default_cache_dir() -> Path:
 def open_cache(sources: Sequence[Source], cache_dir: str | os.PathLike[str] | None) -> tuple[Path, GenomeIndex]:
     """Find the cache of some files, or make it.
 
-    A cache lies in a folder named by the SHA-256 of the contents (and species) of its files, so files that moved are found again and
-    files that changed are not. A damaged cache is made anew.
+    A cache lies in a folder named by the SHA-256 of the contents (and species) of its files, so
+    files that moved are found again and files that changed are not. A damaged cache is made anew.
 
     Parameters
     ----------
@@ -95,8 +99,9 @@ def _key(sources: Sequence[Source], root: Path) -> str:
 def _one_at_a_time(root: Path, key: str) -> Iterator[None]:
     """Make other processes wait that want the same cache.
 
-    Only to save work: where the system knows no such locks, both make the cache, and either may publish it. The system itself drops
-    the lock of a process that dies, which also shows that temporary folders of the same cache are left over.
+    Only to save work: where the system knows no such locks, both make the cache, and either may
+    publish it. The system itself drops the lock of a process that dies, which also shows that
+    temporary folders of the same cache are left over.
     """
     try:
         import fcntl
@@ -126,7 +131,8 @@ def _temporary_folder(root: Path, key: str) -> Iterator[Path]:
 def _publish(temporary: Path, folder: Path) -> None:
     """Move the files to their place, the index last: a cache without a valid index is no cache.
 
-    The name of the folder fixes the content of the files, so replacing one that another process reads changes nothing for it.
+    The name of the folder fixes the content of the files, so replacing one that another process
+    reads changes nothing for it.
     """
     folder.mkdir(exist_ok=True)
     for name in (BASES, INDEX):

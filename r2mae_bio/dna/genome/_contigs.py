@@ -55,9 +55,10 @@ class Contig:
 class ContigNames:
     """Finds contigs by name.
 
-    In this order: the qualified name; a name given by the user; and within each species the exact name, the name with or without
-    ``chr`` (M and MT are one), the accession with or without its version; that of ``gi|9626243|ref|NC_001416.1|`` is
-    ``NC_001416.1``. Two different versions never match. A name that leads to contigs of several species, or to several of one, is
+    In this order: the qualified name; a name given by the user; and within each species the exact
+    name, the name with or without ``chr`` (M and MT are one), the accession with or without its
+    version; that of ``gi|9626243|ref|NC_001416.1|`` is ``NC_001416.1``. Two different versions
+    never match. A name that leads to contigs of several species, or to several of one, is
     ambiguous.
 
     Parameters
@@ -149,7 +150,9 @@ class ContigNames:
 
 
 class _SpeciesNames:
-    """The contigs of one species by name, by name without ``chr``, and by accession without version."""
+    """The contigs of one species by name, by name without ``chr``, and by accession without
+    version.
+    """
 
     def __init__(self) -> None:
         self._by_name: dict[str, int] = {}

@@ -29,7 +29,8 @@ _LOWER: Final = list(range(ord("a"), ord("z") + 1))
 
 
 def convert(sources: Sequence[Source], folder: Path) -> GenomeIndex:
-    """Write the bases of all files, one contig after the other, and the index; memory does not grow with the bases.
+    """Write the bases of all files, one contig after the other, and the index; memory does not grow
+    with the bases.
 
     Parameters
     ----------

@@ -33,7 +33,9 @@ _CAUSES: Final = (
 
 
 def has_other_letters(bases: bytes) -> bool:
-    """Whether anything but IUPAC letters of DNA is among ``bases``, from which blanks are removed."""
+    """Whether anything but IUPAC letters of DNA is among ``bases``, from which blanks are
+    removed.
+    """
     return bool(bases.translate(None, BASES))
 
 
@@ -45,7 +47,9 @@ def refuse_binary(text: bytes, path: Path) -> None:
 
 
 def refuse_letters(text: bytes, path: Path, line: int, record: str) -> NoReturn:
-    """Raise :class:`NotDNAError` for the lines ``text``, which hold other letters and the first of which is number ``line``."""
+    """Raise :class:`NotDNAError` for the lines ``text``, which hold other letters and the first of
+    which is number ``line``.
+    """
     refuse_binary(text, path)
     at = text.find(text.translate(None, BASES + BLANK)[:1])
     found_at = line + text.count(b"\n", 0, at)
@@ -83,7 +87,9 @@ _OTHER_BINARY: Final = {
 
 @contextmanager
 def open_fasta(path: Path) -> Iterator[Any]:
-    """A binary stream of the text of ``path``; errors of the file system and of decompression become :class:`FastaError`."""
+    """A binary stream of the text of ``path``; errors of the file system and of decompression
+    become :class:`FastaError`.
+    """
     try:
         with path.open("rb") as raw:
             if not raw.peek(2).startswith(GZIP_START):
@@ -148,12 +154,14 @@ def stream_fasta(path: Path, *, block: int = BLOCK) -> Iterator[Header | bytes]:
 
     Yields
     ------
-    Headers, and bases in ASCII as in the file: case, N and IUPAC codes kept, line ends and blanks removed.
+    Headers, and bases in ASCII as in the file: case, N and IUPAC codes kept, line ends and blanks
+    removed.
 
     Raises
     ------
     FastaError
-        The file is missing or empty, text stands before the first '>', or a record has no name or no bases.
+        The file is missing or empty, text stands before the first '>', or a record has no name or
+        no bases.
     NotDNAError
         A letter is not an IUPAC code of DNA, or the file is binary.
     TruncatedFileError

@@ -35,28 +35,35 @@ _VERIFIED_AT_ONCE: Final = 1 << 24
 
 
 class Genome:
-    """Sequences of one or several FASTA files, converted once to a file of one byte per base that is mapped into memory.
+    """Sequences of one or several FASTA files, converted once to a file of one byte per base that
+    is mapped into memory.
 
-    Positions count from 0 and ends are excluded. The bases are kept as they are in the files: lower case, N and IUPAC codes too. The
-    object is small, may be copied to other processes, and is safe to use in forked and in spawned workers.
+    Positions count from 0 and ends are excluded. The bases are kept as they are in the files: lower
+    case, N and IUPAC codes too. The object is small, may be copied to other processes, and is safe
+    to use in forked and in spawned workers.
 
     Parameters
     ----------
     paths
-        FASTA, plain or compressed by gzip or bgzip: one path, several that make up one genome, or ``{species: path or paths}``. With
-        species every contig is called ``species:contig``, so species may share names; the bare name works where it is in one species.
+        FASTA, plain or compressed by gzip or bgzip: one path, several that make up one genome, or
+        ``{species: path or paths}``. With species every contig is called ``species:contig``, so
+        species may share names; the bare name works where it is in one species.
     cache_dir
-        Folder for the converted files; by default a folder of this package among the user's caches. It needs one byte per base.
+        Folder for the converted files; by default a folder of this package among the user's caches.
+        It needs one byte per base.
     aliases
-        Further names of contigs, ``{alias: name}``. Known without it: ``1`` and ``chr1``; ``M``, ``MT``, ``chrM`` and ``chrMT``; an
-        accession with or without its version. A name that fits several contigs is an error.
+        Further names of contigs, ``{alias: name}``. Known without it: ``1`` and ``chr1``; ``M``,
+        ``MT``, ``chrM`` and ``chrMT``; an accession with or without its version. A name that fits
+        several contigs is an error.
     circular
-        Names of the contigs that are circles, or ``"all"``: windows and regions may run over their end into their beginning.
+        Names of the contigs that are circles, or ``"all"``: windows and regions may run over their
+        end into their beginning.
 
     Raises
     ------
     FastaError
-        A file is missing, empty or damaged, is not DNA, or repeats the name of a contig; the message names file, line and record.
+        A file is missing, empty or damaged, is not DNA, or repeats the name of a contig; the
+        message names file, line and record.
     CacheError
         The cache folder cannot be written.
     ConfigError
@@ -152,7 +159,8 @@ class Genome:
         return self._map
 
     def fingerprint(self) -> str:
-        """sha256 of names, lengths, circles and the checksum of the bases, letter case included; not of paths or compression.
+        """sha256 of names, lengths, circles and the checksum of the bases, letter case included;
+        not of paths or compression.
 
         Returns
         -------
@@ -190,8 +198,9 @@ class Genome:
         contig
             Name of the contig or an equivalent one.
         start, end
-            First base, from 0, and the base after the last; the end of the contig if ``end`` is None. On a circular contig ``end`` may
-            be greater than its length, the region not longer than it.
+            First base, from 0, and the base after the last; the end of the contig if ``end`` is
+            None. On a circular contig ``end`` may be greater than its length, the region not longer
+            than it.
         strand
             ``"+"``, or ``"-"`` for the reverse complement.
 
@@ -236,7 +245,8 @@ class Genome:
         Parameters
         ----------
         starts
-            First base of each window, integers (B,): global positions (see ``offsets``), or positions on ``contigs`` if that is given.
+            First base of each window, integers (B,): global positions (see ``offsets``), or
+            positions on ``contigs`` if that is given.
         length
             Bases of a window, L.
         contigs
@@ -244,8 +254,9 @@ class Genome:
         reverse
             Rows of which the reverse complement is wanted, bool (B,).
         outside
-            What to do with windows that leave their contig: ``"error"``, or ``"N"`` to fill up with N. On a circular contig no window
-            leaves it that is not longer: it goes round, on either side.
+            What to do with windows that leave their contig: ``"error"``, or ``"N"`` to fill up with
+            N. On a circular contig no window leaves it that is not longer: it goes round, on either
+            side.
 
         Returns
         -------
@@ -269,7 +280,8 @@ class Genome:
         return rows
 
     def verify(self) -> None:
-        """Read all bases and compare them with the checksum made when the FASTA files were converted.
+        """Read all bases and compare them with the checksum made when the FASTA files were
+        converted.
 
         Opening a genome checks sizes and the index only; a flipped bit on the disk is found here.
 

@@ -19,7 +19,8 @@ MAX_K = 32
 def word_numbers(codes: NDArray[np.uint8], k: int, *, base: int = 4, dtype: DTypeLike = np.uint64) -> NDArray[Any]:
     """Numbers of all words of ``k`` letters, the first letter counting most.
 
-    Words of twice the length are made of two at a time, so the work grows with the logarithm of ``k``.
+    Words of twice the length are made of two at a time, so the work grows with the logarithm of
+    ``k``.
 
     Parameters
     ----------
@@ -76,7 +77,8 @@ def canonical_words(codes: NDArray[np.uint8], k: int) -> NDArray[np.uint64]:
     Parameters
     ----------
     codes
-        Codes of bases, uint8 (L,); for words with unknown bases the number means nothing, see :func:`known_words`.
+        Codes of bases, uint8 (L,); for words with unknown bases the number means nothing, see
+        :func:`known_words`.
     k
         Bases of a word, from 1 to 32.
 

@@ -27,11 +27,12 @@ def extract_loci(genome: Genome, regions: Any, length: int | None = None, *, out
     genome
         The genome.
     regions
-        A table with the columns ``chrom`` (or ``contig``), ``start``, ``end`` and, if wanted, ``strand``; or tuples of these. Positions
-        count from 0, ends are excluded, as in BED. A strand is ``+``, ``-`` or ``.``, which is read as ``+``.
+        A table with the columns ``chrom`` (or ``contig``), ``start``, ``end`` and, if wanted,
+        ``strand``; or tuples of these. Positions count from 0, ends are excluded, as in BED. A
+        strand is ``+``, ``-`` or ``.``, which is read as ``+``.
     length
-        Length of the windows, centred on the regions; the middle of a region is ``(start + end) // 2``. If None, the regions as they
-        are, which must then be equally long.
+        Length of the windows, centred on the regions; the middle of a region is
+        ``(start + end) // 2``. If None, the regions as they are, which must then be equally long.
     outside
         What to do with windows that leave their contig: ``"error"``, or ``"N"`` to fill up with N.
 
@@ -42,7 +43,8 @@ def extract_loci(genome: Genome, regions: Any, length: int | None = None, *, out
     Raises
     ------
     RegionError
-        A region is empty or negative, not on its contig, or the window about it is not and ``outside="error"``.
+        A region is empty or negative, not on its contig, or the window about it is not and
+        ``outside="error"``.
     UnknownContigError, AmbiguousContigError
         A contig cannot be found.
     DataError

@@ -15,7 +15,8 @@ __all__ = ["GenomeReference"]
 
 
 class GenomeReference:
-    """The functions :func:`classify_alleles` asks for, read from a genome; its equivalent names of contigs are understood.
+    """The functions :func:`classify_alleles` asks for, read from a genome; its equivalent names of
+    contigs are understood.
 
     Parameters
     ----------

@@ -19,7 +19,9 @@ __all__ = ["Source", "SourcePaths", "file_state", "hash_of", "list_sources", "wr
 SourcePaths: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
 _MEMORY: Final = "sources.json"
 _SETTLED_NS: Final = 2_000_000_000
-"""A file changed more recently may change again under the same time stamp (FAT counts two seconds), so its hash is not remembered."""
+"""A file changed more recently may change again under the same time stamp (FAT counts two seconds),
+so its hash is not remembered.
+"""
 
 
 class Source(NamedTuple):
@@ -80,7 +82,9 @@ def _check_species(species: Any) -> None:
 
 
 def file_state(path: Path) -> list[int]:
-    """What changes when the file does: size in bytes, times of the last change of content and of content or entry, in ns."""
+    """What changes when the file does: size in bytes, times of the last change of content and of
+    content or entry, in ns.
+    """
     found = path.stat()
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
 
@@ -130,7 +134,9 @@ def _remembered(folder: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON to a temporary file beside ``path`` and move it there, so that no reader sees half of it."""
+    """Write JSON to a temporary file beside ``path`` and move it there, so that no reader sees half
+    of it.
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     temporary.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
     temporary.replace(path)

@@ -30,7 +30,8 @@ class ContigLayout:
     """Whether each contig is a circle, shape (contigs,)."""
 
     def locate(self, starts: Any, contigs: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Contig of each window and its start on it, both (B,), from global starts or from both given.
+        """Contig of each window and its start on it, both (B,), from global starts or from both
+        given.
 
         Raises
         ------
@@ -57,7 +58,8 @@ class ContigLayout:
     def read(
         self, bases: NDArray[np.uint8], contig: NDArray[np.int64], start: NDArray[np.int64], length: int, *, fill: bool
     ) -> NDArray[np.uint8]:
-        """Copy windows, shape (B, length); those that leave their contig wrap on a circle and else, with ``fill``, go on in N.
+        """Copy windows, shape (B, length); those that leave their contig wrap on a circle and else,
+        with ``fill``, go on in N.
 
         Raises
         ------
@@ -83,7 +85,9 @@ class ContigLayout:
     def _edges(
         self, bases: NDArray[np.uint8], contig: NDArray[np.int64], start: NDArray[np.int64], length: int, wraps: NDArray[np.bool_]
     ) -> NDArray[np.uint8]:
-        """Windows base by base, as far as they lie on their contig; a few per batch at most, so it need not be fast."""
+        """Windows base by base, as far as they lie on their contig; a few per batch at most, so it
+        need not be fast.
+        """
         size, offset = self.lengths[contig][:, None], self.offsets[contig][:, None]
         position = start[:, None] + np.arange(length)  # (B, length)
         position = np.where(wraps[:, None], position % size, position)
@@ -138,7 +142,8 @@ def _check_range(values: NDArray[np.int64], limit: int, what: str) -> None:
 def _gather(bases: NDArray[np.uint8], starts: NDArray[np.int64], length: int) -> NDArray[np.uint8]:
     """Windows that lie within ``bases``, from their global starts.
 
-    They are elements, each ``length`` bytes wide, of an array of overlapping elements, so one indexing copies each as a whole.
+    They are elements, each ``length`` bytes wide, of an array of overlapping elements, so one
+    indexing copies each as a whole.
     """
     if starts.size == 0:
         return np.empty((0, length), np.uint8)

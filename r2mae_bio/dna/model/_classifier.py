@@ -53,7 +53,9 @@ class ClassifierRecord:
     pretrained: str = ""
     """Checksum of the model it began with, empty if unknown."""
     history: list[dict[str, float]] = field(default_factory=list, repr=False)
-    """One row per look at the dev rows, of the states alone: step, train_loss, dev_loss (nats), dev_mcc."""
+    """One row per look at the dev rows, of the states alone: step, train_loss, dev_loss (nats),
+    dev_mcc.
+    """
     linear: LinearChoice | None = None
     """The linear reading beside the states and the weights of both; None if there is none."""
 
@@ -77,7 +79,9 @@ class SequenceClassifier(TrainedClassifier[SequenceClassifierNetwork, Classifier
 
     @property
     def history(self) -> pd.DataFrame:
-        """Looks at the dev rows while it was trained: step, train_loss, dev_loss (nats), dev_mcc."""
+        """Looks at the dev rows while it was trained: step, train_loss, dev_loss (nats),
+        dev_mcc.
+        """
         return pd.DataFrame(self.record.history)
 
     def predict_proba(self, sequences: Path | str | Sequence[str] | pd.Series) -> pd.DataFrame:
@@ -95,7 +99,8 @@ class SequenceClassifier(TrainedClassifier[SequenceClassifierNetwork, Classifier
         Raises
         ------
         DataError
-            A sequence has a length that cannot be read; its subclasses tell files and letters that are no DNA.
+            A sequence has a length that cannot be read; its subclasses tell files and letters that
+            are no DNA.
         """
         named = read_sequences(sequences)
         values = self._probabilities(encode_sequences(named.sequences))
@@ -121,11 +126,13 @@ class SequenceClassifier(TrainedClassifier[SequenceClassifierNetwork, Classifier
         Parameters
         ----------
         table
-            Labelled sequences, see :func:`r2mae_bio.io.read_sequence_table`; the train rows must have the classes of this model.
+            Labelled sequences, see :func:`r2mae_bio.io.read_sequence_table`; the train rows must
+            have the classes of this model.
         part
             ``"test"``, ``"dev"`` or ``"train"``.
         **keys
-            ``sequence_key``, ``label_key`` and ``split_key`` if the columns are not ``sequence``, ``label`` and ``split``.
+            ``sequence_key``, ``label_key`` and ``split_key`` if the columns are not ``sequence``,
+            ``label`` and ``split``.
 
         Returns
         -------
@@ -182,7 +189,8 @@ class SequenceClassifier(TrainedClassifier[SequenceClassifierNetwork, Classifier
         path
             The folder.
         encoder
-            A network of the kind that was fine-tuned, to take the weights, where it is not one of this package.
+            A network of the kind that was fine-tuned, to take the weights, where it is not one of
+            this package.
 
         Returns
         -------
@@ -226,7 +234,8 @@ def finetune_sequences(
     pretrained: str = "",
     on_evaluation: Callable[[dict[str, float]], None] | None = None,
 ) -> SequenceClassifier:
-    """Train a copy of an encoder, and a head, on labelled sequences; see :func:`r2mae_bio.train.finetune_classifier`.
+    """Train a copy of an encoder, and a head, on labelled sequences; see
+    :func:`r2mae_bio.train.finetune_classifier`.
 
     Parameters
     ----------

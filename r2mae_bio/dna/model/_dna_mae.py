@@ -43,9 +43,10 @@ _TARGET_STEPS = 1000
 class DNAMAE(SavedDNAModel):
     """Masked autoencoder of DNA, pretrained at a mask ratio that is itself drawn at random (R2MAE).
 
-    A share of the bases of every window is hidden; a rotary transformer with local convolutions reads the others and gives each hidden
-    base a distribution over A, C, G and T. A base that is not known (N) is read like a hidden one and is never to be predicted. Bases
-    are single tokens, so a variant is always one token.
+    A share of the bases of every window is hidden; a rotary transformer with local convolutions
+    reads the others and gives each hidden base a distribution over A, C, G and T. A base that is
+    not known (N) is read like a hidden one and is never to be predicted. Bases are single tokens,
+    so a variant is always one token.
 
     Parameters
     ----------
@@ -54,14 +55,16 @@ class DNAMAE(SavedDNAModel):
     window
         Bases read at once, L.
     mask_ratio
-        Share of bases to hide: a number (fixed), a pair (uniform, one draw per window; R2MAE is ``(0, 1)``), or a law of
-        :mod:`r2mae_bio.masking`.
+        Share of bases to hide: a number (fixed), a pair (uniform, one draw per window; R2MAE is
+        ``(0, 1)``), or a law of :mod:`r2mae_bio.masking`.
     preset
-        ``"tiny"`` (CPU, minutes), ``"small"`` or ``"base"`` (GPU); see :meth:`r2mae_bio.config.DNAConfig.preset`.
+        ``"tiny"`` (CPU, minutes), ``"small"`` or ``"base"`` (GPU); see
+        :meth:`r2mae_bio.config.DNAConfig.preset`.
     n_layers
         Blocks; those of the preset if None.
     seed
-        Seed of weights, windows, strands and masks. Equal seeds give bit-equal results on one CPU setting.
+        Seed of weights, windows, strands and masks. Equal seeds give bit-equal results on one CPU
+        setting.
     network_kwargs
         Further settings of :class:`r2mae_bio.config.DNAConfig`.
 
@@ -136,37 +139,40 @@ class DNAMAE(SavedDNAModel):
     ) -> None:
         """Pretrain on windows of the genome.
 
-        Before it begins, the losses of Markov models of order 0 and 5 on the held-out part are logged (and kept in :attr:`floors`), and
-        how many 24-mers of the held-out part also occur in the training part. Ctrl-C stops after the current step and keeps the model
-        as it then is. With ``checkpoint_dir`` every epoch is saved, and ``resume_from`` continues a run that was stopped or killed
-        exactly where its last checkpoint stands: on one CPU setting the final weights are bit-equal to those of an uninterrupted run.
+        Before it begins, the losses of Markov models of order 0 and 5 on the held-out part are
+        logged (and kept in :attr:`floors`), and how many 24-mers of the held-out part also occur in
+        the training part. Ctrl-C stops after the current step and keeps the model as it then is.
+        With ``checkpoint_dir`` every epoch is saved, and ``resume_from`` continues a run that was
+        stopped or killed exactly where its last checkpoint stands: on one CPU setting the final
+        weights are bit-equal to those of an uninterrupted run.
 
         Parameters
         ----------
         max_epochs
             Epochs; about 1,000 optimiser steps if None.
         split
-            What to train on and what to hold out, from :func:`r2mae_bio.io.split_genome` (by contig, position or regions).
+            What to train on and what to hold out, from :func:`r2mae_bio.io.split_genome` (by
+            contig, position or regions).
         train_size
-            Without a split: share of every contig, from its beginning, to train on; the rest is validation, unless it is shorter than
-            a window.
+            Without a split: share of every contig, from its beginning, to train on; the rest is
+            validation, unless it is shorter than a window.
         batch_size
             Windows per optimiser step.
         epoch_windows
-            Windows of an epoch, drawn afresh each time; if None, as many as hold the training bases once, but between 16 and 2,000
-            batches.
+            Windows of an epoch, drawn afresh each time; if None, as many as hold the training bases
+            once, but between 16 and 2,000 batches.
         both_strands
             Read every window on a strand drawn at random.
         repeat_weight
-            Weight in the loss of soft-masked (lower-case) bases. Where the genome has any, the losses of repeat and unique bases are
-            reported apart, whatever the weight.
+            Weight in the loss of soft-masked (lower-case) bases. Where the genome has any, the
+            losses of repeat and unique bases are reported apart, whatever the weight.
         species_weights
             Share of the windows that each species gets; in proportion to length if None.
         accelerator, devices
             As in :class:`pytorch_lightning.Trainer`.
         precision
-            As there, with weights in float32 (``"32-true"``, ``"bf16-mixed"``, ``"16-mixed"``), or ``"auto"``: bfloat16 matrix products
-            where the processor has them.
+            As there, with weights in float32 (``"32-true"``, ``"bf16-mixed"``, ``"16-mixed"``), or
+            ``"auto"``: bfloat16 matrix products where the processor has them.
         early_stopping
             Stop when the validation loss no longer falls, and return to the best epoch.
         checkpoint_dir
@@ -178,7 +184,8 @@ class DNAMAE(SavedDNAModel):
         progress_bar
             Show loss and bases per second.
         train_kwargs
-            Further settings of :class:`r2mae_bio.config.TrainConfig`, such as ``learning_rate`` and ``patience``.
+            Further settings of :class:`r2mae_bio.config.TrainConfig`, such as ``learning_rate`` and
+            ``patience``.
         trainer_kwargs
             Passed to :class:`pytorch_lightning.Trainer`.
 
@@ -191,7 +198,8 @@ class DNAMAE(SavedDNAModel):
         TrainingError
             The loss is no longer finite, or the run to resume is complete.
         CheckpointError
-            ``resume_from`` holds no checkpoint, a damaged one, or one of another run; or ``checkpoint_dir`` holds one of another run.
+            ``resume_from`` holds no checkpoint, a damaged one, or one of another run; or
+            ``checkpoint_dir`` holds one of another run.
         SetupError
             The model was loaded without a genome.
         """
@@ -255,12 +263,14 @@ class DNAMAE(SavedDNAModel):
         config: FinetuneConfig | None = None,
         seed: int = 0,
     ) -> SequenceClassifier:
-        """Train a copy of the encoder, end to end, to classify sequences; this model stays as it is.
+        """Train a copy of the encoder, end to end, to classify sequences; this model stays as it
+        is.
 
         Parameters
         ----------
         table
-            Labelled sequences as a table or a tsv file, see :func:`r2mae_bio.io.read_sequence_table`.
+            Labelled sequences as a table or a tsv file, see
+            :func:`r2mae_bio.io.read_sequence_table`.
         sequence_key, label_key, split_key
             Its columns; splits are called train, dev and test.
         config

@@ -18,7 +18,8 @@ _SETTINGS = {"DNAConfig": DNAConfig}
 
 
 def describe_encoder(encoder: Module) -> dict[str, Any]:
-    """What it takes to build an encoder again: the names of its class and of its settings' class, and the settings.
+    """What it takes to build an encoder again: the names of its class and of its settings' class,
+    and the settings.
 
     Parameters
     ----------

@@ -38,7 +38,8 @@ def predict_hidden(
     overlap
         Bases that neighbouring tiles of a longer sequence share at least.
     hidden_at_once
-        Bases hidden together in one reading of a tile, spread as far apart as they can be; 1 is exact.
+        Bases hidden together in one reading of a tile, spread as far apart as they can be; 1 is
+        exact.
 
     Returns
     -------

@@ -55,18 +55,22 @@ class SavedDNAModel(SavedModel[DNARecord, DNAMaskedAutoencoder]):
     ) -> NDArray[np.float32]:
         """Embed sequences of any length: the mean state of their known bases.
 
-        A sequence's embedding does not depend on the others, on their order or on ``batch_size`` (to about 1e-5).
+        A sequence's embedding does not depend on the others, on their order or on ``batch_size``
+        (to about 1e-5).
 
         Parameters
         ----------
         sequences
             A FASTA file, a list or a series of sequences, see :func:`r2mae_bio.io.read_sequences`.
         layer
-            Block whose output is taken: 0 is what enters the first, -1 what the prediction is made from.
+            Block whose output is taken: 0 is what enters the first, -1 what the prediction is made
+            from.
         strand
-            ``"both"``, the mean over both strands, for which the reverse complement has the same embedding; or ``"+"``.
+            ``"both"``, the mean over both strands, for which the reverse complement has the same
+            embedding; or ``"+"``.
         overlap
-            Bases that neighbouring tiles of a sequence longer than the window share; a quarter of the window if None.
+            Bases that neighbouring tiles of a sequence longer than the window share; a quarter of
+            the window if None.
         batch_size
             Rows at a time.
 
@@ -110,8 +114,9 @@ class SavedDNAModel(SavedModel[DNARecord, DNAMaskedAutoencoder]):
         strand
             ``"both"``, the normalised geometric mean over both strands, or ``"+"``.
         hidden_at_once
-            Bases hidden together in one reading. 1 hides each base alone, which takes as many readings as there are bases; 8 takes an
-            eighth of that and differs little where they lie far apart.
+            Bases hidden together in one reading. 1 hides each base alone, which takes as many
+            readings as there are bases; 8 takes an eighth of that and differs little where they lie
+            far apart.
         overlap, batch_size
             As for :meth:`get_latent_representation`.
 
@@ -135,16 +140,19 @@ class SavedDNAModel(SavedModel[DNARecord, DNAMaskedAutoencoder]):
     def log_probs(
         self, codes: Any, hidden: Any = None, *, strand: str = "both", batch_size: int | None = None
     ) -> NDArray[np.float32]:
-        """Log-probabilities of A, C, G and T at every position, given the bases that are not hidden.
+        """Log-probabilities of A, C, G and T at every position, given the bases that are not
+        hidden.
 
         Parameters
         ----------
         codes
-            0 to 3 for A, C, G, T and 4 for N, integers (B, L), L at most ``window``; see :func:`r2mae_bio.io.encode_bases`.
+            0 to 3 for A, C, G, T and 4 for N, integers (B, L), L at most ``window``; see
+            :func:`r2mae_bio.io.encode_bases`.
         hidden
             Positions not to be read, bool (B, L); None for none.
         strand
-            ``"both"``: the mean of the log-probabilities over both strands, normalised again; or ``"+"``.
+            ``"both"``: the mean of the log-probabilities over both strands, normalised again; or
+            ``"+"``.
         batch_size
             Rows at a time.
 
@@ -155,7 +163,8 @@ class SavedDNAModel(SavedModel[DNARecord, DNAMaskedAutoencoder]):
         Raises
         ------
         NotTrainedError, ConfigError, DataError
-            There are no weights, a setting cannot be used, or codes or ``hidden`` have the wrong shape or type.
+            There are no weights, a setting cannot be used, or codes or ``hidden`` have the wrong
+            shape or type.
         """
         rows = hide(check_codes(codes, self.window, batch_size, strand), hidden)
         network, both = self._network(), strand == "both"
@@ -204,8 +213,8 @@ class SavedDNAModel(SavedModel[DNARecord, DNAMaskedAutoencoder]):
         Raises
         ------
         CheckpointError
-            The folder is none of a DNA model, or its weights are not those written with its record; its subclasses tell damage and a
-            pickle apart.
+            The folder is none of a DNA model, or its weights are not those written with its record;
+            its subclasses tell damage and a pickle apart.
         FastaError
             The genome cannot be used.
         """
@@ -232,7 +241,9 @@ class SavedDNAModel(SavedModel[DNARecord, DNAMaskedAutoencoder]):
 
     @property
     def floors(self) -> dict[str, float]:
-        """Nats per held-out base of Markov models of the training part, by order; what :attr:`history` has to be compared with."""
+        """Nats per held-out base of Markov models of the training part, by order; what
+        :attr:`history` has to be compared with.
+        """
         return self.record.floors
 
     def __repr__(self) -> str:

@@ -52,7 +52,9 @@ def measure_floors(genome: Genome, split: GenomeSplit, loaders: Loaders) -> dict
 
 
 def _shared(genome: Genome, split: GenomeSplit) -> dict[str, Any]:
-    """What the parts have in common; nothing if all that is held out lies in pieces shorter than a word."""
+    """What the parts have in common; nothing if all that is held out lies in pieces shorter than a
+    word.
+    """
     try:
         shared = shared_kmers(genome, split, k=_KMER, sample=_KMERS_LOOKED_UP)
     except DataError as error:
@@ -63,7 +65,8 @@ def _shared(genome: Genome, split: GenomeSplit) -> dict[str, Any]:
 
 
 def base_composition(genome: Genome, split: GenomeSplit) -> Tensor:
-    """Natural logarithms of the shares of A, C, G and T in the training part, both strands together, float32 (4,).
+    """Natural logarithms of the shares of A, C, G and T in the training part, both strands
+    together, float32 (4,).
 
     Parameters
     ----------
@@ -74,7 +77,8 @@ def base_composition(genome: Genome, split: GenomeSplit) -> Tensor:
 
 
 def train_share(split: GenomeSplit | None, train_size: float) -> float:
-    """Share of the bases of both parts that are trained on: that of the split, or the one asked for where there is none.
+    """Share of the bases of both parts that are trained on: that of the split, or the one asked for
+    where there is none.
 
     Parameters
     ----------

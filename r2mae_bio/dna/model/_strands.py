@@ -24,7 +24,9 @@ _BASES_AT_ONCE: Final = 1 << 15
 
 
 def log_probs(network: DNAMaskedAutoencoder, codes: Tensor, *, both: bool) -> Tensor:
-    """Log-probabilities of A, C, G and T, (B, L, 4); with ``both``, the mean over strands, normalised again."""
+    """Log-probabilities of A, C, G and T, (B, L, 4); with ``both``, the mean over strands,
+    normalised again.
+    """
     forward = network(base_tokens(codes)).log_softmax(-1)
     if not both:
         return forward

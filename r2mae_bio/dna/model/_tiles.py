@@ -41,9 +41,11 @@ class Tiles:
         return Tiles(self.sequence[rows], self.start[rows], self.length[rows], self.lower[rows], self.upper[rows])
 
     def shares(self) -> NDArray[np.float32]:
-        """How much each base of tiles of one length L counts, (T, L); over all tiles of a sequence the shares of a base add up to 1.
+        """How much each base of tiles of one length L counts, (T, L); over all tiles of a sequence
+        the shares of a base add up to 1.
 
-        A base counts in the tile in which it lies most central, and half in each of two where it is equally central.
+        A base counts in the tile in which it lies most central, and half in each of two where it is
+        equally central.
         """
         twice = 2 * (self.start[:, None] + np.arange(self.length[0]))
         lower, upper = self.lower[:, None], self.upper[:, None]
@@ -126,7 +128,9 @@ def plan_tiles(lengths: Sequence[int] | NDArray[np.int64], window: int, overlap:
 
 
 def _starts(length: int, window: int, overlap: int) -> NDArray[np.int64]:
-    """Evenly spread and the same seen from either end, so that a sequence and its reverse complement have the same tiles."""
+    """Evenly spread and the same seen from either end, so that a sequence and its reverse
+    complement have the same tiles.
+    """
     room = length - window
     if room <= 0:
         return np.zeros(1, np.int64)

@@ -32,7 +32,9 @@ class RotaryAttention(nn.Module):
         self.out = nn.Linear(d_model, d_model)
 
     def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], present: Tensor | None) -> Tensor:
-        """(B, L, D) to (B, L, D); ``present`` is false at slots that nobody may read, bool (B, L)."""
+        """(B, L, D) to (B, L, D); ``present`` is false at slots that nobody may read, bool (B,
+        L).
+        """
         rows, slots, width = x.shape
         qkv = self.qkv(x).view(rows, slots, 3, self.n_heads, width // self.n_heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, L, D / heads)
@@ -42,7 +44,8 @@ class RotaryAttention(nn.Module):
 
 
 class BaseBlock(nn.Module):
-    """Branches on the normalised residual stream: convolution and attention where asked for, and a feed-forward layer.
+    """Branches on the normalised residual stream: convolution and attention where asked for, and a
+    feed-forward layer.
 
     Parameters
     ----------

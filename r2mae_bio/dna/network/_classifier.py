@@ -26,9 +26,10 @@ class SequenceEncoder(Protocol):
 class SequenceClassifierHead(nn.Module):
     """Logits of classes from states.
 
-    Two readings are joined. One forgets positions: features of the normalised states, averaged, maximised, and averaged under
-    learned attention; it finds motifs wherever they stand. The other keeps them: a narrow projection of every state, each position
-    with weights of its own; it reads splice sites and TATA boxes. The second needs sequences of one length.
+    Two readings are joined. One forgets positions: features of the normalised states, averaged,
+    maximised, and averaged under learned attention; it finds motifs wherever they stand. The other
+    keeps them: a narrow projection of every state, each position with weights of its own; it reads
+    splice sites and TATA boxes. The second needs sequences of one length.
 
     Parameters
     ----------
@@ -96,7 +97,8 @@ class SequenceClassifierNetwork(nn.Module):
     linear
         The linear reading.
     mix
-        Weights of the head's logits and of the linear reading's; they are a buffer and are not trained.
+        Weights of the head's logits and of the linear reading's; they are a buffer and are not
+        trained.
     """
 
     mix: Tensor

@@ -30,7 +30,8 @@ class DepthwiseConvolution(nn.Module):
     def __init__(self, d_model: int, kernel: int, dilation: int) -> None:
         super().__init__()
         self.dilation = dilation
-        # an image one pixel high: features stay last in memory, which on a CPU is twice as fast as Conv1d
+        # an image one pixel high: features stay last in memory, which on a CPU is twice as fast as
+        # Conv1d
         self.filters = nn.Conv2d(d_model, d_model, (1, kernel), padding=(0, kernel // 2), groups=d_model)
         self.filters.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -48,7 +49,9 @@ class DepthwiseConvolution(nn.Module):
         return mixed.transpose(1, 2)
 
     def _by_phases(self, x: Tensor) -> Tensor:
-        """Every dilation-th base as a sequence of its own: a CPU has no quick kernel for taps that lie apart, nor a GPU in bfloat16."""
+        """Every dilation-th base as a sequence of its own: a CPU has no quick kernel for taps that
+        lie apart, nor a GPU in bfloat16.
+        """
         if self.dilation == 1:
             return self._convolve(x)
         rows, slots, width = x.shape

@@ -1,4 +1,6 @@
-"""A linear reading of bases: a weight for every k-mer, counted anywhere or standing at its position."""
+"""A linear reading of bases: a weight for every k-mer, counted anywhere or standing at its
+position.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,11 @@ __all__ = ["LinearReading"]
 
 
 class LinearReading(nn.Module):
-    """Logits that are sums of fixed weights of k-mers, the "wide" part of Cheng et al. (2016), "Wide & Deep Learning".
+    """Logits that are sums of fixed weights of k-mers, the "wide" part of Cheng et al. (2016),
+    "Wide & Deep Learning".
 
-    The weights are buffers: they are saved and moved with the module and are not trained. They begin at zero, see :meth:`fill`. A
-    k-mer that holds an unknown base has no weight.
+    The weights are buffers: they are saved and moved with the module and are not trained. They
+    begin at zero, see :meth:`fill`. A k-mer that holds an unknown base has no weight.
 
     Parameters
     ----------
@@ -56,7 +59,8 @@ class LinearReading(nn.Module):
         bias
             Logits of a sequence without any k-mer (K,).
         by_word
-            Weights of the k-mers (4**k, K); a k-mer is a row by its bases as digits to the base four, the first base the highest.
+            Weights of the k-mers (4**k, K); a k-mer is a row by its bases as digits to the base
+            four, the first base the highest.
         by_position
             Weights of the k-mers at each position (L - position_k + 1, 4**position_k, K).
         """

@@ -25,10 +25,11 @@ _UNKNOWN = 4  # hidden, or not A C G T: the network cannot tell one from the oth
 class DNAMaskedAutoencoder(nn.Module):
     """Encoder of single bases and a head that gives each position a distribution over A C G T.
 
-    It takes a :class:`~r2mae_bio.tokens.TokenBatch` that holds visible bases only, so a hidden base cannot reach a prediction. A base
-    that is not known (N) is read like one that is hidden. With ``hiding="replace"`` hidden bases stay as slots without content, which
-    convolutions need; with ``"drop"`` the encoder sees the visible bases alone, without convolutions, and one more block puts the
-    hidden slots back.
+    It takes a :class:`~r2mae_bio.tokens.TokenBatch` that holds visible bases only, so a hidden base
+    cannot reach a prediction. A base that is not known (N) is read like one that is hidden. With
+    ``hiding="replace"`` hidden bases stay as slots without content, which convolutions need; with
+    ``"drop"`` the encoder sees the visible bases alone, without convolutions, and one more block
+    puts the hidden slots back.
 
     Parameters
     ----------
@@ -69,8 +70,8 @@ class DNAMaskedAutoencoder(nn.Module):
         visible
             Visible bases.
         layer
-            0 is what enters the first block, k what leaves the k-th; negative numbers count from the end. The last, ``n_layers`` or
-            -1, is normalised: the state that the head reads.
+            0 is what enters the first block, k what leaves the k-th; negative numbers count from
+            the end. The last, ``n_layers`` or -1, is normalised: the state that the head reads.
 
         Returns
         -------
@@ -79,7 +80,8 @@ class DNAMaskedAutoencoder(nn.Module):
         Raises
         ------
         ConfigError
-            There is no such layer, or the network drops hidden bases and was asked for an inner one.
+            There is no such layer, or the network drops hidden bases and was asked for an inner
+            one.
         """
         n_blocks = self._n_blocks(layer)
         x = self._read(visible, n_blocks)
@@ -135,7 +137,8 @@ class DNAMaskedAutoencoder(nn.Module):
         ids, width = visible.ids.expand(rows, -1), self.config.d_model // self.config.n_heads
         x = self.embedding(bases.gather(1, order))
         angles = rotary_angles(ids.gather(1, order), width)
-        # a row without a visible base reads one unknown slot, for attention over nothing is not a number
+        # a row without a visible base reads one unknown slot, for attention over nothing is not a
+        # number
         readable = present | (count == 0)[:, None]
         for block in self.blocks:
             x = block(x, angles, readable)

@@ -1,4 +1,6 @@
-"""Rotary positions: attention that knows how far apart two slots are (Su et al. 2021, arXiv 2104.09864)."""
+"""Rotary positions: attention that knows how far apart two slots are (Su et al. 2021, arXiv
+2104.09864).
+"""
 
 from __future__ import annotations
 

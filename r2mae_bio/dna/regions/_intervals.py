@@ -84,7 +84,8 @@ _STRIDE: Final = 1 << 40  # contigs one after the other on one line, far enough 
 
 @dataclass(frozen=True, eq=False)
 class Intervals:
-    """Stretches of contigs, sorted, none touching another of its contig; a circular contig is cut at its origin.
+    """Stretches of contigs, sorted, none touching another of its contig; a circular contig is cut
+    at its origin.
 
     Made by :meth:`of`, :meth:`whole` or :meth:`from_regions`.
     """
@@ -98,14 +99,16 @@ class Intervals:
 
     @classmethod
     def of(cls, genome: Genome, contig: Any, start: Any, end: Any) -> Intervals:
-        """Intervals from stretches in any order: clipped to linear contigs, led round circular ones, merged.
+        """Intervals from stretches in any order: clipped to linear contigs, led round circular
+        ones, merged.
 
         Parameters
         ----------
         genome
             The genome.
         contig, start, end
-            Positions of contigs, first bases and ends (excluded), integers (n,); empty stretches are left out.
+            Positions of contigs, first bases and ends (excluded), integers (n,); empty stretches
+            are left out.
 
         Returns
         -------
@@ -149,8 +152,8 @@ class Intervals:
         genome
             The genome.
         regions
-            What :func:`read_regions` takes; strands and names are not looked at. On a circular contig a region may run over the
-            end into the beginning.
+            What :func:`read_regions` takes; strands and names are not looked at. On a circular
+            contig a region may run over the end into the beginning.
 
         Returns
         -------

@@ -31,13 +31,15 @@ def iter_codes(
     intervals
         What to read.
     before
-        Bases of context in front of the new ones of every piece; those before the beginning of an interval read as not known.
+        Bases of context in front of the new ones of every piece; those before the beginning of an
+        interval read as not known.
     piece
         Most new bases of a piece.
 
     Yields
     ------
-    Number of the interval, position on the contig of the first new base, and codes, uint8 (before + new bases,).
+    Number of the interval, position on the contig of the first new base, and codes, uint8 (before +
+    new bases,).
     """
     for i, (contig, start, end) in enumerate(zip(intervals.contig, intervals.start, intervals.end, strict=True)):
         for at in range(int(start), int(end), piece):

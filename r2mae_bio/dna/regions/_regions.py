@@ -139,20 +139,22 @@ def read_regions(source: Path | str | pd.DataFrame | Sequence[tuple[Any, ...]]) 
     Parameters
     ----------
     source
-        A BED file (3 columns or more, plain or gzip; comments, ``track`` and ``browser`` lines are passed over), a table with the
-        columns ``chrom``, ``start``, ``end`` and optionally ``name`` and ``strand`` (these or other usual names, in any case), or
-        a list of tuples in this order. Coordinates are 0-based and half-open in all of them.
+        A BED file (3 columns or more, plain or gzip; comments, ``track`` and ``browser`` lines are
+        passed over), a table with the columns ``chrom``, ``start``, ``end`` and optionally ``name``
+        and ``strand`` (these or other usual names, in any case), or a list of tuples in this order.
+        Coordinates are 0-based and half-open in all of them.
 
     Returns
     -------
-    Columns ``chrom`` (str), ``start``, ``end`` (int64), ``name`` (str; ``chrom:start-end``, 0-based, where none is given) and
-    ``strand`` (``+``, ``-`` or ``.``), rows numbered from 0.
+    Columns ``chrom`` (str), ``start``, ``end`` (int64), ``name`` (str; ``chrom:start-end``,
+    0-based, where none is given) and ``strand`` (``+``, ``-`` or ``.``), rows numbered from 0.
 
     Raises
     ------
     BedError
-        There is no region, a coordinate is negative or not a whole number, a start is not before its end, a strand is none of the
-        three, or columns are missing. The message names the line or row.
+        There is no region, a coordinate is negative or not a whole number, a start is not before
+        its end, a strand is none of the three, or columns are missing. The message names the line
+        or row.
 
     Examples
     --------

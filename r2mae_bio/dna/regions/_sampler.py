@@ -24,10 +24,11 @@ __all__ = ["WindowSampler"]
 
 
 class WindowSampler:
-    """Draws windows that lie wholly in an interval and of which at least half the bases are A, C, G or T.
+    """Draws windows that lie wholly in an interval and of which at least half the bases are A, C, G
+    or T.
 
-    Where such a window may start is worked out once, so every start is equally likely and none is drawn in vain. The bases are read for
-    that only on contigs that have others than A, C, G and T.
+    Where such a window may start is worked out once, so every start is equally likely and none is
+    drawn in vain. The bases are read for that only on contigs that have others than A, C, G and T.
 
     Parameters
     ----------
@@ -38,8 +39,9 @@ class WindowSampler:
     length
         Bases of a window.
     species_weights
-        Share of the windows that each species gets, ``{species: weight}``, in any unit; 0 leaves one out. By default every start is
-        equally likely, so species count in proportion to their length.
+        Share of the windows that each species gets, ``{species: weight}``, in any unit; 0 leaves
+        one out. By default every start is equally likely, so species count in proportion to their
+        length.
 
     Raises
     ------
@@ -87,7 +89,9 @@ class WindowSampler:
         return intersect((self._first, last), known_enough)
 
     def _group(self, species: NDArray[np.str_], weights: Mapping[str, float] | None) -> None:
-        """Number the starts so that those of a group follow each other; a group is a species, or all if there are no weights."""
+        """Number the starts so that those of a group follow each other; a group is a species, or
+        all if there are no weights.
+        """
         names = ["all"] if weights is None else list(dict.fromkeys(species.tolist()))
         share = np.ones(1) if weights is None else _shares(names, weights)
         member = np.zeros(species.size, np.int64) if weights is None else np.array([names.index(s) for s in species])
@@ -126,8 +130,8 @@ class WindowSampler:
 
         Returns
         -------
-        Global position of the first base of each, ascending, int64 (tiles,). Those with too many unknown bases are left out, and so is
-        what remains at the end of an interval.
+        Global position of the first base of each, ascending, int64 (tiles,). Those with too many
+        unknown bases are left out, and so is what remains at the end of an interval.
         """
         n_tiles = self._intervals.lengths // self.length
         before = np.repeat(np.cumsum(n_tiles) - n_tiles, n_tiles)
@@ -161,7 +165,9 @@ def _shares(names: list[str], weights: Mapping[str, float]) -> NDArray[np.float6
 
 
 def _unknown_runs(genome: Genome, intervals: Intervals) -> Runs:
-    """Where the bases are not known, in global positions; contigs that the index calls clean are not read."""
+    """Where the bases are not known, in global positions; contigs that the index calls clean are
+    not read.
+    """
     clean = np.array([contig.n_acgt == contig.length for contig in genome.index])
     searched = intervals.take(~clean[intervals.contig])
     starts, ends = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
@@ -178,8 +184,9 @@ def _unknown_runs(genome: Genome, intervals: Intervals) -> Runs:
 def _mostly_known(unknown: Runs, length: int) -> Runs:
     """Starts of windows with at least half their bases known.
 
-    The number of unknown bases of a window is a piecewise linear function of its start, of slope -1, 0 or 1, that bends where an end of
-    the window meets an end of an unknown stretch; between two bends the starts that pass are one stretch.
+    The number of unknown bases of a window is a piecewise linear function of its start, of slope
+    -1, 0 or 1, that bends where an end of the window meets an end of an unknown stretch; between
+    two bends the starts that pass are one stretch.
     """
     ends = np.stack(unknown, axis=1).ravel()
     known = np.zeros(ends.size, np.int64)

@@ -55,7 +55,8 @@ class SharedKmers:
 def shared_kmers(genome: Genome, split: GenomeSplit, *, k: int = 24, sample: int | None = None) -> SharedKmers:
     """Look the words of the held-out part up in the training part, both strands.
 
-    Words with unknown bases are passed over. Memory: some 40 bytes for each word looked up, and 200 MB.
+    Words with unknown bases are passed over. Memory: some 40 bytes for each word looked up, and 200
+    MB.
 
     Parameters
     ----------
@@ -66,7 +67,8 @@ def shared_kmers(genome: Genome, split: GenomeSplit, *, k: int = 24, sample: int
     k
         Bases of a word, from 1 to 32.
     sample
-        Look up about this many words at most, evenly spread; all if None. Wanted for genomes of billions of bases.
+        Look up about this many words at most, evenly spread; all if None. Wanted for genomes of
+        billions of bases.
 
     Returns
     -------
@@ -117,7 +119,9 @@ def _held_out_words(
 
 
 def _occur(wanted: NDArray[np.uint64], pieces: Iterator[NDArray[np.uint64]]) -> NDArray[np.bool_]:
-    """Which of the sorted words occur in any piece; the shorter list is looked up in the longer one."""
+    """Which of the sorted words occur in any piece; the shorter list is looked up in the longer
+    one.
+    """
     found = np.zeros(wanted.size, bool)
     for piece in pieces:
         words = np.sort(piece)

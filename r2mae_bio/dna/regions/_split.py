@@ -44,7 +44,8 @@ class GenomeSplit:
 
         Returns
         -------
-        ``rule``, and ``train`` and ``validation`` as lists of ``[contig, start, end]``, 0-based and half-open.
+        ``rule``, and ``train`` and ``validation`` as lists of ``[contig, start, end]``, 0-based and
+        half-open.
         """
         return {"rule": self.rule, "train": self._rows(self.train), "validation": self._rows(self.validation)}
 
@@ -101,19 +102,21 @@ def split_genome(
     genome
         The genome.
     validation
-        What is held out: a share of the bases (see ``by``), 0 or None for nothing; the name of a contig or a list of names; or
-        regions, as a BED file, a table or a list of ``(chrom, start, end)``.
+        What is held out: a share of the bases (see ``by``), 0 or None for nothing; the name of a
+        contig or a list of names; or regions, as a BED file, a table or a list of
+        ``(chrom, start, end)``.
     by
-        How a share is chosen. ``"block"``: the last share of every contig, or of the regions to train on that lie on it.
-        ``"contig"``: whole contigs drawn by ``seed``, in each species, so that they come as near to the share as they can.
+        How a share is chosen. ``"block"``: the last share of every contig, or of the regions to
+        train on that lie on it. ``"contig"``: whole contigs drawn by ``seed``, in each species, so
+        that they come as near to the share as they can.
     train
-        What to train on, contigs or regions in the same forms; the whole genome if None. What is held out is never trained on, also
-        where both name the same bases.
+        What to train on, contigs or regions in the same forms; the whole genome if None. What is
+        held out is never trained on, also where both name the same bases.
     gap
         Bases on either side of what is held out that are not trained on.
     min_block
-        Fewest bases of a contig that are worth holding out for a share; contigs that would give fewer are trained on whole. A model
-        sets it to its window.
+        Fewest bases of a contig that are worth holding out for a share; contigs that would give
+        fewer are trained on whole. A model sets it to its window.
     seed
         The draw of contigs is a pure function of it.
 
@@ -124,7 +127,8 @@ def split_genome(
     Raises
     ------
     ConfigError
-        A setting is out of range, nothing is left to train on, or no contig is long enough to hold out the share.
+        A setting is out of range, nothing is left to train on, or no contig is long enough to hold
+        out the share.
     UnknownContigError, AmbiguousContigError
         A contig cannot be found.
     RegionError, BedError
@@ -173,7 +177,9 @@ def _checked_share(validation: Real | None) -> float:
 
 
 def _named(genome: Genome, part: Any) -> tuple[Intervals, str]:
-    """Contigs by name, or regions; a text is a name if the genome knows it, or else the path of a BED file."""
+    """Contigs by name, or regions; a text is a name if the genome knows it, or else the path of a
+    BED file.
+    """
     if isinstance(part, str) and (part in genome or not _is_bed(part)):
         part = [part]
     if isinstance(part, str | PathLike | pd.DataFrame):
@@ -227,7 +233,9 @@ def _last_blocks(genome: Genome, available: Intervals, share: float, min_block: 
 
 
 def _draw_contigs(genome: Genome, n_bases: NDArray[np.int64], share: float, min_block: int, seed: int) -> NDArray[np.bool_]:
-    """Contigs of each species, in random order, each taken if that brings the sum nearer to the share; one stays to be trained on."""
+    """Contigs of each species, in random order, each taken if that brings the sum nearer to the
+    share; one stays to be trained on.
+    """
     chosen = np.zeros(n_bases.size, bool)
     species = np.array(genome.species)
     for number, name in enumerate(dict.fromkeys(genome.species)):

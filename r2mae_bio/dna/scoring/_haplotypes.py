@@ -1,4 +1,6 @@
-"""Windows of the two haplotypes of an allele: equal in width, centred on the change, the same on either strand."""
+"""Windows of the two haplotypes of an allele: equal in width, centred on the change, the same on
+either strand.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ class HaplotypeWindows:
     codes: NDArray[np.uint8]
     """Codes of the bases, (2, alleles, context); 4 beyond the ends of a contig."""
     scored: NDArray[np.int64]
-    """First position of a window that is scored, and the position after the last, (2, alleles, 2)."""
+    """First position of a window that is scored, and the position after the last, (2, alleles,
+    2).
+    """
 
 
 def haplotype_windows(
@@ -35,8 +39,9 @@ def haplotype_windows(
 ) -> HaplotypeWindows:
     """Windows around alleles.
 
-    A change within a repeat can be written at several places. All of them make the same haplotype, so the window is centred on, and
-    scored over, the stretch that they span together: values do not depend on how a caller placed the allele, nor on the strand.
+    A change within a repeat can be written at several places. All of them make the same haplotype,
+    so the window is centred on, and scored over, the stretch that they span together: values do not
+    depend on how a caller placed the allele, nor on the strand.
 
     Parameters
     ----------
@@ -68,12 +73,15 @@ def haplotype_windows(
 def _surroundings(
     genome: Genome, contigs: NDArray[np.int64], changes: Sequence[MinimalChange], context: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Codes before and after each change, both (alleles, 2 context): enough for half a window after a shift by a whole one."""
+    """Codes before and after each change, both (alleles, 2 context): enough for half a window after
+    a shift by a whole one.
+    """
     start = np.array([change.start for change in changes], np.int64)
     end = start + np.array([len(change.removed) for change in changes], np.int64)
     width = 2 * context
     size = genome.lengths[contigs]
-    # a circle shorter than twice the context is gone round once; one shorter than the context is read as if it were cut
+    # a circle shorter than twice the context is gone round once; one shorter than the context is
+    # read as if it were cut
     once = genome.is_circular[contigs] & (size >= context) & (size < width)
     reach = np.where(once, size, width)
     left, right = (np.full((len(changes), width), UNKNOWN, np.uint8) for _ in range(2))
@@ -101,7 +109,9 @@ def _windows_of(
 def _room_to_shift(
     left: NDArray[np.uint8], right: NDArray[np.uint8], removed: NDArray[np.uint8], inserted: NDArray[np.uint8], limit: int
 ) -> tuple[int, int]:
-    """How far an insertion or deletion can be moved back and ahead, up to a limit, with the same haplotype as the result."""
+    """How far an insertion or deletion can be moved back and ahead, up to a limit, with the same
+    haplotype as the result.
+    """
     if removed.size and inserted.size:
         return 0, 0
     moved = removed if removed.size else inserted
@@ -123,8 +133,9 @@ def _odd_base_goes_left(
 ) -> bool:
     """On which side a window has a base more, if it cannot have as many on both.
 
-    "Always on the right" would be the left on the other strand. So the two strands are compared as text: which comes first does not depend
-    on the one that is read. Where both are the same, so are the windows.
+    "Always on the right" would be the left on the other strand. So the two strands are compared as
+    text: which comes first does not depend on the one that is read. Where both are the same, so are
+    the windows.
     """
     for span in spans:
         read = np.concatenate([before[before.size - reach :], span, after[:reach]])
@@ -137,7 +148,9 @@ def _odd_base_goes_left(
 def _window(
     before: NDArray[np.uint8], span: NDArray[np.uint8], after: NDArray[np.uint8], context: int, flank: int, *, odd_left: bool
 ) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """The bases around a span, and which positions among them are scored; a span wider than the window is cut on both sides."""
+    """The bases around a span, and which positions among them are scored; a span wider than the
+    window is cut on both sides.
+    """
     room = context - span.size
     n_before = room // 2 + (room % 2 if odd_left else 0)
     first = before.size - n_before

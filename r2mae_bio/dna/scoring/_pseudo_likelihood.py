@@ -1,4 +1,6 @@
-"""What a DNA model says of windows: probabilities of a hidden base, mean states. Nothing is read twice."""
+"""What a DNA model says of windows: probabilities of a hidden base, mean states. Nothing is read
+twice.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,8 @@ def hidden_log_probs(
     *,
     batch_size: int | None,
 ) -> NDArray[np.float64]:
-    """Log-probabilities at single positions, each hidden alone; a position asked for twice is read once.
+    """Log-probabilities at single positions, each hidden alone; a position asked for twice is read
+    once.
 
     Parameters
     ----------

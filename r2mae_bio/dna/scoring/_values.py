@@ -95,7 +95,8 @@ def score_batch(
 
     Returns
     -------
-    The values by name, each (alleles,): text for kind and status, float32 for the rest, NaN where missing.
+    The values by name, each (alleles,): text for kind and status, float32 for the rest, NaN where
+    missing.
     """
     status = classify_alleles(
         batch,
@@ -148,9 +149,12 @@ class _Readings:
     def likelihoods(
         self, pairs: HaplotypeWindows, changes: list[MinimalChange], single: NDArray[np.bool_]
     ) -> dict[str, NDArray[np.float64]]:
-        """All values but the distance, each (alleles,); the positions of all alleles are read together."""
+        """All values but the distance, each (alleles,); the positions of all alleles are read
+        together.
+        """
         one, more = np.flatnonzero(single), np.flatnonzero(~single)
-        # of a single base only the reference window is read: with the base hidden, the alternative one is the same
+        # of a single base only the reference window is read: with the base hidden, the alternative
+        # one is the same
         owners, rows, positions = _positions(pairs.scored[:, more], self._which[:, more])
         log_probs = hidden_log_probs(
             self._model,
@@ -186,7 +190,9 @@ def _of_one_base(log_probs: NDArray[np.float64], changes: list[MinimalChange]) -
 def _positions(
     scored: NDArray[np.int64], which: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Positions to hide one at a time: the haplotype each belongs to (reference ones first), its window, its place in the window."""
+    """Positions to hide one at a time: the haplotype each belongs to (reference ones first), its
+    window, its place in the window.
+    """
     first, end = scored.reshape(-1, 2).T
     count = end - first
     owners = np.repeat(np.arange(count.size), count)
@@ -197,7 +203,9 @@ def _positions(
 def _of_more_bases(
     log_probs: NDArray[np.float64], bases: NDArray[np.uint8], owners: NDArray[np.int64], n: int
 ) -> NDArray[np.float64]:
-    """Mean log-probability of the known bases in the alternative haplotype minus that in the reference, (n,); NaN where none is known."""
+    """Mean log-probability of the known bases in the alternative haplotype minus that in the
+    reference, (n,); NaN where none is known.
+    """
     known = bases < UNKNOWN
     total = np.bincount(owners[known], log_probs[known, bases[known]], 2 * n)
     count = np.bincount(owners[known], minlength=2 * n)

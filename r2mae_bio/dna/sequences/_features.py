@@ -22,17 +22,19 @@ _MAX_K: Final = 12
 def kmer_counts(codes: Sequence[NDArray[np.uint8]], k: int, *, both_strands: bool = False) -> sparse.csr_array:
     """Count the k-mers of every sequence.
 
-    A k-mer that holds an unknown base is not counted. The column of a k-mer is its bases read as digits to the base four, A 0, C 1,
-    G 2, T 3, the first base the highest digit.
+    A k-mer that holds an unknown base is not counted. The column of a k-mer is its bases read as
+    digits to the base four, A 0, C 1, G 2, T 3, the first base the highest digit.
 
     Parameters
     ----------
     codes
-        Codes of the sequences, each uint8 (L,); lengths may differ. A two-dimensional array is its rows.
+        Codes of the sequences, each uint8 (L,); lengths may differ. A two-dimensional array is its
+        rows.
     k
         Length of a k-mer in bp, from 1 to 12.
     both_strands
-        Count a k-mer and its reverse complement together, in the lower of their columns; the other stays empty.
+        Count a k-mer and its reverse complement together, in the lower of their columns; the other
+        stays empty.
 
     Returns
     -------
@@ -73,7 +75,8 @@ def positional_one_hot(codes: NDArray[np.uint8], *, k: int = 1) -> sparse.csr_ar
 
     Returns
     -------
-    Zeros and ones, float32 (B, (L - k + 1) * 4**k), positions outside, k-mers inside; a k-mer that holds an unknown base is all zeros.
+    Zeros and ones, float32 (B, (L - k + 1) * 4**k), positions outside, k-mers inside; a k-mer that
+    holds an unknown base is all zeros.
 
     Raises
     ------

@@ -59,13 +59,13 @@ def read_sequences(source: Path | str | Sequence[str] | pd.Series) -> NamedSeque
     Parameters
     ----------
     source
-        A FASTA file, plain or gzip, whose names are the first words of its title lines; a series, whose index gives the names; or a
-        list, named ``sequence_0`` and so on.
+        A FASTA file, plain or gzip, whose names are the first words of its title lines; a series,
+        whose index gives the names; or a list, named ``sequence_0`` and so on.
 
     Returns
     -------
-    Names and sequences. Lower case, N and the other IUPAC codes stay as they are. Repeated names get the suffixes ``-1``,
-    ``-2`` ..., with a warning.
+    Names and sequences. Lower case, N and the other IUPAC codes stay as they are. Repeated names
+    get the suffixes ``-1``, ``-2`` ..., with a warning.
 
     Raises
     ------

@@ -86,8 +86,8 @@ def read_sequence_table(
     label_key
         Column of the classes.
     split_key
-        Column that says ``train``, ``dev`` or ``test``. Where there is no dev row, ``dev_fraction`` of the train rows of each class
-        become dev rows.
+        Column that says ``train``, ``dev`` or ``test``. Where there is no dev row, ``dev_fraction``
+        of the train rows of each class become dev rows.
     dev_fraction
         See ``split_key``.
     seed
@@ -102,8 +102,8 @@ def read_sequence_table(
     SetupError
         A column is missing.
     DataError
-        A sequence or a label is missing, a part is named otherwise, there is no train row, train rows have fewer than two classes or
-        other rows have one that they lack.
+        A sequence or a label is missing, a part is named otherwise, there is no train row, train
+        rows have fewer than two classes or other rows have one that they lack.
     """
     frame = source if isinstance(source, pd.DataFrame) else _read(Path(source), sequence_key)
     _check_columns(frame, (sequence_key, label_key, split_key))
@@ -179,7 +179,9 @@ def _classes(values: pd.Series, part: NDArray[np.object_]) -> tuple[list[str], N
 
 
 def _draw_dev(part: NDArray[np.object_], labels: NDArray[np.int64], fraction: float, seed: int) -> NDArray[np.object_]:
-    """Name some train rows dev, class by class, at least one of each class and never all of them."""
+    """Name some train rows dev, class by class, at least one of each class and never all of
+    them.
+    """
     if not 0 < fraction < 1:
         message = f"dev_fraction is {fraction}; needed is a share above 0 and below 1."
         raise DataError(message)

@@ -45,7 +45,9 @@ class MinimalChange(NamedTuple):
     """The bases an allele takes away and those it puts there."""
 
     start: int
-    """0-based position of the first base removed, or of the base before which ``inserted`` stands."""
+    """0-based position of the first base removed, or of the base before which ``inserted``
+    stands.
+    """
     removed: str
     """Bases of the reference that go; empty for an insertion."""
     inserted: str
@@ -68,9 +70,11 @@ def is_sequence(text: str) -> bool:
 
 
 def trim_allele(pos: int, ref: str, alt: str) -> TrimmedAllele:
-    """Remove what REF and ALT share, first at the end and then at the beginning, one base staying on each side.
+    """Remove what REF and ALT share, first at the end and then at the beginning, one base staying
+    on each side.
 
-    This is the parsimonious form of VCF. It is not moved to the left along a repeat, which would take the genome.
+    This is the parsimonious form of VCF. It is not moved to the left along a repeat, which would
+    take the genome.
 
     Parameters
     ----------

@@ -71,7 +71,9 @@ class VariantBatch:
 
     @cached_property
     def is_snv(self) -> NDArray[np.bool_]:
-        """Whether REF and ALT are one ASCII letter each, in any case, be it a base or not, (alleles,)."""
+        """Whether REF and ALT are one ASCII letter each, in any case, be it a base or not,
+        (alleles,).
+        """
         pairs = zip(self.allele_ref, self.alt, strict=True)
         return np.fromiter((len(r) == len(a) == 1 and is_sequence(r + a) for r, a in pairs), np.bool_, self.n_alleles)
 
@@ -80,7 +82,9 @@ class VariantBatch:
 
 
 class VariantReader(ABC):
-    """Variants in batches, in the order of the input; made by :func:`read_variants`. Iterating it gives all batches."""
+    """Variants in batches, in the order of the input; made by :func:`read_variants`. Iterating it
+    gives all batches.
+    """
 
     header: VcfHeader
     """Header of the input; for a table, the shortest one that is valid."""
@@ -95,8 +99,8 @@ class VariantReader(ABC):
         Parameters
         ----------
         skip
-            Records to pass over, such as those an interrupted run has written. If earlier batches ended there, the batches
-            that follow are the same as without skipping.
+            Records to pass over, such as those an interrupted run has written. If earlier batches
+            ended there, the batches that follow are the same as without skipping.
 
         Returns
         -------
@@ -114,7 +118,8 @@ class VariantReader(ABC):
 
         Returns
         -------
-        For a file the digest of its bytes, for a table that of contigs, positions, identifiers and alleles.
+        For a file the digest of its bytes, for a table that of contigs, positions, identifiers and
+        alleles.
         """
 
 

@@ -95,13 +95,15 @@ def check_values(fields: Sequence[InfoField], values: Mapping[str, Any], n_allel
     fields
         Declared fields.
     values
-        One array per field, (alleles,). Missing are NaN, None, masked entries and, for strings, empty ones.
+        One array per field, (alleles,). Missing are NaN, None, masked entries and, for strings,
+        empty ones.
     n_alleles
         Length every array must have.
 
     Returns
     -------
-    For each field, a list of floats (NaN where missing), of integers or of strings (None where missing).
+    For each field, a list of floats (NaN where missing), of integers or of strings (None where
+    missing).
 
     Raises
     ------
@@ -163,7 +165,8 @@ def format_values(field: InfoField, values: list[Any]) -> list[str]:
 
     Returns
     -------
-    One string per allele: floats with six significant digits, reserved letters percent-encoded, ``.`` where missing.
+    One string per allele: floats with six significant digits, reserved letters percent-encoded,
+    ``.`` where missing.
     """
     if field.type == "Float":
         # one formatting call for all of them is twice as fast as one for each

@@ -27,8 +27,9 @@ _CHUNK: Final = 1 << 20
 class Journal:
     """A part file that only grows, and a JSON file that says up to where it is valid.
 
-    ``{name}.part`` may be longer than ``{name}.part.json`` says, if the process died in between; the excess is cut off when the
-    next one opens it. The state is replaced by a rename after the part has reached the disk, so it never promises too much.
+    ``{name}.part`` may be longer than ``{name}.part.json`` says, if the process died in between;
+    the excess is cut off when the next one opens it. The state is replaced by a rename after the
+    part has reached the disk, so it never promises too much.
     """
 
     def __init__(self, path: Path, identity: Mapping[str, Any], *, resume: bool, commit_seconds: float) -> None:
@@ -61,7 +62,9 @@ class Journal:
         self._crc = zlib.crc32(data, self._crc)
 
     def mark(self, n_records: int) -> None:
-        """Say that what was written so far is ``n_records`` records more than before; from time to time, put it on the disk."""
+        """Say that what was written so far is ``n_records`` records more than before; from time to
+        time, put it on the disk.
+        """
         self._records += n_records
         self._snapshot = (self._records, self._bytes, self._crc)
         if time.monotonic() - self._last_commit >= self._commit_seconds:

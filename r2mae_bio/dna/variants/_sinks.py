@@ -20,13 +20,17 @@ if TYPE_CHECKING:
     from r2mae_bio.dna.variants._vcf_header import InfoField, VcfHeader
 
 _BLOCK_BYTES: Final = 0xFF00
-"""Text in one bgzip block, as htslib has it: even what does not compress fits into the 64 KiB a block may have."""
+"""Text in one bgzip block, as htslib has it: even what does not compress fits into the 64 KiB a
+block may have.
+"""
 _ROW_GROUP: Final = 1 << 17
 _SUFFIXES: Final = (".vcf", ".vcf.gz", ".vcf.bgz", ".parquet")
 
 
 class Sink(Protocol):
-    """Turns batches into bytes that are appended to a part file, and a complete part file into the output."""
+    """Turns batches into bytes that are appended to a part file, and a complete part file into the
+    output.
+    """
 
     def begin(self) -> bytes: ...
     def rows(self, batch: VariantBatch, values: Sequence[list[Any]]) -> bytes: ...
@@ -105,7 +109,9 @@ def compress_bgzf(data: bytes) -> bytes:
 
 
 class _ParquetSink:
-    """One row per allele. The part file is an Arrow stream, which can be appended to as parquet cannot."""
+    """One row per allele. The part file is an Arrow stream, which can be appended to as parquet
+    cannot.
+    """
 
     def __init__(self, header: bytes, fields: Sequence[InfoField]) -> None:
         import pyarrow as pa

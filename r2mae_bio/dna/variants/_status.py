@@ -21,7 +21,9 @@ __all__ = ["AlleleStatus", "check_allele", "classify_alleles"]
 
 
 class AlleleStatus(StrEnum):
-    """Why an allele can or cannot be scored; where several reasons hold, the first one in this order is given."""
+    """Why an allele can or cannot be scored; where several reasons hold, the first one in this
+    order is given.
+    """
 
     OK = "ok"
     """REF is what the genome holds, and both alleles are A, C, G and T."""
@@ -38,7 +40,9 @@ class AlleleStatus(StrEnum):
 
 
 class ReferenceFetch(Protocol):
-    """Bases of the genome, 0-based and half-open, in any case; asked only for what lies within a known contig."""
+    """Bases of the genome, 0-based and half-open, in any case; asked only for what lies within a
+    known contig.
+    """
 
     def __call__(self, contig: str, start: int, end: int, /) -> str: ...
 
@@ -131,8 +135,9 @@ def classify_alleles(
     max_length
         Longest REF or ALT that is accepted, in bases; any if None.
     reference_bases
-        ``(contig, positions) -> uint8``: ASCII codes, in any case, of the bases at 0-based positions, (n,). With it,
-        single-nucleotide variants are checked together; without it, one by one.
+        ``(contig, positions) -> uint8``: ASCII codes, in any case, of the bases at 0-based
+        positions, (n,). With it, single-nucleotide variants are checked together; without it, one
+        by one.
 
     Returns
     -------

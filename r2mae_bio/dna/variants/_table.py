@@ -25,9 +25,10 @@ def read_variants(source: Path | str | pd.DataFrame, *, batch_size: int = 4096) 
     Parameters
     ----------
     source
-        A VCF file, plain, gzip or bgzip, or a table with the columns ``chrom``, ``pos``, ``ref`` and ``alt``, by these or other
-        usual names in any case (``#CHROM``, ``chr``, ``position`` ...), and optionally ``id``. Positions are 1-based in both.
-        ALT may list several alleles, separated by commas.
+        A VCF file, plain, gzip or bgzip, or a table with the columns ``chrom``, ``pos``, ``ref``
+        and ``alt``, by these or other usual names in any case (``#CHROM``, ``chr``, ``position``
+        ...), and optionally ``id``. Positions are 1-based in both. ALT may list several alleles,
+        separated by commas.
     batch_size
         Largest number of records in a batch.
 
@@ -40,13 +41,15 @@ def read_variants(source: Path | str | pd.DataFrame, *, batch_size: int = 4096) 
     ConfigError
         ``batch_size`` is not positive.
     VcfError
-        The file has no valid header or was cut, or the table lacks a column or has values that are no variants. The batches
-        raise it for records that cannot be read, with the number of the line.
+        The file has no valid header or was cut, or the table lacks a column or has values that are
+        no variants. The batches raise it for records that cannot be read, with the number of the
+        line.
 
     Notes
     -----
-    Windows line ends are accepted and not repeated on output. REF and ALT keep the case they were written in. Nothing is
-    normalised, filtered or compared with a genome here; see :func:`classify_alleles`.
+    Windows line ends are accepted and not repeated on output. REF and ALT keep the case they were
+    written in. Nothing is normalised, filtered or compared with a genome here; see
+    :func:`classify_alleles`.
 
     Examples
     --------

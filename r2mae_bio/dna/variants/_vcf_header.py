@@ -70,7 +70,8 @@ class VcfHeader:
         return dict(filter(None, map(_contig, self.meta)))
 
     def encode(self, fields: Sequence[InfoField] = (), extra: Iterable[str] = ()) -> bytes:
-        """The header as text, declarations of new fields and further lines added before the column names.
+        """The header as text, declarations of new fields and further lines added before the column
+        names.
 
         Parameters
         ----------
@@ -86,7 +87,8 @@ class VcfHeader:
         Raises
         ------
         ConfigError
-            A field is declared already, twice here or in the header, or a further line cannot stand in a header.
+            A field is declared already, twice here or in the header, or a further line cannot stand
+            in a header.
         """
         _check_undeclared(fields, self.meta)
         lines = [*self.meta, *(field.declaration for field in fields), *map(_extra_line, extra), b"\t".join(self.columns)]

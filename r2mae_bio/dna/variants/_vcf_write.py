@@ -24,15 +24,17 @@ __all__ = ["VariantWriter"]
 class VariantWriter:
     """Writes variants with values per allele, as VCF or as a table.
 
-    The output has its name only when it is complete. Until then ``{path}.part`` grows beside it and ``{path}.part.json`` says up
-    to where it is valid; a run that is started again with the same input and settings goes on from there, and its output has
-    the same bytes as one that was never interrupted.
+    The output has its name only when it is complete. Until then ``{path}.part`` grows beside it and
+    ``{path}.part.json`` says up to where it is valid; a run that is started again with the same
+    input and settings goes on from there, and its output has the same bytes as one that was never
+    interrupted.
 
     Parameters
     ----------
     path
-        ``.vcf``, ``.vcf.gz`` or ``.vcf.bgz`` (both bgzip), or ``.parquet``: one row per allele with the columns ``record`` and
-        ``alt_index`` (both from 0), ``chrom``, ``pos`` (1-based), ``id``, ``ref``, ``alt`` and one column per field.
+        ``.vcf``, ``.vcf.gz`` or ``.vcf.bgz`` (both bgzip), or ``.parquet``: one row per allele with
+        the columns ``record`` and ``alt_index`` (both from 0), ``chrom``, ``pos`` (1-based),
+        ``id``, ``ref``, ``alt`` and one column per field.
     header
         Header of the input, from :func:`read_variants`.
     fields
@@ -40,7 +42,8 @@ class VariantWriter:
     fingerprint
         ``fingerprint()`` of the input.
     settings
-        Everything that decides the values, such as the model's checksum and the batch size; JSON data.
+        Everything that decides the values, such as the model's checksum and the batch size; JSON
+        data.
     extra_header
         Further header lines, each beginning with ``##``.
     resume
@@ -48,25 +51,30 @@ class VariantWriter:
     overwrite
         Replace ``path`` if it exists.
     commit_seconds
-        Shortest time between two states on the disk; at most this much work, and one batch, is lost when the process is killed.
+        Shortest time between two states on the disk; at most this much work, and one batch, is lost
+        when the process is killed.
 
     Raises
     ------
     ConfigError
-        ``path`` exists, its suffix is unknown, the settings are not JSON data, or a field is declared twice.
+        ``path`` exists, its suffix is unknown, the settings are not JSON data, or a field is
+        declared twice.
     JournalError
-        A part left by an earlier run belongs to another input or other settings, was damaged, or is being written.
+        A part left by an earlier run belongs to another input or other settings, was damaged, or is
+        being written.
 
     Examples
     --------
     >>> import tempfile, pandas as pd
     >>> from pathlib import Path
     >>> from r2mae_bio.io import InfoField, VariantWriter, read_variants
-    >>> reader = read_variants(pd.DataFrame({"chrom": ["chr1"], "pos": [100], "ref": ["A"], "alt": ["G,T"]}))
+    >>> table = pd.DataFrame({"chrom": ["chr1"], "pos": [100], "ref": ["A"], "alt": ["G,T"]})
+    >>> reader = read_variants(table)
     >>> folder = tempfile.TemporaryDirectory()
     >>> path = Path(folder.name) / "scored.vcf"
     >>> score = InfoField("SCORE", "Float", "log-likelihood ratio of ALT to REF, nats")
-    >>> with VariantWriter(path, reader.header, [score], fingerprint=reader.fingerprint()) as writer:
+    >>> fingerprint = reader.fingerprint()
+    >>> with VariantWriter(path, reader.header, [score], fingerprint=fingerprint) as writer:
     ...     for batch in reader.batches(skip=writer.n_records):
     ...         writer.write(batch, {"SCORE": [-1.5, float("nan")]})
     >>> path.read_text().split()[-1]
@@ -102,7 +110,9 @@ class VariantWriter:
 
     @property
     def n_records(self) -> int:
-        """Number of records written, those of an earlier run included; the next batch must begin there."""
+        """Number of records written, those of an earlier run included; the next batch must begin
+        there.
+        """
         return self._journal.records
 
     def write(self, batch: VariantBatch, values: Mapping[str, Any]) -> None:
@@ -113,7 +123,8 @@ class VariantWriter:
         batch
             The records that follow those written so far.
         values
-            One array per field, (alleles,). Missing, and written as ``.`` or null, are NaN, None and masked entries.
+            One array per field, (alleles,). Missing, and written as ``.`` or null, are NaN, None
+            and masked entries.
 
         Raises
         ------

@@ -20,13 +20,17 @@ __all__ = ["HighlyVariableGenes", "MajorityClass"]
 
 @dataclass(frozen=True)
 class HighlyVariableGenes:
-    """Log-normalised counts of the most variable genes as the embedding, genes that were not measured taken as zero.
+    """Log-normalised counts of the most variable genes as the embedding, genes that were not
+    measured taken as zero.
 
-    Counts are scaled to 1e4 per cell by the total over the measured genes, then log1p. Nothing is learned but which genes to take.
+    Counts are scaled to 1e4 per cell by the total over the measured genes, then log1p. Nothing is
+    learned but which genes to take.
     """
 
     n_genes: int = 500
-    """Genes taken (k), chosen by :func:`variable_panel` on the training cells; all detected ones if there are fewer."""
+    """Genes taken (k), chosen by :func:`variable_panel` on the training cells; all detected ones if
+    there are fewer.
+    """
     name: str = "highly variable genes"
     """Name in tables."""
 
@@ -53,7 +57,9 @@ class FittedGenes:
     """Genes of the training data."""
 
     def embed(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Expression (n_cells, k), zero for genes that were not measured; see :meth:`FittedEmbedder.embed`."""
+        """Expression (n_cells, k), zero for genes that were not measured; see
+        :meth:`FittedEmbedder.embed`.
+        """
         measured = check_measured(measured, self.n_genes)
         known = measured[self.genes]
         embedding = np.zeros((counts.shape[0], len(self.genes)), np.float32)
@@ -64,7 +70,9 @@ class FittedGenes:
 
 @dataclass(frozen=True)
 class MajorityClass:
-    """The same number for every cell, from which any probe of :func:`fit_probe` predicts the largest reference class."""
+    """The same number for every cell, from which any probe of :func:`fit_probe` predicts the
+    largest reference class.
+    """
 
     name: str = "majority class"
     """Name in tables."""

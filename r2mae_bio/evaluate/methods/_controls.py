@@ -1,6 +1,7 @@
 """Control methods: what any model must beat before its table means something.
 
-All see raw counts and no labels. Axis letters: c cells, g genes, o measured genes, k latent dimensions.
+All see raw counts and no labels. Axis letters: c cells, g genes, o measured genes, k latent
+dimensions.
 """
 
 from __future__ import annotations
@@ -27,10 +28,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PCAZeroFill:
-    """Principal components, genes that were not measured taken as zero: what most users do, and the naive baseline.
+    """Principal components, genes that were not measured taken as zero: what most users do, and the
+    naive baseline.
 
-    Counts are scaled to 1e4 per cell by the total over the measured genes, log1p, centred on the training mean of every gene, and
-    projected on the leading eigenvectors of the training covariance. Needs memory for n_genes squared values.
+    Counts are scaled to 1e4 per cell by the total over the measured genes, log1p, centred on the
+    training mean of every gene, and projected on the leading eigenvectors of the training
+    covariance. Needs memory for n_genes squared values.
     """
 
     n_components: int = 50
@@ -39,7 +42,8 @@ class PCAZeroFill:
     """Name in tables."""
 
     def fit(self, counts: SparseCounts, *, seed: int) -> FittedPCA:
-        """Eigenvectors of the covariance of log-normalised counts (n_cells, n_genes); `seed` is not needed.
+        """Eigenvectors of the covariance of log-normalised counts (n_cells, n_genes); `seed` is not
+        needed.
 
         Raises
         ------
@@ -69,7 +73,9 @@ class FittedPCA:
         return np.asarray(self._scores(counts, measured), dtype=np.float32)
 
     def reconstruct(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> Floats:
-        """Log-normalised expression (n_cells, n_genes) of the zero-filled cells, as the components have it."""
+        """Log-normalised expression (n_cells, n_genes) of the zero-filled cells, as the components
+        have it.
+        """
         return self._scores(counts, check_measured(measured, len(self.mean_g))) @ self.components_gk.T + self.mean_g
 
     def _scores(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> Floats:
@@ -80,8 +86,9 @@ class FittedPCA:
 class ProbabilisticPCA:
     """Probabilistic PCA: x = W z + mean + noise of one variance for all genes.
 
-    Closed-form maximum likelihood on log-normalised counts, Tipping & Bishop (1999), J. R. Stat. Soc. B 61, 611-622, eqs 7 and 8.
-    Cells are embedded by E[z | measured genes], see :meth:`LinearGaussian.embed`. Needs memory for n_genes squared values.
+    Closed-form maximum likelihood on log-normalised counts, Tipping & Bishop (1999), J. R. Stat.
+    Soc. B 61, 611-622, eqs 7 and 8. Cells are embedded by E[z | measured genes], see
+    :meth:`LinearGaussian.embed`. Needs memory for n_genes squared values.
     """
 
     n_components: int = 20
@@ -112,9 +119,10 @@ class ProbabilisticPCA:
 class FactorAnalysis:
     """Factor analysis: x = W z + mean + noise of one variance per gene.
 
-    Fitted by scikit-learn's ``FactorAnalysis`` (Barber 2012, Bayesian Reasoning and Machine Learning, algorithm 21.1) on
-    log-normalised counts, with the training cells as a dense matrix (n_cells, n_genes), 8 bytes per value. Cells are embedded by
-    E[z | measured genes], see :meth:`LinearGaussian.embed`.
+    Fitted by scikit-learn's ``FactorAnalysis`` (Barber 2012, Bayesian Reasoning and Machine
+    Learning, algorithm 21.1) on log-normalised counts, with the training cells as a dense matrix
+    (n_cells, n_genes), 8 bytes per value. Cells are embedded by E[z | measured genes], see
+    :meth:`LinearGaussian.embed`.
     """
 
     n_components: int = 30
@@ -123,7 +131,8 @@ class FactorAnalysis:
     """Name in tables."""
 
     def fit(self, counts: SparseCounts, *, seed: int) -> LinearGaussian:
-        """Maximum-likelihood W and noise from counts (n_cells, n_genes); `seed` starts the randomised SVD.
+        """Maximum-likelihood W and noise from counts (n_cells, n_genes); `seed` starts the
+        randomised SVD.
 
         Raises
         ------
@@ -145,40 +154,49 @@ class FactorAnalysis:
 
 @dataclass(frozen=True)
 class LinearGaussian:
-    r"""A trained linear latent-variable model, :math:`x = W z + \mu + \epsilon`, with z standard normal.
+    r"""A trained linear latent-variable model, :math:`x = W z + \mu + \epsilon`, with z standard
+    normal.
 
-    Queries are log-normalised with the total over the measured genes divided by those genes' share of the training counts, so
-    that a panel is on the scale of the training data; see :func:`log_normalize`.
+    Queries are log-normalised with the total over the measured genes divided by those genes' share
+    of the training counts, so that a panel is on the scale of the training data; see
+    :func:`log_normalize`.
     """
 
     mean_g: Floats = field(repr=False)
     """Training mean of log-normalised expression (n_genes,)."""
     loadings_gk: Floats = field(repr=False)
-    """W (n_genes, k), orthogonal columns, largest first: the rotation of z that the likelihood leaves free."""
+    """W (n_genes, k), orthogonal columns, largest first: the rotation of z that the likelihood
+    leaves free.
+    """
     noise_g: Floats = field(repr=False)
     """Variance of the noise per gene (n_genes,), positive."""
     share_g: Floats = field(repr=False)
     """Share of the training counts per gene (n_genes,), summing to 1."""
 
     def embed(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """:meth:`posterior_mean`, each dimension times the length of its loadings (n_cells, k); see :meth:`FittedEmbedder.embed`.
+        """:meth:`posterior_mean`, each dimension times the length of its loadings (n_cells, k); see
+        :meth:`FittedEmbedder.embed`.
 
-        In these coordinates the distance between two cells is the distance between their expected profiles W E[z]. In z itself
-        every factor has the same variance, and weak factors drown the strong ones in a neighbour search.
+        In these coordinates the distance between two cells is the distance between their expected
+        profiles W E[z]. In z itself every factor has the same variance, and weak factors drown the
+        strong ones in a neighbour search.
         """
         lengths_k = np.linalg.norm(self.loadings_gk, axis=0)
         return np.asarray(self.posterior_mean(counts, measured) * lengths_k, dtype=np.float32)
 
     def reconstruct(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> Floats:
-        r"""Expected log-normalised expression (n_cells, n_genes), :math:`W E[z] + \mu`, of every gene, measured or not."""
+        r"""Expected log-normalised expression (n_cells, n_genes), :math:`W E[z] + \mu`, of every
+        gene, measured or not.
+        """
         return self.posterior_mean(counts, measured) @ self.loadings_gk.T + self.mean_g
 
     def posterior_mean(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> Floats:
         r"""E[z | measured genes] (n_cells, k); arguments and errors as :func:`log_normalize`.
 
-        With :math:`\Psi` the noise variances and o the measured genes,
-        :math:`E[z | x_o] = (I + W_o^\top \Psi_o^{-1} W_o)^{-1} W_o^\top \Psi_o^{-1} (x_o - \mu_o)`,
-        which is exact conditioning on the measured genes, by the Woodbury identity in k dimensions instead of n_measured.
+        With :math:`\Psi` the noise variances and o the measured genes, :math:`E[z | x_o] = (I +
+        W_o^\top \Psi_o^{-1} W_o)^{-1} W_o^\top \Psi_o^{-1} (x_o - \mu_o)`, which is exact
+        conditioning on the measured genes, by the Woodbury identity in k dimensions instead of
+        n_measured.
         """
         measured = check_measured(measured, len(self.mean_g))
         values_co = log_normalize(counts, measured, self.share_g)
@@ -205,7 +223,9 @@ class Noise:
 
 @dataclass
 class FittedNoise:
-    """A trained :class:`Noise`. Every call draws anew: repeated rows would let a probe recognise cells by their position."""
+    """A trained :class:`Noise`. Every call draws anew: repeated rows would let a probe recognise
+    cells by their position.
+    """
 
     n_components: int
     """Width of the embedding (k)."""
@@ -223,7 +243,9 @@ class FittedNoise:
 
 
 def _moments(values_cg: sparse.csr_array) -> tuple[Floats, Floats]:
-    """Mean (n_genes,) and covariance (n_genes, n_genes) with 1/n, without a dense copy of the cells."""
+    """Mean (n_genes,) and covariance (n_genes, n_genes) with 1/n, without a dense copy of the
+    cells.
+    """
     mean_g = np.asarray(values_cg.mean(axis=0)).ravel()
     return mean_g, (values_cg.T @ values_cg).toarray() / values_cg.shape[0] - np.outer(mean_g, mean_g)
 
@@ -253,5 +275,7 @@ def _positive_variance(variance: float) -> float:
 
 
 def _floored(noise: Floats, mean_variance: float) -> Floats:
-    """Noise variances kept above a millionth of the mean variance, so that a constant gene cannot dominate a query."""
+    """Noise variances kept above a millionth of the mean variance, so that a constant gene cannot
+    dominate a query.
+    """
     return np.maximum(noise, 1e-6 * mean_variance)

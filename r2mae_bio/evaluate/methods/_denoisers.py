@@ -27,7 +27,9 @@ SMALLEST_SHARE = 1e-6
 
 @dataclass(frozen=True)
 class NoDenoising:
-    """The counts themselves, drawn a little towards the mean profile, so that a gene without a count is rare and not impossible."""
+    """The counts themselves, drawn a little towards the mean profile, so that a gene without a
+    count is rare and not impossible.
+    """
 
     pseudocount: float = 1.0
     """Counts per cell that are spread over the mean profile of the training cells."""
@@ -41,7 +43,9 @@ class NoDenoising:
 
 @dataclass(frozen=True)
 class MeanProfile:
-    """The mean profile of the training cells, at the depth of each cell: what is known without looking at the cell."""
+    """The mean profile of the training cells, at the depth of each cell: what is known without
+    looking at the cell.
+    """
 
     name: str = "mean profile"
     """Name in tables."""
@@ -58,7 +62,9 @@ class FittedProfile:
     share_g: Floats = field(repr=False)
     """Share of the training counts per gene (n_genes,), summing to 1."""
     pseudocount: float
-    """Counts of the mean profile that are added to a cell; infinite if its own counts do not matter."""
+    """Counts of the mean profile that are added to a cell; infinite if its own counts do not
+    matter.
+    """
 
     def rates(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Expected counts (n_cells, n_genes); see :meth:`FittedDenoiser.rates`."""
@@ -82,9 +88,10 @@ class Reconstructor(Protocol):
 class LinearDenoiser:
     """A linear model of log-normalised expression, taken back to counts.
 
-    The reconstruction is clipped at zero, the logarithm undone, and each gene multiplied by a constant that gives it the right
-    total over the training cells: the exponential of an expected logarithm is too small. Profiles are scaled to the depth of the
-    cell and drawn towards the mean profile as by :class:`NoDenoising`.
+    The reconstruction is clipped at zero, the logarithm undone, and each gene multiplied by a
+    constant that gives it the right total over the training cells: the exponential of an expected
+    logarithm is too small. Profiles are scaled to the depth of the cell and drawn towards the mean
+    profile as by :class:`NoDenoising`.
     """
 
     model: Reconstructor = field(repr=False)
@@ -137,13 +144,17 @@ def as_denoiser(name: str, fitted: Any, counts: SparseCounts) -> FittedDenoiser:
 
 
 def own_depth(counts: SparseCounts, measured: NDArray[np.bool_], share_g: Floats) -> Floats:
-    """Counts that a cell would have over all genes (n_cells,): its total over the measured ones, divided by their share."""
+    """Counts that a cell would have over all genes (n_cells,): its total over the measured ones,
+    divided by their share.
+    """
     total = np.asarray(take_measured(counts, measured).sum(axis=1), dtype=np.float64).ravel()
     return total / max(float(share_g[measured].sum()), SMALLEST_SHARE)
 
 
 def _mixed(own: Floats, depth: Floats, share_g: Floats, pseudocount: float) -> NDArray[np.float32]:
-    """`own` counts of cells with `pseudocount` counts of the mean profile added, scaled back to the depth."""
+    """`own` counts of cells with `pseudocount` counts of the mean profile added, scaled back to the
+    depth.
+    """
     weight = 0.0 if np.isinf(pseudocount) else depth / np.maximum(depth + pseudocount, 1e-12)
     weight_c = np.broadcast_to(weight, depth.shape)[:, None]
     return np.asarray(weight_c * own + (1 - weight_c) * depth[:, None] * share_g, dtype=np.float32)

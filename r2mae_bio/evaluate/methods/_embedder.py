@@ -36,13 +36,15 @@ class FittedEmbedder(Protocol):
         Parameters
         ----------
         counts
-            Raw counts (n_cells, n_genes), genes as in training. Columns that are not measured may hold anything, NaN included.
+            Raw counts (n_cells, n_genes), genes as in training. Columns that are not measured may
+            hold anything, NaN included.
         measured
             Measured genes (n_genes,), at least one.
 
         Returns
         -------
-        Embedding (n_cells, k), finite for every cell, also for one without a count in the measured genes.
+        Embedding (n_cells, k), finite for every cell, also for one without a count in the measured
+        genes.
         """
         ...
 
@@ -63,24 +65,34 @@ class Embedder(Protocol):
 
 @runtime_checkable
 class BatchAware(Embedder, Protocol):
-    """A method that can be told which batch each cell of its training data is from, so that its embedding need not carry it."""
+    """A method that can be told which batch each cell of its training data is from, so that its
+    embedding need not carry it.
+    """
 
     @property
     def uses_batch(self) -> bool:
-        """Whether tasks that know the batches tell the method; False makes it a method that is blind to them."""
+        """Whether tasks that know the batches tell the method; False makes it a method that is
+        blind to them.
+        """
         ...
 
     def fit(self, counts: SparseCounts, *, seed: int, batch: ArrayLike | None = None) -> FittedEmbedder:
-        """Train on raw counts (n_cells, n_genes), cells of the batches `batch` (n_cells,); of no known batch if None."""
+        """Train on raw counts (n_cells, n_genes), cells of the batches `batch` (n_cells,); of no
+        known batch if None.
+        """
         ...
 
 
 @runtime_checkable
 class BatchCorrecting(FittedEmbedder, Protocol):
-    """A trained method that can also be told which batch each cell is from when it embeds it, to take the batch out."""
+    """A trained method that can also be told which batch each cell is from when it embeds it, to
+    take the batch out.
+    """
 
     def embed_batches(self, counts: SparseCounts, measured: NDArray[np.bool_], batch: ArrayLike) -> NDArray[np.float32]:
-        """Embed cells from the measured genes and the cells' batches (n_cells,); otherwise as :meth:`FittedEmbedder.embed`."""
+        """Embed cells from the measured genes and the cells' batches (n_cells,); otherwise as
+        :meth:`FittedEmbedder.embed`.
+        """
         ...
 
 
@@ -94,7 +106,8 @@ class FittedDenoiser(Protocol):
         Parameters
         ----------
         counts
-            Raw counts (n_cells, n_genes), genes as in training; columns that are not measured are ignored.
+            Raw counts (n_cells, n_genes), genes as in training; columns that are not measured are
+            ignored.
         measured
             Measured genes (n_genes,), at least one.
 
@@ -120,14 +133,18 @@ class Denoiser(Protocol):
 
 
 def fit_embedder(embedder: Embedder, counts: SparseCounts, *, seed: int, batch: ArrayLike | None = None) -> FittedEmbedder:
-    """Train a method, with the batches of the cells (n_cells,) if they are known and the method asks for them."""
+    """Train a method, with the batches of the cells (n_cells,) if they are known and the method
+    asks for them.
+    """
     if batch is not None and isinstance(embedder, BatchAware) and embedder.uses_batch:
         return embedder.fit(counts, seed=seed, batch=batch)
     return embedder.fit(counts, seed=seed)
 
 
 def embed_known_batches(embedder: Embedder, counts: SparseCounts, *, seed: int, batch: ArrayLike) -> NDArray[np.float32]:
-    """Train on cells of known batches (n_cells,), and embed the same cells: told the batches where the method asks for them."""
+    """Train on cells of known batches (n_cells,), and embed the same cells: told the batches where
+    the method asks for them.
+    """
     fitted = fit_embedder(embedder, counts, seed=seed, batch=batch)
     everything = np.ones(counts.shape[1], dtype=bool)
     if isinstance(fitted, BatchCorrecting) and isinstance(embedder, BatchAware) and embedder.uses_batch:

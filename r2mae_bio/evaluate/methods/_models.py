@@ -27,7 +27,8 @@ __all__ = ["FittedGeneMAE", "MaskedAutoencoder"]
 
 @dataclass(frozen=True)
 class MaskedAutoencoder:
-    """A :class:`~r2mae_bio.model.GeneMAE`, trained through its public interface on the reference cells.
+    """A :class:`~r2mae_bio.model.GeneMAE`, trained through its public interface on the reference
+    cells.
 
     Parameters
     ----------
@@ -102,7 +103,9 @@ class FittedGeneMAE:
     train_seconds: float = 0.0
     """Seconds that the training took."""
     n_masks: int = 0
-    """Masks of :meth:`rates`; if 0, genes are decoded from all measured genes, otherwise from others, own counts weighed in."""
+    """Masks of :meth:`rates`; if 0, genes are decoded from all measured genes, otherwise from
+    others, own counts weighed in.
+    """
     depth: bool = False
     """Whether the last column of an embedding is the logarithm of the depth."""
 
@@ -128,7 +131,9 @@ class FittedGeneMAE:
             return np.column_stack([latent, np.log(self.model.get_latent_library_size(adata, min_coverage=0.0))])
 
     def embed_batches(self, counts: SparseCounts, measured: NDArray[np.bool_], batch: ArrayLike) -> NDArray[np.float32]:
-        """Embed cells without what their batches (n_cells,) add; see :meth:`BatchCorrecting.embed_batches`."""
+        """Embed cells without what their batches (n_cells,) add; see
+        :meth:`BatchCorrecting.embed_batches`.
+        """
         adata = _as_anndata(counts, measured)
         adata.obs["batch"] = as_batches(batch, adata.n_obs)
         with _empty_cells_allowed():
@@ -181,7 +186,8 @@ class FittedGeneMAE:
 @contextmanager
 def _empty_cells_allowed() -> Iterator[None]:
     with warnings.catch_warnings():
-        # a cell without a count on a small panel is embedded as an average cell, as for every other method
+        # a cell without a count on a small panel is embedded as an average cell, as for every other
+        # method
         warnings.filterwarnings("ignore", message=".*embedded all the same.*")
         yield
 

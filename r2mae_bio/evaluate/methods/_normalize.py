@@ -22,30 +22,36 @@ def log_normalize(
 ) -> sparse.csr_array:
     r"""Counts per `target`, log1p, with the total taken over the measured genes only.
 
-    A panel holds a part of the transcriptome, so the same count is a larger fraction of a panel's total. With `gene_share` the
-    total is divided by the share of all training counts that falls into the measured genes, which brings the values back to the
-    training scale:
+    A panel holds a part of the transcriptome, so the same count is a larger fraction of a panel's
+    total. With `gene_share` the total is divided by the share of all training counts that falls
+    into the measured genes, which brings the values back to the training scale:
 
-    .. math:: z_{cg} = \log\Bigl(1 + \mathrm{target}\, \frac{x_{cg}}{\sum_{h \in M} x_{ch}} \sum_{h \in M} s_h\Bigr)
+    .. math::
+        z_{cg} = \log\Bigl(1 + \mathrm{target}\, \frac{x_{cg}}{\sum_{h \in M} x_{ch}}
+        \sum_{h \in M} s_h\Bigr)
 
     for the measured genes g in M, with counts x and shares s.
 
-    With every gene measured this is ``scanpy.pp.normalize_total(target_sum=target)`` followed by ``scanpy.pp.log1p``.
+    With every gene measured this is ``scanpy.pp.normalize_total(target_sum=target)`` followed by
+    ``scanpy.pp.log1p``.
 
     Parameters
     ----------
     counts
-        Raw counts (n_cells, n_genes); columns that are not measured are ignored, whatever they hold.
+        Raw counts (n_cells, n_genes); columns that are not measured are ignored, whatever they
+        hold.
     measured
         Measured genes (n_genes,), boolean, at least one.
     gene_share
-        Fraction of all training counts per gene (n_genes,), summing to 1. None leaves the total as it is.
+        Fraction of all training counts per gene (n_genes,), summing to 1. None leaves the total as
+        it is.
     target
         Counts per cell after scaling, over all genes.
 
     Returns
     -------
-    Log-normalised expression (n_cells, n_measured), natural logarithm, float64. A cell without a measured count stays zero.
+    Log-normalised expression (n_cells, n_measured), natural logarithm, float64. A cell without a
+    measured count stays zero.
 
     Raises
     ------
@@ -69,7 +75,9 @@ def log_normalize(
 
 
 def take_measured(counts: SparseCounts, measured: NDArray[np.bool_]) -> sparse.csr_array:
-    """The measured columns (n_cells, n_measured) as a float64 copy, checked for values that are not counts."""
+    """The measured columns (n_cells, n_measured) as a float64 copy, checked for values that are not
+    counts.
+    """
     kept = sparse.csr_array(counts)[:, np.flatnonzero(measured)].astype(np.float64)
     if not np.isfinite(kept.data).all():
         msg = "The measured genes hold NaN or infinite values; raw counts are needed. Mark such genes as not measured."

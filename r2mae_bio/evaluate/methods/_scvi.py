@@ -29,22 +29,30 @@ if TYPE_CHECKING:
 __all__ = ["SCVI", "FittedSCVI"]
 
 N_SAMPLES = 10
-"""Draws from the posterior over which expected counts are averaged; scvi-tools has no mean without sampling."""
+"""Draws from the posterior over which expected counts are averaged; scvi-tools has no mean without
+sampling.
+"""
 CELLS_AT_A_TIME = 512
 
 
 @dataclass(frozen=True)
 class SCVI:
-    """``scvi.model.SCVI`` with the defaults of scvi-tools, genes that were not measured taken as zero, as is usual with it.
+    """``scvi.model.SCVI`` with the defaults of scvi-tools, genes that were not measured taken as
+    zero, as is usual with it.
 
-    Trained on the CPU, in silence; the state of global random generators and of ``scvi.settings`` is put back afterwards. Nothing
-    of a query is matched by name: its columns are those of the training data, in their order.
+    Trained on the CPU, in silence; the state of global random generators and of ``scvi.settings``
+    is put back afterwards. Nothing of a query is matched by name: its columns are those of the
+    training data, in their order.
     """
 
     n_latent: int = 30
-    """Width of the embedding (k). The default of scvi-tools is 10; 30 is what its tutorials take for data with many cell types."""
+    """Width of the embedding (k). The default of scvi-tools is 10; 30 is what its tutorials take
+    for data with many cell types.
+    """
     max_epochs: int | None = None
-    """Passes over the training cells; if None, the rule of scvi-tools, 400 for up to 20,000 cells and fewer for more."""
+    """Passes over the training cells; if None, the rule of scvi-tools, 400 for up to 20,000 cells
+    and fewer for more.
+    """
     model_kwargs: dict[str, Any] = field(default_factory=dict)
     """Further arguments of ``scvi.model.SCVI``, such as ``n_layers``."""
     train_kwargs: dict[str, Any] = field(default_factory=dict)
@@ -94,13 +102,16 @@ class FittedSCVI:
     """Seconds that the training took."""
 
     def embed(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Posterior means (n_cells, k) of the zero-filled cells; see :meth:`FittedEmbedder.embed`."""
+        """Posterior means (n_cells, k) of the zero-filled cells; see
+        :meth:`FittedEmbedder.embed`.
+        """
         batches = self._batches(counts, measured)
         with _alone(None):
             return np.asarray(self.model.get_latent_representation(dataloader=batches), np.float32)
 
     def rates(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Expected counts (n_cells, n_genes) at the total over the measured genes, averaged over draws from the posterior.
+        """Expected counts (n_cells, n_genes) at the total over the measured genes, averaged over
+        draws from the posterior.
 
         Cells of a model that was trained with batches are decoded as of its first batch.
         """
@@ -110,7 +121,9 @@ class FittedSCVI:
             return np.asarray(self.model.get_normalized_expression(dataloader=batches, **options), np.float32)
 
     def _batches(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> Iterator[dict[str, Tensor]]:
-        """Minibatches as scvi-tools makes them from an AnnData, which it would keep and check at random."""
+        """Minibatches as scvi-tools makes them from an AnnData, which it would keep and check at
+        random.
+        """
         measured = check_measured(measured, self.n_genes)
         return _minibatches(take_measured(counts, measured), np.flatnonzero(measured), self.n_genes)
 
@@ -141,7 +154,9 @@ def _as_anndata(counts: SparseCounts, batch: ArrayLike | None) -> Any:
 
 @contextmanager
 def _alone(seed: int | None) -> Iterator[None]:
-    """Silence scvi-tools and Lightning, seed the generators if asked to, and leave no trace in global state."""
+    """Silence scvi-tools and Lightning, seed the generators if asked to, and leave no trace in
+    global state.
+    """
     loggers = [logging.getLogger(name) for name in ("scvi", "lightning.pytorch", "lightning.fabric", "pytorch_lightning")]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -45,7 +45,8 @@ def sequence_floor(table: SequenceTable, method: str, *, seed: int = 0) -> NDArr
 
     Returns
     -------
-    Probabilities (test rows, K), or None where the floor needs sequences of one length and they have several.
+    Probabilities (test rows, K), or None where the floor needs sequences of one length and they
+    have several.
     """
     return FLOORS[method](table, seed)
 
@@ -109,7 +110,9 @@ FLOORS: dict[str, Floor] = {
     "positional pairs + 4-mer": _linear([KmerFeatures(4, position_k=2)], one_length=True),
     "small CNN": _small_cnn,
 }
-"""Floors by name: the share of classes; logistic regressions, L2 strength (and, for k-mers, one strand or both) picked on dev rows; a
-small convolutional network trained with early stopping on dev rows."""
+"""Floors by name: the share of classes; logistic regressions, L2 strength (and, for k-mers, one
+strand or both) picked on dev rows; a small convolutional network trained with early stopping on dev
+rows.
+"""
 SEEDED = frozenset({"small CNN"})
 """Floors that differ between seeds."""

@@ -24,7 +24,9 @@ __all__ = ["POOLINGS", "SequenceModel", "pool_states"]
 N_BINS = 8
 """Stretches of equal length whose means keep the order of a sequence."""
 POOLINGS = ("mean", "max", "mean+max", "bins")
-"""Ways to pool: over all positions, or over stretches one by one; the last needs sequences of one length."""
+"""Ways to pool: over all positions, or over stretches one by one; the last needs sequences of one
+length.
+"""
 
 
 class NetworkModel:
@@ -93,8 +95,8 @@ def pool_states(model: SequenceModel, codes: Sequence[NDArray[np.uint8]]) -> dic
 
     Returns
     -------
-    Features by the names in :data:`POOLINGS`: ``"mean"`` and ``"max"`` (rows, D), ``"mean+max"`` (rows, 2 D) and, where all
-    sequences have one length of at least 8 bp, ``"bins"`` (rows, 8 D).
+    Features by the names in :data:`POOLINGS`: ``"mean"`` and ``"max"`` (rows, D), ``"mean+max"``
+    (rows, 2 D) and, where all sequences have one length of at least 8 bp, ``"bins"`` (rows, 8 D).
     """
     groups = SequenceGroups(codes)
     n_bins = N_BINS if len(groups.lengths) == 1 and groups.lengths[0] >= N_BINS else 0

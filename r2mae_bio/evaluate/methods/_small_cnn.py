@@ -1,4 +1,6 @@
-"""A small convolutional network without pretraining, the floor that a fine-tuned model has to beat."""
+"""A small convolutional network without pretraining, the floor that a fine-tuned model has to
+beat.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ class _Width:
 
 
 class SmallCNN(nn.Module):
-    """Two layers of convolution over one-hot bases; its states are classified by the head of fine-tuned models.
+    """Two layers of convolution over one-hot bases; its states are classified by the head of
+    fine-tuned models.
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
-"""One call for a data set of one's own: R2MAE beside its controls, by several tasks, and a report of it."""
+"""One call for a data set of one's own: R2MAE beside its controls, by several tasks, and a report
+of it.
+"""
 
 from __future__ import annotations
 
@@ -47,12 +49,13 @@ def default_methods(most_components: int | None = None) -> tuple[Embedder, ...]:
     Parameters
     ----------
     most_components
-        Components that the data allow, one less than the smaller of cells and genes: linear controls take no more. No limit if None.
+        Components that the data allow, one less than the smaller of cells and genes: linear
+        controls take no more. No limit if None.
 
     Returns
     -------
-    R2MAE, factor analysis, probabilistic PCA, PCA, variable genes, scVI, the networks that R2MAE starts from and that start from random
-    weights, both untrained, the majority class, and noise.
+    R2MAE, factor analysis, probabilistic PCA, PCA, variable genes, scVI, the networks that R2MAE
+    starts from and that start from random weights, both untrained, the majority class, and noise.
     """
     linear = (FactorAnalysis(), ProbabilisticPCA(), PCAZeroFill())
     if most_components is not None:
@@ -86,10 +89,11 @@ def compare(
 ) -> ComparisonResult:
     """Compare R2MAE with its controls on cells of one's own, and write a report.
 
-    Each seed splits the cells once, the same for every method: with groups, one group is the query, another with each seed, in
-    the order of their names, and cells of classes that the reference lacks are left out; without groups, 30% of each class.
-    Methods never see a label. Integration fits and scores all cells. Some methods hold matrices of genes by genes or cells by
-    genes: choose a few thousand variable genes first.
+    Each seed splits the cells once, the same for every method: with groups, one group is the query,
+    another with each seed, in the order of their names, and cells of classes that the reference
+    lacks are left out; without groups, 30% of each class. Methods never see a label. Integration
+    fits and scores all cells. Some methods hold matrices of genes by genes or cells by genes:
+    choose a few thousand variable genes first.
 
     Parameters
     ----------
@@ -104,17 +108,19 @@ def compare(
     layer
         Layer of the counts; ``.X`` if None.
     methods
-        Methods with different names, the first of which the others are compared with; :func:`default_methods`, with no more components
-        than the cells and genes allow, if None.
+        Methods with different names, the first of which the others are compared with;
+        :func:`default_methods`, with no more components than the cells and genes allow, if None.
     panels
         Shares of the genes that random panels measure.
     n_variable
-        Genes of a further panel, the most variable ones of the reference; none if None, or if no more genes are detected.
+        Genes of a further panel, the most variable ones of the reference; none if None, or if no
+        more genes are detected.
     seeds
         Seeds of splits, panels and methods.
     tasks
-        Some of ``"panels"`` (:func:`panel_transfer`), ``"depth"`` (:func:`depth_transfer`), ``"denoising"`` (:func:`denoising`) and
-        ``"integration"`` (:func:`integration`), which is left out if there is no `batch_key`.
+        Some of ``"panels"`` (:func:`panel_transfer`), ``"depth"`` (:func:`depth_transfer`),
+        ``"denoising"`` (:func:`denoising`) and ``"integration"`` (:func:`integration`), which is
+        left out if there is no `batch_key`.
     out
         Folder to make for the report, see :meth:`ComparisonResult.save`.
     on_result
@@ -188,7 +194,9 @@ class _Data:
         return cls(counts, *columns)  # type: ignore[arg-type]
 
     def split(self, seed: int, turn: int) -> tuple[str | None, Split, int]:
-        """Held-out group, split, and the number of query cells of unseen classes that are left out."""
+        """Held-out group, split, and the number of query cells of unseen classes that are left
+        out.
+        """
         if self.groups is None:
             return None, stratified_split(self.labels, seed=seed), 0
         splits = group_splits(self.groups)
@@ -266,7 +274,9 @@ class _Run:
 
 
 class _FittedOnce:
-    """A method that is fitted for the first table that asks, and handed to the next; made anew for other cells."""
+    """A method that is fitted for the first table that asks, and handed to the next; made anew for
+    other cells.
+    """
 
     def __init__(self, method: Embedder) -> None:
         self.method, self.name = method, method.name

@@ -1,4 +1,6 @@
-"""The report of a comparison: one list of blocks, as markdown and as a page that needs no other file."""
+"""The report of a comparison: one list of blocks, as markdown and as a page that needs no other
+file.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Figures of the report, as PNG. They are drawn without pyplot: no window, and the user's settings of it stay as they are."""
+"""Figures of the report, as PNG. They are drawn without pyplot: no window, and the user's settings
+of it stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ Styles: TypeAlias = dict[str, dict[str, Any]]
 
 REFERENCE_COLOR = "#000000"
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999", "#8C6D31", "#5A3E85")
-"""Okabe and Ito's palette without black, which is the reference's, then two more; markers tell colours apart once they repeat."""
+"""Okabe and Ito's palette without black, which is the reference's, then two more; markers tell
+colours apart once they repeat.
+"""
 MARKERS = "osD^vPX<>h"
 FLOORS = ("majority class", "noise")
 """Drawn dashed: no method, only what is reached without looking at the cells."""
@@ -66,7 +70,9 @@ def dot_figure(summary: pd.DataFrame, styles: Styles) -> bytes:
 
 
 def method_styles(methods: list[str], reference: str) -> Styles:
-    """Look of each method, the same in all figures of a report; the reference stands out, and lies on top."""
+    """Look of each method, the same in all figures of a report; the reference stands out, and lies
+    on top.
+    """
     others = [method for method in methods if method != reference]
     styles: Styles = {}
     for i, method in enumerate(others):

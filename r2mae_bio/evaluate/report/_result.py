@@ -27,8 +27,9 @@ class ComparisonResult:
     """What :func:`compare` found."""
 
     frames: dict[str, pd.DataFrame]
-    """By task, the tidy frame of :func:`panel_transfer`, :func:`depth_transfer`, :func:`denoising` or :func:`integration`; with a
-    column group, the held-out group, where groups were held out."""
+    """By task, the tidy frame of :func:`panel_transfer`, :func:`depth_transfer`, :func:`denoising`
+    or :func:`integration`; with a column group, the held-out group, where groups were held out.
+    """
     reference: str
     """The method that the others are compared with: the first one."""
     settings: dict[str, Any] = field(default_factory=dict)
@@ -37,14 +38,17 @@ class ComparisonResult:
     """What was left out, and why."""
 
     def summary(self) -> dict[str, pd.DataFrame]:
-        """By task, mean and standard deviation over seeds (and the groups they hold out), see :func:`summarize`."""
+        """By task, mean and standard deviation over seeds (and the groups they hold out), see
+        :func:`summarize`.
+        """
         return {task: summarize(frame, over=_over(frame)) for task, frame in self.frames.items()}
 
     def differences(self, *, level: float = 0.95) -> dict[str, pd.DataFrame]:
-        """By task, the reference minus every other method, paired over seeds, see :func:`paired_differences`.
+        """By task, the reference minus every other method, paired over seeds, see
+        :func:`paired_differences`.
 
-        The metric is macro_f1 for panels and depth, poisson_nll (smaller is better) for denoising, and each metric of integration.
-        A task that the reference cannot do is left out.
+        The metric is macro_f1 for panels and depth, poisson_nll (smaller is better) for denoising,
+        and each metric of integration. A task that the reference cannot do is left out.
         """
         found = {}
         for task, frame in self.frames.items():
@@ -62,7 +66,8 @@ class ComparisonResult:
         return report_html(self)
 
     def save(self, folder: str | Path) -> Path:
-        """Write ``report.html``, ``report.md``, its figures, and per task the frame, summary and differences as CSV.
+        """Write ``report.html``, ``report.md``, its figures, and per task the frame, summary and
+        differences as CSV.
 
         Everything is written into a temporary folder, which is then renamed.
 

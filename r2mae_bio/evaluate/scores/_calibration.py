@@ -23,21 +23,25 @@ def expected_calibration_error(
 ) -> float:
     r"""How far the confidence of a classifier is from the share of its answers that are right.
 
-    The confidence of a cell is the largest of its probabilities, and its answer the class that has it. Confidences are put into
-    M bins of equal width, ((m - 1) / M, m / M], and
+    The confidence of a cell is the largest of its probabilities, and its answer the class that has
+    it. Confidences are put into M bins of equal width, ((m - 1) / M, m / M], and
 
-    .. math:: \mathrm{ECE} = \sum_{m=1}^{M} \frac{|B_m|}{n} \, |\mathrm{acc}(B_m) - \mathrm{conf}(B_m)|,
+    .. math::
+        \mathrm{ECE} = \sum_{m=1}^{M} \frac{|B_m|}{n} \, |\mathrm{acc}(B_m) - \mathrm{conf}(B_m)|,
 
-    where acc is the share of right answers in a bin and conf its mean confidence (Guo, Pleiss, Sun & Weinberger 2017, "On calibration
-    of modern neural networks", ICML, arXiv:1706.04599). A label that is none of the classes makes an answer wrong. The error is
-    biased upwards where bins hold few cells.
+    where acc is the share of right answers in a bin and conf its mean confidence (Guo, Pleiss, Sun
+    & Weinberger 2017, "On calibration of modern neural networks", ICML, arXiv:1706.04599). A label
+    that is none of the classes makes an answer wrong. The error is biased upwards where bins hold
+    few cells.
 
     Parameters
     ----------
     labels
-        True class of each cell (n_cells,): positions of columns, or names if `classes` are given or `probabilities` is a data frame.
+        True class of each cell (n_cells,): positions of columns, or names if `classes` are given or
+        `probabilities` is a data frame.
     probabilities
-        Probabilities (n_cells, n_classes), rows with a sum of one; an array, or a data frame with the classes as columns.
+        Probabilities (n_cells, n_classes), rows with a sum of one; an array, or a data frame with
+        the classes as columns.
     n_bins
         Number of bins, M.
     classes

@@ -33,11 +33,13 @@ def interval_coverage(
 ) -> pd.DataFrame:
     r"""Share of values that lie within the central intervals of their predictions.
 
-    Counts are discrete, so that hardly any interval of whole numbers has the probability that was asked for: a gene with a mean of 0.01 is
-    zero in 99% of the cells, and within every interval. Each count x is therefore given the place u = F(x - 1) + v (F(x) - F(x - 1)) in
-    its predictive distribution F, v uniform between 0 and 1 (the randomised probability integral transform; Czado, Gneiting &
-    Held 2009, Biometrics 65, 1254-1261). If the predictions are right, u is uniform, and exactly a share ``level`` of the
-    places lies in the middle, whatever the mean. The values must not have been used for their own prediction.
+    Counts are discrete, so that hardly any interval of whole numbers has the probability that was
+    asked for: a gene with a mean of 0.01 is zero in 99% of the cells, and within every interval.
+    Each count x is therefore given the place u = F(x - 1) + v (F(x) - F(x - 1)) in its predictive
+    distribution F, v uniform between 0 and 1 (the randomised probability integral transform; Czado,
+    Gneiting & Held 2009, Biometrics 65, 1254-1261). If the predictions are right, u is uniform, and
+    exactly a share ``level`` of the places lies in the middle, whatever the mean. The values must
+    not have been used for their own prediction.
 
     Parameters
     ----------
@@ -57,9 +59,10 @@ def interval_coverage(
 
     Returns
     -------
-    A row for all genes, and one for each group from the lowest mean to the highest, with columns expression (``"all"``, ``"1/3"``, ...),
-    n_genes, mean (observed), coverage, below and above (shares of the values that lie below and above their interval, each of
-    which should be (1 - ``level``) / 2).
+    A row for all genes, and one for each group from the lowest mean to the highest, with columns
+    expression (``"all"``, ``"1/3"``, ...), n_genes, mean (observed), coverage, below and above
+    (shares of the values that lie below and above their interval, each of which should be (1 -
+    ``level``) / 2).
 
     Raises
     ------

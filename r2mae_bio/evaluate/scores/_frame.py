@@ -36,16 +36,17 @@ def summarize(frame: pd.DataFrame, *, over: Sequence[str] = ("seed",)) -> pd.Dat
     Parameters
     ----------
     frame
-        Result of :func:`panel_transfer`, :func:`depth_transfer`, :func:`label_transfer`, :func:`denoising` or
-        :func:`integration`, or several of one kind concatenated.
+        Result of :func:`panel_transfer`, :func:`depth_transfer`, :func:`label_transfer`,
+        :func:`denoising` or :func:`integration`, or several of one kind concatenated.
     over
         Columns whose rows are averaged, such as ``("seed", "group")``.
 
     Returns
     -------
-    One row per method and whatever else tells rows apart (panel, fraction, n_genes, depth, group, probe, label, kind, metric), in the
-    order of `frame`, with two columns per metric, such as macro_f1_mean and macro_f1_std, and n_seeds. The standard deviation divides by
-    the number of rows minus 1 and is NaN for one row.
+    One row per method and whatever else tells rows apart (panel, fraction, n_genes, depth, group,
+    probe, label, kind, metric), in the order of `frame`, with two columns per metric, such as
+    macro_f1_mean and macro_f1_std, and n_seeds. The standard deviation divides by the number of
+    rows minus 1 and is NaN for one row.
 
     Raises
     ------
@@ -67,7 +68,8 @@ def to_markdown(
     columns: str | None = None,
     digits: int = 3,
 ) -> str:
-    """A markdown table, methods by panels, ``mean ± standard deviation``, the best of each column in bold.
+    """A markdown table, methods by panels, ``mean ± standard deviation``, the best of each column
+    in bold.
 
     Parameters
     ----------
@@ -78,15 +80,16 @@ def to_markdown(
     metric
         A metric of the summary.
     columns
-        Column of the summary that is spread over the table, such as metric for :func:`integration`; if None, the first of panel,
-        fraction, depth and group that it has, or a single column named after the metric.
+        Column of the summary that is spread over the table, such as metric for :func:`integration`;
+        if None, the first of panel, fraction, depth and group that it has, or a single column named
+        after the metric.
     digits
         Digits after the point.
 
     Returns
     -------
-    Lines of the table. Panels and depths that are shares of the whole stand first, the largest first, others as they came.
-    Methods that print the same best mean are all bold.
+    Lines of the table. Panels and depths that are shares of the whole stand first, the largest
+    first, others as they came. Methods that print the same best mean are all bold.
 
     Raises
     ------

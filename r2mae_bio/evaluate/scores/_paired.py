@@ -32,9 +32,9 @@ def paired_differences(
 ) -> pd.DataFrame:
     """The reference minus every other method, pair by pair.
 
-    What is hard for one method is hard for all, so the differences vary less than the scores. The interval is Student's, for the mean
-    over such pairs. Seeds of one set share its cells: with a single set the interval says what another seed would give, and
-    not what another set would.
+    What is hard for one method is hard for all, so the differences vary less than the scores. The
+    interval is Student's, for the mean over such pairs. Seeds of one set share its cells: with a
+    single set the interval says what another seed would give, and not what another set would.
 
     Parameters
     ----------
@@ -45,17 +45,20 @@ def paired_differences(
     metric
         Column with scores, such as ``"macro_f1"``, or ``"value"`` for :func:`integration`.
     by
-        Columns within whose values methods are compared, such as ``("probe", "depth")``; those that the frame lacks are left out.
+        Columns within whose values methods are compared, such as ``("probe", "depth")``; those that
+        the frame lacks are left out.
     pair
-        Columns that tell the pairs apart; those that the frame lacks are left out, at least one is needed.
+        Columns that tell the pairs apart; those that the frame lacks are left out, at least one is
+        needed.
     level
         Level of the confidence interval, between 0 and 1, both excluded.
 
     Returns
     -------
-    One row per value of `by` and method, in the order of `frame`, with the columns `by`, method, n (pairs), mean and sd of the
-    difference, low and high (ends of the interval of the mean), and wins (pairs in which the reference is better; ties are not).
-    For poisson_nll and mse_log smaller is better, and a win is a negative difference. sd, low and high are NaN for a single pair, and
+    One row per value of `by` and method, in the order of `frame`, with the columns `by`, method, n
+    (pairs), mean and sd of the difference, low and high (ends of the interval of the mean), and
+    wins (pairs in which the reference is better; ties are not). For poisson_nll and mse_log smaller
+    is better, and a win is a negative difference. sd, low and high are NaN for a single pair, and
     so is mean without a common pair. Missing scores are left out.
 
     Raises

@@ -64,8 +64,8 @@ class FittedProbe:
     def score(self, query: ArrayLike, labels: ArrayLike) -> ProbeResult:
         """Compare predicted with true labels.
 
-        Cells of a class that the reference lacks count as wrong. A class that is predicted but absent from the query costs recall
-        where it was predicted, and is not averaged over.
+        Cells of a class that the reference lacks count as wrong. A class that is predicted but
+        absent from the query costs recall where it was predicted, and is not averaged over.
 
         Parameters
         ----------
@@ -95,11 +95,12 @@ class FittedProbe:
 def fit_probe(reference: ArrayLike, reference_labels: ArrayLike, *, kind: ProbeKind = "linear") -> FittedProbe:
     """Train a probe once, to be applied to many queries.
 
-    ``"linear"``: every dimension is standardised with the reference's mean and deviation, then multinomial logistic regression
-    with L2 penalty, C = 1. ``"knn"``: majority of the 15 nearest reference cells by Euclidean distance, not standardised, as in
-    ``scanpy.pp.neighbors``: equal weight for weak dimensions would hurt methods that order theirs, PCA first. Nothing is tuned
-    and both are deterministic. If all reference cells have the same embedding, either kind predicts the largest class: the nearest
-    cells would be arbitrary.
+    ``"linear"``: every dimension is standardised with the reference's mean and deviation, then
+    multinomial logistic regression with L2 penalty, C = 1. ``"knn"``: majority of the 15 nearest
+    reference cells by Euclidean distance, not standardised, as in ``scanpy.pp.neighbors``: equal
+    weight for weak dimensions would hurt methods that order theirs, PCA first. Nothing is tuned and
+    both are deterministic. If all reference cells have the same embedding, either kind predicts the
+    largest class: the nearest cells would be arbitrary.
 
     Parameters
     ----------
@@ -135,7 +136,8 @@ def fit_probe(reference: ArrayLike, reference_labels: ArrayLike, *, kind: ProbeK
 def probe(
     reference: ArrayLike, reference_labels: ArrayLike, query: ArrayLike, query_labels: ArrayLike, *, kind: ProbeKind = "linear"
 ) -> ProbeResult:
-    """Train a probe on the reference and score it on the query: :func:`fit_probe` and then :meth:`FittedProbe.score`.
+    """Train a probe on the reference and score it on the query: :func:`fit_probe` and then
+    :meth:`FittedProbe.score`.
 
     Parameters
     ----------
@@ -159,7 +161,8 @@ def probe(
     ConfigError
         If `kind` is unknown.
     DataError
-        If shapes do not fit, values are not finite, labels are missing, or all reference labels are the same.
+        If shapes do not fit, values are not finite, labels are missing, or all reference labels are
+        the same.
     """
     return fit_probe(reference, reference_labels, kind=kind).score(query, query_labels)
 

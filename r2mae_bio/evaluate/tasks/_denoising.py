@@ -29,7 +29,9 @@ __all__ = ["denoising"]
 
 COLUMNS = ["method", "seed", "n_cells", "n_genes", "train_share", "poisson_nll", "mse_log"]
 FLOOR = 1e-6
-"""Smallest expected count, the same for every method: an impossible count would cost infinitely much."""
+"""Smallest expected count, the same for every method: an impossible count would cost infinitely
+much.
+"""
 TARGET = 1e4
 CELLS_AT_A_TIME = 512
 
@@ -43,20 +45,23 @@ def denoising(
     seeds: Sequence[int] = (0, 1, 2),
     on_result: Callable[[str], None] | None = None,
 ) -> pd.DataFrame:
-    r"""Molecular cross-validation: predict the held-out molecules of cells from their other molecules.
+    r"""Molecular cross-validation: predict the held-out molecules of cells from their other
+    molecules.
 
-    Per seed, each molecule goes to the training half with probability `train_share`, to the held-out half otherwise. If a small
-    part of a cell's molecules was captured, as is usual, its counts are Poisson given expression and the halves independent. Methods
-    are fitted on the training halves of reference cells, and asked for the expected counts of query cells given these cells'
-    training halves. These, times (1 - `train_share`) / `train_share`, are compared with the held-out halves. Cells without a
-    molecule in the training half are left out.
+    Per seed, each molecule goes to the training half with probability `train_share`, to the
+    held-out half otherwise. If a small part of a cell's molecules was captured, as is usual, its
+    counts are Poisson given expression and the halves independent. Methods are fitted on the
+    training halves of reference cells, and asked for the expected counts of query cells given these
+    cells' training halves. These, times (1 - `train_share`) / `train_share`, are compared with the
+    held-out halves. Cells without a molecule in the training half are left out.
 
     Parameters
     ----------
     methods
-        Methods with different names whose fit offers ``rates``, such as :class:`NoDenoising`, :class:`MeanProfile`, :class:`SCVI`
-        and :class:`MaskedAutoencoder`; or linear models, such as :class:`PCAZeroFill` and :class:`FactorAnalysis`, whose
-        reconstruction is clipped at zero and taken back to counts.
+        Methods with different names whose fit offers ``rates``, such as :class:`NoDenoising`,
+        :class:`MeanProfile`, :class:`SCVI` and :class:`MaskedAutoencoder`; or linear models, such
+        as :class:`PCAZeroFill` and :class:`FactorAnalysis`, whose reconstruction is clipped at zero
+        and taken back to counts.
     counts
         Raw counts (n_cells, n_genes), whole numbers.
     split
@@ -70,17 +75,21 @@ def denoising(
 
     Returns
     -------
-    One row per method and seed, with columns method, seed, n_cells (query cells scored), n_genes, train_share, poisson_nll and
-    mse_log; smaller is better. ``poisson_nll`` is the Poisson negative log-likelihood of the held-out counts, nats per cell and
-    gene, expected counts below 1e-6 taken as 1e-6. ``mse_log`` is the mean squared difference of expected and held-out profiles,
-    each scaled to 1e4 counts per cell and log1p, over cells with held-out counts; noise of the held-out half keeps it well above 0.
+    One row per method and seed, with columns method, seed, n_cells (query cells scored), n_genes,
+    train_share, poisson_nll and mse_log; smaller is better. ``poisson_nll`` is the Poisson negative
+    log-likelihood of the held-out counts, nats per cell and gene, expected counts below 1e-6 taken
+    as 1e-6. ``mse_log`` is the mean squared difference of expected and held-out profiles, each
+    scaled to 1e4 counts per cell and log1p, over cells with held-out counts; noise of the held-out
+    half keeps it well above 0.
 
     Raises
     ------
     ConfigError
-        If names repeat, nothing is asked for, `train_share` is out of range, or a method gives no expected counts.
+        If names repeat, nothing is asked for, `train_share` is out of range, or a method gives no
+        expected counts.
     DataError
-        If the split does not fit the counts, these are not whole numbers, or a method's expected counts are not usable.
+        If the split does not fit the counts, these are not whole numbers, or a method's expected
+        counts are not usable.
     """
     check_unique(methods=methods, seeds=seeds)
     if not 0 < train_share < 1:
@@ -133,7 +142,9 @@ def _score(
 
 
 def poisson_nll(observed: NDArray[np.float64], expected: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Negative log-probability of counts under Poisson distributions of positive means, nats, elementwise."""
+    """Negative log-probability of counts under Poisson distributions of positive means, nats,
+    elementwise.
+    """
     return expected - observed * np.log(expected) + special.gammaln(observed + 1)
 
 

@@ -87,8 +87,8 @@ def depth_transfer(
 ) -> pd.DataFrame:
     """Score every method on query cells of which only a share of the molecules was sequenced.
 
-    As :func:`panel_transfer`, with all genes measured and the query counts thinned by :func:`thin_counts`, the same molecules for
-    every method. Reference cells keep their depth.
+    As :func:`panel_transfer`, with all genes measured and the query counts thinned by
+    :func:`thin_counts`, the same molecules for every method. Reference cells keep their depth.
 
     Parameters
     ----------
@@ -107,14 +107,15 @@ def depth_transfer(
     probes
         Kinds of probe, see :func:`fit_probe`.
     by_class
-        One row per class among the query cells, with the further columns label, n_label (query cells of the class) and f1.
+        One row per class among the query cells, with the further columns label, n_label (query
+        cells of the class) and f1.
     on_result
         Called with one line of text after each score.
 
     Returns
     -------
-    One row per method, seed, depth and probe, with columns method, seed, depth, mean_counts (counts per query cell), probe,
-    accuracy and macro_f1.
+    One row per method, seed, depth and probe, with columns method, seed, depth, mean_counts (counts
+    per query cell), probe, accuracy and macro_f1.
 
     Raises
     ------

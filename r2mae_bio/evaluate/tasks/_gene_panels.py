@@ -1,4 +1,6 @@
-"""Panels of genes: drawn at random, or as somebody would design one; both look at reference cells alone."""
+"""Panels of genes: drawn at random, or as somebody would design one; both look at reference cells
+alone.
+"""
 
 from __future__ import annotations
 
@@ -21,20 +23,22 @@ if TYPE_CHECKING:
 def panel_mask(n_genes: int, fraction: float, *, seed: int, counts: SparseCounts | None = None) -> NDArray[np.bool_]:
     """Draw a panel: genes chosen uniformly at random.
 
-    Panels of one seed are nested: a smaller fraction measures a subset of the genes of a larger one, so that a curve over
-    fractions shows the loss of genes and not the luck of independent draws.
+    Panels of one seed are nested: a smaller fraction measures a subset of the genes of a larger
+    one, so that a curve over fractions shows the loss of genes and not the luck of independent
+    draws.
 
     Parameters
     ----------
     n_genes
         Number of genes to choose from.
     fraction
-        Share of the genes that is measured, above 0, at most 1; ``round(fraction * n_genes)`` genes, at least one.
+        Share of the genes that is measured, above 0, at most 1; ``round(fraction * n_genes)``
+        genes, at least one.
     seed
         Seed of the draw.
     counts
-        Reference counts (n_cells, n_genes). If given, only genes detected in them are drawn, as in a designed panel;
-        the panel is smaller than asked for when too few are detected.
+        Reference counts (n_cells, n_genes). If given, only genes detected in them are drawn, as in
+        a designed panel; the panel is smaller than asked for when too few are detected.
 
     Returns
     -------
@@ -71,7 +75,8 @@ def _is_detected(counts: SparseCounts, n_genes: int) -> NDArray[np.bool_]:
 
 
 def variable_panel(counts: SparseCounts, n_genes: int) -> NDArray[np.bool_]:
-    """The most variable genes, as ``scanpy.pp.highly_variable_genes`` ranks them (flavour ``"seurat"``).
+    """The most variable genes, as ``scanpy.pp.highly_variable_genes`` ranks them (flavour
+    ``"seurat"``).
 
     Parameters
     ----------
@@ -98,10 +103,12 @@ def variable_panel(counts: SparseCounts, n_genes: int) -> NDArray[np.bool_]:
 
 
 def marker_panel(counts: SparseCounts, labels: ArrayLike, n_genes: int) -> NDArray[np.bool_]:
-    """Markers of the classes, taken in turn: the best of each class, then the second best of each, until the panel is full.
+    """Markers of the classes, taken in turn: the best of each class, then the second best of each,
+    until the panel is full.
 
-    A gene is better the larger Welch's t of its log-normalised expression in the class against all other cells. Classes of one
-    cell have no markers. The panel knows the labels, as designed panels do; the methods that are given it do not.
+    A gene is better the larger Welch's t of its log-normalised expression in the class against all
+    other cells. Classes of one cell have no markers. The panel knows the labels, as designed panels
+    do; the methods that are given it do not.
 
     Parameters
     ----------
@@ -110,7 +117,8 @@ def marker_panel(counts: SparseCounts, labels: ArrayLike, n_genes: int) -> NDArr
     labels
         Class per cell (n_cells,).
     n_genes
-        Genes to choose; fewer are chosen if no class has more genes that are higher in it than elsewhere.
+        Genes to choose; fewer are chosen if no class has more genes that are higher in it than
+        elsewhere.
 
     Returns
     -------
@@ -139,7 +147,9 @@ def marker_panel(counts: SparseCounts, labels: ArrayLike, n_genes: int) -> NDArr
 
 
 def welch_t(values: sparse.csr_array, classes: NDArray[np.str_]) -> NDArray[np.float64]:
-    """Welch's t of every gene in each class of at least two cells against all other cells (n_classes, n_genes)."""
+    """Welch's t of every gene in each class of at least two cells against all other cells
+    (n_classes, n_genes).
+    """
     names, codes, sizes = np.unique(classes, return_inverse=True, return_counts=True)
     membership = sparse.csr_array((np.ones(len(codes)), (codes, np.arange(len(codes)))), shape=(len(names), len(codes)))
     sums, squares = (membership @ values).toarray(), (membership @ values.multiply(values)).toarray()

@@ -1,7 +1,7 @@
 """Integration: whether the batches mix, and the classes stay apart.
 
-Luecken et al. (2022), "Benchmarking atlas-level data integration in single-cell genomics", Nature Methods 19, 41-50; BRAS from
-Rautenstrauch & Ohler (2025). The arithmetic is that of scib-metrics.
+Luecken et al. (2022), "Benchmarking atlas-level data integration in single-cell genomics", Nature
+Methods 19, 41-50; BRAS from Rautenstrauch & Ohler (2025). The arithmetic is that of scib-metrics.
 """
 
 from __future__ import annotations
@@ -55,11 +55,15 @@ INTEGRATION_METRICS = {
     "graph_connectivity": MIXING,
     "pcr_comparison": MIXING,
 }
-"""Metrics, and what each is about; all are between 0 and 1, larger is better; ari is 0 by chance, and can be a little less."""
+"""Metrics, and what each is about; all are between 0 and 1, larger is better; ari is 0 by chance,
+and can be a little less.
+"""
 COLUMNS = ["method", "seed", "kind", "metric", "value"]
 N_COMPONENTS = 50
 N_NEIGHBORS = {"clisi": 90, "ilisi": 90, "kbet": 50, "graph_connectivity": 15}
-"""Neighbours, the cell itself included, as in ``scib_metrics.benchmark.Benchmarker``; all cells if there are fewer."""
+"""Neighbours, the cell itself included, as in ``scib_metrics.benchmark.Benchmarker``; all cells if
+there are fewer.
+"""
 
 Floats = NDArray[np.float32]
 
@@ -75,11 +79,13 @@ def integration(
     max_cells: int | None = 5000,
     on_result: Callable[[str], None] | None = None,
 ) -> pd.DataFrame:
-    """Score how well methods remove the batch and keep the classes. Needs scib-metrics: ``pip install "r2mae_bio[evaluate]"``.
+    """Score how well methods remove the batch and keep the classes. Needs scib-metrics:
+    ``pip install "r2mae_bio[evaluate]"``.
 
-    Per seed, a method is fitted on all cells, without labels, and embeds the same cells; it is told the batches if it asks for
-    them (:class:`BatchAware`), and again on embedding if it can use them there (:class:`BatchCorrecting`). No metric is enough
-    alone: a constant mixes all batches, and an embedding that is all batch can keep the classes apart.
+    Per seed, a method is fitted on all cells, without labels, and embeds the same cells; it is told
+    the batches if it asks for them (:class:`BatchAware`), and again on embedding if it can use them
+    there (:class:`BatchCorrecting`). No metric is enough alone: a constant mixes all batches, and
+    an embedding that is all batch can keep the classes apart.
 
     Parameters
     ----------
@@ -94,17 +100,20 @@ def integration(
     seeds
         Seeds of the methods, of the choice of cells, and of the start of k-means.
     metrics
-        Some of isolated_labels, nmi, ari, silhouette_label, clisi (bio conservation), bras, ilisi, kbet, graph_connectivity and
-        pcr_comparison (batch mixing), see :func:`integration_scores`; all if None.
+        Some of isolated_labels, nmi, ari, silhouette_label, clisi (bio conservation), bras, ilisi,
+        kbet, graph_connectivity and pcr_comparison (batch mixing), see :func:`integration_scores`;
+        all if None.
     max_cells
-        Most cells to score, drawn at random, the same for every method; all if None. Methods are fitted on all cells.
+        Most cells to score, drawn at random, the same for every method; all if None. Methods are
+        fitted on all cells.
     on_result
         Called with one line of text after each method and seed.
 
     Returns
     -------
-    One row per method, seed and metric, with columns method, seed, kind (``"bio conservation"`` or ``"batch mixing"``), metric
-    and value. There is no total: what the two kinds are worth to each other is for the reader to say.
+    One row per method, seed and metric, with columns method, seed, kind (``"bio conservation"`` or
+    ``"batch mixing"``), metric and value. There is no total: what the two kinds are worth to each
+    other is for the reader to say.
 
     Raises
     ------
@@ -149,14 +158,17 @@ def integration_scores(
     metrics: Sequence[str] | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Score one embedding, whatever made it. Needs scib-metrics: ``pip install "r2mae_bio[evaluate]"``.
+    """Score one embedding, whatever made it. Needs scib-metrics:
+    ``pip install "r2mae_bio[evaluate]"``.
 
-    Bio conservation: ``isolated_labels`` (silhouette of the classes that lie in the fewest batches), ``nmi`` and ``ari`` (k-means with
-    as many clusters as classes, against the classes), ``silhouette_label``, ``clisi`` (classes among 90 neighbours). Batch mixing:
-    ``bras`` (silhouette of the batches within each class), ``ilisi`` (batches among 90 neighbours), ``kbet`` (share of cells whose
-    neighbours of the same class have the batches of the class), ``graph_connectivity`` (largest connected part of each class
-    among 15 neighbours), ``pcr_comparison`` (variance that the batch explains, its relative decrease from the baseline; 0 if it
-    grew). Neighbours are exact and Euclidean; with fewer than 90 cells, all are neighbours.
+    Bio conservation: ``isolated_labels`` (silhouette of the classes that lie in the fewest
+    batches), ``nmi`` and ``ari`` (k-means with as many clusters as classes, against the classes),
+    ``silhouette_label``, ``clisi`` (classes among 90 neighbours). Batch mixing: ``bras``
+    (silhouette of the batches within each class), ``ilisi`` (batches among 90 neighbours), ``kbet``
+    (share of cells whose neighbours of the same class have the batches of the class),
+    ``graph_connectivity`` (largest connected part of each class among 15 neighbours),
+    ``pcr_comparison`` (variance that the batch explains, its relative decrease from the baseline; 0
+    if it grew). Neighbours are exact and Euclidean; with fewer than 90 cells, all are neighbours.
 
     Parameters
     ----------
@@ -167,7 +179,8 @@ def integration_scores(
     batch
         Batch per cell (n_cells,), at least two, and a class that has cells of two.
     baseline
-        Embedding without integration (n_cells, any k), see :func:`integration_baseline`; needed for pcr_comparison alone.
+        Embedding without integration (n_cells, any k), see :func:`integration_baseline`; needed for
+        pcr_comparison alone.
     metrics
         Names as above; if None all, but pcr_comparison only if there is a baseline.
     seed
@@ -175,8 +188,9 @@ def integration_scores(
 
     Returns
     -------
-    One row per metric, with columns kind, metric and value: 0 to 1, larger is better, ari a little below 0 by chance; NaN where a
-    metric is not defined, such as kbet if every class of two batches has fewer than ten cells.
+    One row per metric, with columns kind, metric and value: 0 to 1, larger is better, ari a little
+    below 0 by chance; NaN where a metric is not defined, such as kbet if every class of two batches
+    has fewer than ten cells.
 
     Raises
     ------
@@ -205,7 +219,8 @@ def integration_scores(
 
 
 def integration_baseline(counts: SparseCounts, *, n_components: int = N_COMPONENTS) -> Floats:
-    """The embedding without integration: principal components of log-normalised counts, as ``scanpy.pp.pca`` has them.
+    """The embedding without integration: principal components of log-normalised counts, as
+    ``scanpy.pp.pca`` has them.
 
     Parameters
     ----------
@@ -285,7 +300,9 @@ class _Scored:
         return self._neighbors.subset_neighbors(min(N_NEIGHBORS[metric], len(self.labels)))
 
     def kbet(self) -> float:
-        """Neighbours in the diffusion map of each class are exact, too: the approximate search takes minutes to compile."""
+        """Neighbours in the diffusion map of each class are exact, too: the approximate search
+        takes minutes to compile.
+        """
         from scib_metrics import nearest_neighbors
 
         replaced = nearest_neighbors.pynndescent

@@ -1,4 +1,6 @@
-"""Labels across studies, donors or technologies: learn from all groups but one, answer for the one."""
+"""Labels across studies, donors or technologies: learn from all groups but one, answer for the
+one.
+"""
 
 from __future__ import annotations
 
@@ -40,8 +42,8 @@ def label_transfer(
 ) -> pd.DataFrame:
     """Hold out each group in turn, and transfer the labels of all others to it.
 
-    Methods and probes learn from the cells of the other groups; every gene counts as measured. A class that the other groups lack
-    cannot be transferred by anybody.
+    Methods and probes learn from the cells of the other groups; every gene counts as measured. A
+    class that the other groups lack cannot be transferred by anybody.
 
     Parameters
     ----------
@@ -54,29 +56,34 @@ def label_transfer(
     groups
         Study, donor or technology per cell (n_cells,), at least two.
     batch
-        Batch per cell (n_cells,), told to methods that ask for it (:class:`BatchAware`), for the reference cells only.
+        Batch per cell (n_cells,), told to methods that ask for it (:class:`BatchAware`), for the
+        reference cells only.
     unseen
-        ``"drop"`` leaves cells of classes that the other groups lack out of the scores; ``"wrong"`` counts them as errors.
+        ``"drop"`` leaves cells of classes that the other groups lack out of the scores; ``"wrong"``
+        counts them as errors.
     seeds
         Seeds of the methods.
     probes
         Kinds of probe, see :func:`fit_probe`.
     by_class
-        One row per class among the query cells, with the further columns label, n_label (query cells of the class) and f1.
+        One row per class among the query cells, with the further columns label, n_label (query
+        cells of the class) and f1.
     on_result
         Called with one line of text after each score.
 
     Returns
     -------
-    One row per method, seed, held-out group and probe, with columns method, seed, group, n_query (cells scored), n_unseen (cells
-    of the group whose class the other groups lack), probe, accuracy and macro_f1.
+    One row per method, seed, held-out group and probe, with columns method, seed, group, n_query
+    (cells scored), n_unseen (cells of the group whose class the other groups lack), probe, accuracy
+    and macro_f1.
 
     Raises
     ------
     ConfigError
         If names repeat, nothing is asked for, or `unseen` is unknown.
     DataError
-        If labels, groups or batches do not fit the counts, or a group shares no class with the others.
+        If labels, groups or batches do not fit the counts, or a group shares no class with the
+        others.
     """
     check_unique(embedders=embedders, seeds=seeds, probes=probes)
     if unseen not in get_args(Unseen):

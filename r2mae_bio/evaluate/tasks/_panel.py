@@ -1,4 +1,6 @@
-"""The panel table: train on whole measurements, score cells of which only a panel of genes was measured."""
+"""The panel table: train on whole measurements, score cells of which only a panel of genes was
+measured.
+"""
 
 from __future__ import annotations
 
@@ -43,9 +45,10 @@ def panel_transfer(
 ) -> pd.DataFrame:
     """Score every method on query cells of which only a panel of genes was measured.
 
-    Per seed, a method is fitted once on the counts of the reference cells, without labels; reference cells are embedded with every
-    gene measured, and each probe is trained on them once. Query cells are then embedded with each panel, the same for every
-    method, and scored by the same probe. Random panels of one seed are nested, see :func:`panel_mask`.
+    Per seed, a method is fitted once on the counts of the reference cells, without labels;
+    reference cells are embedded with every gene measured, and each probe is trained on them once.
+    Query cells are then embedded with each panel, the same for every method, and scored by the same
+    probe. Random panels of one seed are nested, see :func:`panel_mask`.
 
     Parameters
     ----------
@@ -58,26 +61,31 @@ def panel_transfer(
     split
         Reference and query cells, the same for every seed.
     fractions
-        Shares of the genes that random panels measure, each above 0, at most 1; may be empty if `panels` are given.
+        Shares of the genes that random panels measure, each above 0, at most 1; may be empty if
+        `panels` are given.
     panels
-        Further panels by name, the same for every seed: positions of genes, or a boolean mask (n_genes,). Designed panels must be
-        chosen from the reference cells, see :func:`variable_panel` and :func:`marker_panel`.
+        Further panels by name, the same for every seed: positions of genes, or a boolean mask
+        (n_genes,). Designed panels must be chosen from the reference cells, see
+        :func:`variable_panel` and :func:`marker_panel`.
     seeds
         Seeds of random panels and methods; the spread over seeds is what :func:`summarize` reports.
     probes
         Kinds of probe, see :func:`fit_probe`.
     matched
-        Score each panel a second time with probes that learned from reference cells of which the same panel was taken, as the genes of a query
-        are known when its labels are asked for. Rows are told apart by a further column, reference: ``"all genes"`` or ``"panel"``.
+        Score each panel a second time with probes that learned from reference cells of which the
+        same panel was taken, as the genes of a query are known when its labels are asked for. Rows
+        are told apart by a further column, reference: ``"all genes"`` or ``"panel"``.
     by_class
-        One row per class among the query cells, with the further columns label, n_label (query cells of the class) and f1.
+        One row per class among the query cells, with the further columns label, n_label (query
+        cells of the class) and f1.
     on_result
         Called with one line of text after each scored panel.
 
     Returns
     -------
-    One row per method, seed, panel and probe, with columns method, seed, panel (a name, or ``"30%"``), fraction (share of genes
-    measured), n_genes (measured genes), probe, accuracy and macro_f1 (over the classes among the query cells).
+    One row per method, seed, panel and probe, with columns method, seed, panel (a name, or
+    ``"30%"``), fraction (share of genes measured), n_genes (measured genes), probe, accuracy and
+    macro_f1 (over the classes among the query cells).
 
     Raises
     ------

@@ -84,20 +84,25 @@ def sequence_probe(
 ) -> pd.DataFrame:
     """Classify labelled sequences with frozen models, with fine-tuned ones, and without any.
 
-    Everything is learned from the train rows, chosen by the dev rows and scored once on all test rows together. Floors are the share
-    of the classes, GC content and length, 5-mer and 6-mer counts, bases and dinucleotides by position (where all lengths are equal)
-    in logistic regressions with tuned L2 strength, and a small convolutional network. A frozen model is a logistic regression on its
-    pooled states. A fine-tuned one has two rows, with and without the linear reading of k-mers beside its states. A model whose result is not above the floors shows nothing about pretraining, and neither does one that is not
-    above its own network with random weights.
+    Everything is learned from the train rows, chosen by the dev rows and scored once on all test
+    rows together. Floors are the share of the classes, GC content and length, 5-mer and 6-mer
+    counts, bases and dinucleotides by position (where all lengths are equal) in logistic
+    regressions with tuned L2 strength, and a small convolutional network. A frozen model is a
+    logistic regression on its pooled states. A fine-tuned one has two rows, with and without the
+    linear reading of k-mers beside its states. A model whose result is not above the floors shows
+    nothing about pretraining, and neither does one that is not above its own network with random
+    weights.
 
     Parameters
     ----------
     table
-        A frame, or a table with tabs between its columns, see :func:`r2mae_bio.io.read_sequence_table`. Without dev rows some train
-        rows become dev rows, others for each seed.
+        A frame, or a table with tabs between its columns, see
+        :func:`r2mae_bio.io.read_sequence_table`. Without dev rows some train rows become dev rows,
+        others for each seed.
     models
-        Pretrained models by name. If none is named ``"random init"``, the network of the first with random weights is added under that
-        name; where it cannot be built anew, because it is not of this package, a warning is logged.
+        Pretrained models by name. If none is named ``"random init"``, the network of the first with
+        random weights is added under that name; where it cannot be built anew, because it is not of
+        this package, a warning is logged.
     sequence_key, label_key, split_key
         Columns of bases, classes and parts.
     floors
@@ -113,9 +118,10 @@ def sequence_probe(
 
     Returns
     -------
-    One row per method, kind (``"floor"``, ``"frozen"``, ``"finetuned"`` and, of the same run without the linear reading,
-    ``"finetuned_states"``) and seed: mcc, auroc, accuracy, macro_f1, n_test, n_shared (test rows whose sequence or reverse complement
-    is also learned from), seconds of the run and chosen, how states and linear reading are weighed.
+    One row per method, kind (``"floor"``, ``"frozen"``, ``"finetuned"`` and, of the same run
+    without the linear reading, ``"finetuned_states"``) and seed: mcc, auroc, accuracy, macro_f1,
+    n_test, n_shared (test rows whose sequence or reverse complement is also learned from), seconds
+    of the run and chosen, how states and linear reading are weighed.
 
     Raises
     ------
@@ -174,7 +180,8 @@ def floor_methods() -> list[SequenceMethod]:
 def model_methods(
     models: Mapping[str, SequenceModel], *, finetune: bool = False, config: FinetuneConfig | None = None
 ) -> list[SequenceMethod]:
-    """Frozen and, if asked for, fine-tuned models as methods, with the network of random weights where it can be had.
+    """Frozen and, if asked for, fine-tuned models as methods, with the network of random weights
+    where it can be had.
 
     Parameters
     ----------

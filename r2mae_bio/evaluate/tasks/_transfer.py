@@ -1,4 +1,6 @@
-"""What all transfer tables share: one fit on the reference, then many views of query cells, each scored by the same probes."""
+"""What all transfer tables share: one fit on the reference, then many views of query cells, each
+scored by the same probes.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,9 @@ class View:
     measured: NDArray[np.bool_]
     """Measured genes (n_genes,)."""
     matched: bool = False
-    """Whether probes learn from reference cells that were embedded with the measured genes alone, instead of all."""
+    """Whether probes learn from reference cells that were embedded with the measured genes alone,
+    instead of all.
+    """
 
 
 def score_views(
@@ -75,10 +79,11 @@ def score_views(
     on_result: Callable[[str], None] | None,
     batch: ArrayLike | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Rows of one method under one seed: it is fitted once, and each view is embedded once for all probes.
+    """Rows of one method under one seed: it is fitted once, and each view is embedded once for all
+    probes.
 
-    Reference cells are embedded with every gene measured, and each probe is trained on them once; views that are matched have
-    probes of their own.
+    Reference cells are embedded with every gene measured, and each probe is trained on them once;
+    views that are matched have probes of their own.
     """
     fitted = fit_embedder(embedder, reference.counts, seed=seed, batch=batch)
 
@@ -110,7 +115,9 @@ def _rows(row: dict[str, Any], result: ProbeResult, labels: Labels, *, by_class:
 
 
 def check_unique(**asked: Sequence[Any]) -> None:
-    """Refuse a request that names nothing, or the same thing twice; embedders are told apart by their name."""
+    """Refuse a request that names nothing, or the same thing twice; embedders are told apart by
+    their name.
+    """
     for what, values in asked.items():
         keys = [getattr(value, "name", value) for value in values]
         repeated = [key for key, n in Counter(keys).items() if n > 1]

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from r2mae_bio.theory.spectrum._shrinkage import Shrinkage
 
 _HEAVY = 0.1
-"""Excess variance of a cell's squared size above which cells count as unequal; below, Gaussian rows say it all."""
+"""Excess variance of a cell's squared size above which cells count as unequal; below, Gaussian rows
+say it all.
+"""
 
 
 def recommend_mask_ratio(
@@ -53,8 +55,8 @@ def recommend_mask_ratio(
 
     Returns
     -------
-    The recommendation. Predictions are calibrated (``calibrated=True`` in :func:`autoencoder_risk`) and cells have unequal sizes
-    (``row_scales`` of the spectrum).
+    The recommendation. Predictions are calibrated (``calibrated=True`` in :func:`autoencoder_risk`)
+    and cells have unequal sizes (``row_scales`` of the spectrum).
 
     Raises
     ------

@@ -51,7 +51,8 @@ class RiskCurve:
         return float(self.error[self.ratios == self.best][0])
 
     def within(self, tolerance: float) -> tuple[float, float]:
-        """Ends of the run of ratios around the best one whose error is within a tolerance of the least.
+        """Ends of the run of ratios around the best one whose error is within a tolerance of the
+        least.
 
         Parameters
         ----------
@@ -90,7 +91,8 @@ def risk_curve(
     test
         How the other genes of a test cell are masked; not at all if None.
     settings
-        Further arguments of :func:`autoencoder_risk`: ``rescale``, ``genes``, ``ridge``, ``row_scales``, ``finite_size``, ``algebra``.
+        Further arguments of :func:`autoencoder_risk`: ``rescale``, ``genes``, ``ridge``,
+        ``row_scales``, ``finite_size``, ``algebra``.
 
     Returns
     -------

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 TOLERANCE = 0.05
 """Ratios within this of the least error count as good."""
 _AS_GOOD = 0.01
-"""Laws whose worst cost is within this of the least are as good as the best; the widest of them is recommended."""
+"""Laws whose worst cost is within this of the least are as good as the best; the widest of them is
+recommended.
+"""
 _N_GENES = 200
 _LOWS = np.round(np.arange(0, 0.81, 0.1), 2)
 _HIGHS = np.round(np.arange(0.2, 1.01, 0.1), 2)
@@ -73,7 +75,9 @@ class Recommendation:
     law: tuple[float, float]
     """Recommended ``Uniform(low, high)``."""
     cost: dict[str, float]
-    """Predicted error of the law relative to the best fixed ratio, less 1, for test cells measured ``"full"`` and on a ``"panel"``."""
+    """Predicted error of the law relative to the best fixed ratio, less 1, for test cells measured
+    ``"full"`` and on a ``"panel"``.
+    """
     compromise: tuple[float, float]
     """The best single fixed ratio for both kinds of test cells, and its larger cost."""
     full: Scenario
@@ -81,7 +85,9 @@ class Recommendation:
     on_panel: Scenario
     """Test cells measured on a panel of random genes, or shallow."""
     bootstrap: dict[str, Float]
-    """Over bootstrap samples of cells (S,): ``best_full``, ``best_panel``, ``cost_full``, ``cost_panel``; empty if none were drawn."""
+    """Over bootstrap samples of cells (S,): ``best_full``, ``best_panel``, ``cost_full``,
+    ``cost_panel``; empty if none were drawn.
+    """
     effective_rank: float
     """Participation ratio of the eigenvalues."""
 
@@ -94,7 +100,9 @@ class Recommendation:
         return f"Recommendation(Uniform{self.law}: {self.verdict})"
 
     def to_uns(self) -> dict[str, Any]:
-        """What h5ad can hold of the recommendation: numbers, text and float64 arrays; curves as ``full`` and ``panel``."""
+        """What h5ad can hold of the recommendation: numbers, text and float64 arrays; curves as
+        ``full`` and ``panel``.
+        """
         return {
             "law": np.array(self.law),
             "verdict": self.verdict,
@@ -122,9 +130,10 @@ def recommend(
 ) -> Recommendation:
     """Recommend a range of mask ratios for a gene correlation matrix.
 
-    Every candidate ``Uniform(low, high)`` is compared with the best fixed ratio for two kinds of test cells: measured in full, and
-    on a panel. Recommended is the law whose larger cost is least; among laws within 0.01 of it, the widest. The comparison says what
-    it finds: in the linear model a random ratio does not beat the best fixed ratio on full measurements by more than noise.
+    Every candidate ``Uniform(low, high)`` is compared with the best fixed ratio for two kinds of
+    test cells: measured in full, and on a panel. Recommended is the law whose larger cost is least;
+    among laws within 0.01 of it, the widest. The comparison says what it finds: in the linear model
+    a random ratio does not beat the best fixed ratio on full measurements by more than noise.
 
     Parameters
     ----------

@@ -1,8 +1,10 @@
 """From a fixed point to a risk: the part that every form shares.
 
-The mean of the estimator is ``m = H K r`` with ``H = sum_k w_k h_k / g_k`` and ``r = S b``, the covariance of inputs and target. All
-that is needed of it are quadratic forms of r in K. The error of ``m`` on the training rows of group k is
-``T_k = t_k^2 Var y - 2 h_k m'r + a_k m'Sm + c_k m'Dm``, and training noise comes back through its own effect on the residuals: ``C / n = (I - W T2)^-1 base``.
+The mean of the estimator is ``m = H K r`` with ``H = sum_k w_k h_k / g_k`` and ``r = S b``, the
+covariance of inputs and target. All that is needed of it are quadratic forms of r in K. The error
+of ``m`` on the training rows of group k is ``T_k = t_k^2 Var y - 2 h_k m'r + a_k m'Sm + c_k m'Dm``,
+and training noise comes back through its own effect on the residuals:
+``C / n = (I - W T2)^-1 base``.
 """
 
 from __future__ import annotations
@@ -53,7 +55,9 @@ class Target:
 
 @dataclass(frozen=True, eq=False)
 class Factors:
-    """Finite-size factors of the groups' weights in three places, (J, K) or (1, K) each; all 1 in the deterministic equivalent."""
+    """Finite-size factors of the groups' weights in three places, (J, K) or (1, K) each; all 1 in
+    the deterministic equivalent.
+    """
 
     resolvent: Float
     """In the fixed point and the mean."""

@@ -1,4 +1,6 @@
-"""Risk of the masked linear autoencoder: every gene predicted from the others, where it is hidden."""
+"""Risk of the masked linear autoencoder: every gene predicted from the others, where it is
+hidden.
+"""
 
 from __future__ import annotations
 
@@ -44,11 +46,15 @@ class AutoencoderRisk(Risk):
     algebra: str
     """``"exact"`` or ``"eigenbasis"``."""
     peak_distance: float
-    """Distance of the expected number of training rows from the number of other genes, in standard deviations of the former."""
+    """Distance of the expected number of training rows from the number of other genes, in standard
+    deviations of the former.
+    """
 
     @property
     def near_peak(self) -> bool:
-        """Whether the interpolation peak spoils this ratio, for the expected number of rows or for numbers that chance gives."""
+        """Whether the interpolation peak spoils this ratio, for the expected number of rows or for
+        numbers that chance gives.
+        """
         return self.inflation > LARGEST_INFLATION or self.peak_distance < _PEAK_WIDTH
 
 
@@ -68,31 +74,37 @@ def autoencoder_risk(
 ) -> AutoencoderRisk:
     """Risk of the masked linear autoencoder.
 
-    Gene j is predicted only where it is hidden, from the other genes as masked in the same cell. That leaves ``n E[p]`` cells, in
-    which the ratio is weighted by itself: a higher ratio gives more targets per cell and a poorer input. The ratio so drives double descent by
-    itself, with a peak where ``n E[p]`` meets the number of genes; a fixed ratio can sit on it, a wide random one hardly does.
+    Gene j is predicted only where it is hidden, from the other genes as masked in the same cell.
+    That leaves ``n E[p]`` cells, in which the ratio is weighted by itself: a higher ratio gives
+    more targets per cell and a poorer input. The ratio so drives double descent by itself, with a
+    peak where ``n E[p]`` meets the number of genes; a fixed ratio can sit on it, a wide random one
+    hardly does.
 
     Parameters
     ----------
     covariance
-        Correlation matrix of the genes (d, d), any covariance with constant diagonal, or the result of :func:`decompose`.
+        Correlation matrix of the genes (d, d), any covariance with constant diagonal, or the result
+        of :func:`decompose`.
     n
         Number of training cells.
     mask_ratio, rescale, ridge, row_scales
         As in :func:`regression_risk`; the ratio must not be 0.
     test
-        How the other genes of a test cell are masked: not at all (None), or at a ratio or law (a panel of random genes, a shallow cell).
+        How the other genes of a test cell are masked: not at all (None), or at a ratio or law (a
+        panel of random genes, a shallow cell).
     genes
         Positions of the genes to predict (J,); all if None.
     finite_size
-        Correct for the fluctuation of a cell's leverage (see :func:`regression_risk`), and average over the binomial number of cells in
-        which a gene is hidden.
+        Correct for the fluctuation of a cell's leverage (see :func:`regression_risk`), and average
+        over the binomial number of cells in which a gene is hidden.
     calibrated
-        Multiply each gene's prediction by the one factor that suits the test ratio best. A linear map cannot know how much of its
-        input is hidden and errs wildly at ratios it was not trained at; a network is told, and this is the least it learns from it.
+        Multiply each gene's prediction by the one factor that suits the test ratio best. A linear
+        map cannot know how much of its input is hidden and errs wildly at ratios it was not trained
+        at; a network is told, and this is the least it learns from it.
     algebra
-        ``"exact"`` leaves each gene out of every trace and form at O(d) per gene; ``"eigenbasis"`` leaves it out of the forms only and
-        shares one fixed point, within about 1% of exact away from the peak; ``"auto"`` is exact up to 400 genes.
+        ``"exact"`` leaves each gene out of every trace and form at O(d) per gene; ``"eigenbasis"``
+        leaves it out of the forms only and shares one fixed point, within about 1% of exact away
+        from the peak; ``"auto"`` is exact up to 400 genes.
 
     Returns
     -------
@@ -160,8 +172,8 @@ def _check_genes(genes: ArrayLike | None, d: int) -> NDArray[np.int64]:
 def _row_numbers(n: float, share: float, d: int, *, finite_size: bool) -> tuple[list[tuple[float, float]], float]:
     """Numbers of rows with their weights, and how far the expected one is from the peak.
 
-    A gene is hidden in a binomial number of cells; the risk is convex in it, steeply so near the peak. Numbers across the peak are
-    left out: the average has no mean there.
+    A gene is hidden in a binomial number of cells; the risk is convex in it, steeply so near the
+    peak. Numbers across the peak are left out: the average has no mean there.
     """
     sd = np.sqrt(n * share * (1 - share))
     distance = float(abs(n * share - (d - 1)) / max(sd, _TINY))
@@ -195,7 +207,9 @@ class _Problem:
     calibrated: bool
 
     def average(self, one_out: LeaveOneOut, numbers: list[tuple[float, float]], *, exact: bool) -> _Result:
-        """Risk of predicting the genes left out (J,), averaged over numbers of rows; inflation and spread are those of the middle one."""
+        """Risk of predicting the genes left out (J,), averaged over numbers of rows; inflation and
+        spread are those of the middle one.
+        """
         noise = one_out.noise()
         solved = [(w, *self._solve(one_out, Target(1 - noise, noise), number, exact=exact)) for number, w in numbers]
         _, middle, spread, point = solved[len(solved) // 2]

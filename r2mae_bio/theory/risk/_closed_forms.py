@@ -1,7 +1,10 @@
-"""Cases in which the theory needs no fixed point to be solved, and its limits: to understand it by, and to check it against.
+"""Cases in which the theory needs no fixed point to be solved, and its limits: to understand it by,
+and to check it against.
 
-In all of them features have equal variance, n is the number of rows, d that of features, p the mask ratio, q = 1 - p, and the test input is unmasked. With
-``rescale`` the masked input has second moment ``S + p/q D`` and covariance ``S b`` with the target; without, ``q^2 S + pq D`` and ``q S b``.
+In all of them features have equal variance, n is the number of rows, d that of features, p the mask
+ratio, q = 1 - p, and the test input is unmasked. With ``rescale`` the masked input has second
+moment ``S + p/q D`` and covariance ``S b`` with the target; without, ``q^2 S + pq D`` and
+``q S b``.
 """
 
 from __future__ import annotations
@@ -46,8 +49,9 @@ def isotropic_risk(
 ) -> ClosedForm:
     """Risk for uncorrelated features of variance 1.
 
-    With fewer rows than features every masked row is fitted, each weighted by the inverse of its size, and only two means over the law of
-    the ratio are left: with ``rescale`` the risk depends on the mean ratio alone, so a random ratio equals the fixed one of the same mean.
+    With fewer rows than features every masked row is fitted, each weighted by the inverse of its
+    size, and only two means over the law of the ratio are left: with ``rescale`` the risk depends
+    on the mean ratio alone, so a random ratio equals the fixed one of the same mean.
 
     Parameters
     ----------
@@ -75,9 +79,10 @@ def isotropic_risk(
 
     Notes
     -----
-    With second moment v of a masked entry (``1/q`` or ``q``), covariance h with the target (1 or q) and ``g = d/n``. For g < 1:
-    ``m = (h/v) b`` and variance ``(s2 + p b'b) g / (v (1 - g))``. For g > 1: ``m = E[h/v] b / g`` and variance
-    ``E[(s2 + b'b - 2 h m'b + v m'm) / v] / (g - 1)``. At ratio 0 both are theorem 1 of Hastie, Montanari, Rosset, Tibshirani 2022.
+    With second moment v of a masked entry (``1/q`` or ``q``), covariance h with the target (1 or q)
+    and ``g = d/n``. For g < 1: ``m = (h/v) b`` and variance ``(s2 + p b'b) g / (v (1 - g))``. For g
+    > 1: ``m = E[h/v] b / g`` and variance ``E[(s2 + b'b - 2 h m'b + v m'm) / v] / (g - 1)``. At
+    ratio 0 both are theorem 1 of Hastie, Montanari, Rosset, Tibshirani 2022.
     """
     gamma = check_setting("d", d, 1) / check_setting("n", n, 1)
     signal, noise = check_setting("signal", signal, 0), check_setting("noise_variance", noise_variance, 0)
@@ -107,7 +112,8 @@ def one_spike_risk(
     mask_ratio: float,
     rescale: bool = True,
 ) -> ClosedForm:
-    """Risk for one direction that all features share alike, ``S = I + strength u u'`` with entries ``+-1/sqrt(d)`` of u.
+    """Risk for one direction that all features share alike, ``S = I + strength u u'`` with entries
+    ``+-1/sqrt(d)`` of u.
 
     Equicorrelated features are of this kind. The fixed point is then a quadratic equation.
 
@@ -118,7 +124,8 @@ def one_spike_risk(
     n
         Number of training rows.
     strength
-        Excess variance along u, at least 0. For correlation rho it is ``d rho / (1 - rho)`` in units of ``1 - rho``.
+        Excess variance along u, at least 0. For correlation rho it is ``d rho / (1 - rho)`` in
+        units of ``1 - rho``.
     signal_on_spike, signal_off_spike
         Squared length of b along u and across it.
     noise_variance
@@ -139,8 +146,9 @@ def one_spike_risk(
 
     Notes
     -----
-    The masked input has eigenvalues ``mu_0`` (d - 1 times) and ``mu_1``, and the effective ridge g solves
-    ``n = (d - 1) mu_0 / (g + mu_0) + mu_1 / (g + mu_1)``; with more rows than features it is 0.
+    The masked input has eigenvalues ``mu_0`` (d - 1 times) and ``mu_1``, and the effective ridge g
+    solves ``n = (d - 1) mu_0 / (g + mu_0) + mu_1 / (g + mu_1)``; with more rows than features it is
+    0.
     """
     check_setting("d", d, 1)
     check_setting("n", n, 1)
@@ -166,7 +174,8 @@ def ridgeless_risk(
     Parameters
     ----------
     covariance
-        Covariance with constant diagonal (d, d), its decomposition, or eigenvalues (d,) with ``coefficients`` in the eigenbasis.
+        Covariance with constant diagonal (d, d), its decomposition, or eigenvalues (d,) with
+        ``coefficients`` in the eigenbasis.
     coefficients
         b (d,).
     n
@@ -187,8 +196,9 @@ def ridgeless_risk(
 
     Notes
     -----
-    Theorem 2 of Hastie, Montanari, Rosset, Tibshirani 2022 (Annals of Statistics 50); what is called bias there, the error that is left
-    without noise, is the bias here and a part of the variance.
+    Theorem 2 of Hastie, Montanari, Rosset, Tibshirani 2022 (Annals of Statistics 50); what is
+    called bias there, the error that is left without noise, is the bias here and a part of the
+    variance.
     """
     s, signal, n, noise = _spectral(covariance, coefficients, n, noise_variance)
     ranked = s > _TINY * s.max()
@@ -210,13 +220,15 @@ def high_ratio_risk(
 ) -> ClosedForm:
     """Leading order of the risk as the ratio tends to 1.
 
-    So little is then visible of a row that features are as good as measured one at a time. With ``rescale`` the predictor shrinks to nothing,
-    and the risk tends to the signal ``b'Sb``. Without, it tends to the vector of one-feature slopes, and its variance grows as ``1/q``.
+    So little is then visible of a row that features are as good as measured one at a time. With
+    ``rescale`` the predictor shrinks to nothing, and the risk tends to the signal ``b'Sb``.
+    Without, it tends to the vector of one-feature slopes, and its variance grows as ``1/q``.
 
     Parameters
     ----------
     covariance
-        Covariance with constant diagonal (d, d), its decomposition, or eigenvalues (d,) with ``coefficients`` in the eigenbasis.
+        Covariance with constant diagonal (d, d), its decomposition, or eigenvalues (d,) with
+        ``coefficients`` in the eigenbasis.
     coefficients
         b (d,).
     n
@@ -259,13 +271,15 @@ def population_risk(
     Parameters
     ----------
     covariance
-        Covariance with constant diagonal (d, d), its decomposition, or eigenvalues (d,) with ``coefficients`` in the eigenbasis.
+        Covariance with constant diagonal (d, d), its decomposition, or eigenvalues (d,) with
+        ``coefficients`` in the eigenbasis.
     coefficients
         b (d,).
     mask_ratio
         A number, a pair, or a law.
     rescale
-        Divide visible entries by 1 - ratio. Masking then is a ridge penalty of ``E[p/q]`` variances of a feature.
+        Divide visible entries by 1 - ratio. Masking then is a ridge penalty of ``E[p/q]`` variances
+        of a feature.
 
     Returns
     -------
@@ -287,9 +301,11 @@ def population_risk(
 def latent_factor_population_risk(
     *, d: int, n_factors: int, noise: float, signal: float, mask_ratio: MaskRatio, rescale: bool = True
 ) -> float:
-    """Risk with endless training rows for a target that equal factors carry: why masking costs little where genes are redundant.
+    """Risk with endless training rows for a target that equal factors carry: why masking costs
+    little where genes are redundant.
 
-    Features of variance 1 have a share ``noise`` of it to themselves and the rest from ``n_factors`` orthogonal factors of equal strength.
+    Features of variance 1 have a share ``noise`` of it to themselves and the rest from
+    ``n_factors`` orthogonal factors of equal strength.
 
     Parameters
     ----------
@@ -308,8 +324,9 @@ def latent_factor_population_risk(
 
     Returns
     -------
-    The bias. With ``rescale`` it is ``signal * (c / (s + c))^2``, ``c = E[p/q]``, with the factors' eigenvalue
-    ``s = (1 - noise) d / n_factors + noise``: masking is harmless while c is far below s.
+    The bias. With ``rescale`` it is ``signal * (c / (s + c))^2``, ``c = E[p/q]``, with the factors'
+    eigenvalue ``s = (1 - noise) d / n_factors + noise``: masking is harmless while c is far below
+    s.
 
     Raises
     ------
@@ -330,8 +347,8 @@ def latent_factor_population_risk(
 def peak_ratio(n: float, d: int) -> float | None:
     """Fixed mask ratio at which the masked autoencoder interpolates, and its risk peaks.
 
-    A gene is a target in the ``n p`` cells in which it is hidden, and has ``d - 1`` genes to be predicted from. A random ratio peaks where
-    its mean meets this one.
+    A gene is a target in the ``n p`` cells in which it is hidden, and has ``d - 1`` genes to be
+    predicted from. A random ratio peaks where its mean meets this one.
 
     Parameters
     ----------
@@ -342,7 +359,8 @@ def peak_ratio(n: float, d: int) -> float | None:
 
     Returns
     -------
-    ``(d - 1) / n``, or None if there is no peak because n is below d and even a gene that is always hidden has too few cells.
+    ``(d - 1) / n``, or None if there is no peak because n is below d and even a gene that is always
+    hidden has too few cells.
 
     Raises
     ------
@@ -387,7 +405,8 @@ def _effective_ridge(s: Float, n: float) -> float:
 def _ridge_equivalent(s: Float, mu: Float, h: float, count: Float, signal: Float, noise: float, n: float, g: float) -> ClosedForm:
     """Risk of the fit with effective ridge g along eigenvectors.
 
-    Eigenvalues s of S and mu of the masked input, each ``count`` times; ``signal`` is the squared length of b along them.
+    Eigenvalues s of S and mu of the masked input, each ``count`` times; ``signal`` is the squared
+    length of b along them.
     """
     energy, shrinkage = s * signal, h * s / (mu + g)  # m = shrinkage * b
     best = h * s / mu

@@ -1,6 +1,7 @@
 """Families of covariances: what to feed the theory and the simulations where no data are at hand.
 
-All but the spiked covariance are correlation matrices or have mean variance 1, so that risks are in units of one feature's variance.
+All but the spiked covariance are correlation matrices or have mean variance 1, so that risks are in
+units of one feature's variance.
 """
 
 from __future__ import annotations
@@ -111,7 +112,8 @@ def equicorrelated_covariance(d: int, rho: float) -> Float:
 
 
 def block_covariance(d: int, n_blocks: int, rho: float) -> Float:
-    """Disjoint blocks of neighbouring features, equally correlated within a block and uncorrelated between blocks.
+    """Disjoint blocks of neighbouring features, equally correlated within a block and uncorrelated
+    between blocks.
 
     Parameters
     ----------
@@ -138,7 +140,8 @@ def block_covariance(d: int, n_blocks: int, rho: float) -> Float:
 
 
 def spiked_covariance(d: int, strengths: ArrayLike, *, seed: int = 0) -> Float:
-    """The identity and a few strong directions, ``I + sum_i strengths_i u_i u_i'`` (Johnstone 2001, Annals of Statistics 29).
+    """The identity and a few strong directions, ``I + sum_i strengths_i u_i u_i'`` (Johnstone 2001,
+    Annals of Statistics 29).
 
     Parameters
     ----------
@@ -176,7 +179,8 @@ def latent_factor_covariance(d: int, n_factors: int, *, noise: float = 1.0, seed
     d
         Number of features.
     n_factors
-        Number of factors; a feature has variance ``n_factors`` from them on average, before it is standardised.
+        Number of factors; a feature has variance ``n_factors`` from them on average, before it is
+        standardised.
     noise
         Variance of a feature on its own, above 0, before it is standardised.
     seed
@@ -206,7 +210,8 @@ def programme_covariance(
     noise: tuple[float, float] = (0.3, 1.0),
     seed: int = 0,
 ) -> Float:
-    """Genes in overlapping programmes: each programme moves a random share of the genes, up or down.
+    """Genes in overlapping programmes: each programme moves a random share of the genes, up or
+    down.
 
     Parameters
     ----------
@@ -215,7 +220,8 @@ def programme_covariance(
     n_programmes
         Number of programmes.
     share
-        Probability that a gene belongs to a programme, above 0 and at most 1; a gene may belong to several or to none.
+        Probability that a gene belongs to a programme, above 0 and at most 1; a gene may belong to
+        several or to none.
     strengths
         Standard deviation of the loadings in the first and the last programme; linear between them.
     noise

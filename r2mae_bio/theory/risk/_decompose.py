@@ -51,8 +51,9 @@ def decompose(covariance: ArrayLike) -> Eigendecomposition:
     Parameters
     ----------
     covariance
-        Covariance with a constant diagonal, such as a correlation matrix (d, d); or eigenvalues alone (d,), for coefficients that
-        are given in the eigenbasis and features of equal variance.
+        Covariance with a constant diagonal, such as a correlation matrix (d, d); or eigenvalues
+        alone (d,), for coefficients that are given in the eigenbasis and features of equal
+        variance.
 
     Returns
     -------
@@ -61,7 +62,8 @@ def decompose(covariance: ArrayLike) -> Eigendecomposition:
     Raises
     ------
     DataError
-        It is no covariance, or its diagonal is not constant: standardise the features, or use the dense form.
+        It is no covariance, or its diagonal is not constant: standardise the features, or use the
+        dense form.
     """
     S = check_covariance(covariance)
     if S.ndim == 1:
@@ -80,7 +82,8 @@ def decompose(covariance: ArrayLike) -> Eigendecomposition:
 
 
 def check_eigenvalues(values: Float, scale: float = 1.0) -> Float:
-    """Eigenvalues of a covariance, in units of ``scale``, without the negative ones that rounding makes (d,).
+    """Eigenvalues of a covariance, in units of ``scale``, without the negative ones that rounding
+    makes (d,).
 
     Raises
     ------
@@ -105,7 +108,8 @@ def check_covariance(covariance: ArrayLike) -> Float:
     Raises
     ------
     DataError
-        It is not finite, square, symmetric, or has a feature without variance or a negative eigenvalue.
+        It is not finite, square, symmetric, or has a feature without variance or a negative
+        eigenvalue.
     """
     S = np.asarray(covariance, np.float64)
     if S.ndim not in (1, 2) or S.size == 0 or (S.ndim == 2 and S.shape[0] != S.shape[1]):

@@ -1,10 +1,13 @@
 """First correction to the deterministic equivalent at finite size.
 
-The deterministic equivalent replaces the leverage ``x~'K x~`` of a masked row by its mean. In truth it fluctuates: a row with a large x
-also has large gaps, and the mask itself is a draw. A row's weight in the estimator is 1 / g with ``g = ridge + x~'K x~ / n``, so what matters is the relative
-variance of g and its covariance with the squared residual. Both are fourth moments of a masked Gaussian row; they are taken here for
-features of equal variance, with the diagonal entries of K, KS and KSK replaced by their means. The part that a Gaussian row with the
-same second moment would have is almost harmless (exactly known for isotropic rows: ``d / (n - d - 1)`` instead of ``d / (n - d)``), the excess is not.
+The deterministic equivalent replaces the leverage ``x~'K x~`` of a masked row by its mean. In truth
+it fluctuates: a row with a large x also has large gaps, and the mask itself is a draw. A row's
+weight in the estimator is 1 / g with ``g = ridge + x~'K x~ / n``, so what matters is the relative
+variance of g and its covariance with the squared residual. Both are fourth moments of a masked
+Gaussian row; they are taken here for features of equal variance, with the diagonal entries of K, KS
+and KSK replaced by their means. The part that a Gaussian row with the same second moment would have
+is almost harmless (exactly known for isotropic rows: ``d / (n - d - 1)`` instead of
+``d / (n - d)``), the excess is not.
 """
 
 from __future__ import annotations
@@ -25,7 +28,9 @@ if TYPE_CHECKING:
 _LARGEST_EXCESS = 0.75
 """An excess variance is bent to stay below this: the expansion holds for small ones."""
 _SANE = (0.2, 5.0)
-"""Factors outside are cut off; the excess is far beyond the expansion there, and the risk is flagged as heavy-tailed."""
+"""Factors outside are cut off; the excess is far beyond the expansion there, and the risk is
+flagged as heavy-tailed.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +91,8 @@ def finite_size_factors(
 
 
 def keep_sane(corrected: Parts, equivalent: Parts) -> Parts:
-    """The corrected parts, but the equivalent's where the correction lets noise feed itself: at the interpolation peak.
+    """The corrected parts, but the equivalent's where the correction lets noise feed itself: at the
+    interpolation peak.
 
     Parameters
     ----------
@@ -120,7 +126,9 @@ def _leverage_variance(groups: Groups, mean: _Means, d: int) -> Float:
 
 
 def _residual_covariance(groups: Groups, mean: _Means, point: FixedPoint, forms: Forms, parts: Parts) -> Float:
-    """Covariance of ``(y - x~'m)^2`` and ``x~'K x~``, less that of Gaussian rows with the same moments (J, K)."""
+    """Covariance of ``(y - x~'m)^2`` and ``x~'K x~``, less that of Gaussian rows with the same
+    moments (J, K).
+    """
     p, q, a, c, s, t4 = groups.p, groups.q, groups.a, groups.c, groups.gain, groups.scale2**2
     H, m2 = parts.H[:, None], (parts.H**2 * forms.r_kdk_r)[:, None]
     mean_part = _residual_forms(point, forms, parts.H, np.ones_like(q), s * q, np.zeros_like(q))

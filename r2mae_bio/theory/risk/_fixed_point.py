@@ -1,8 +1,9 @@
 """The fixed point of the deterministic equivalent, in two unknowns.
 
-Every group has second moment ``a_k S + c_k D``. The resolvent is ``K = (I + A S + B D)^-1`` with ``A = sum_k w_k a_k / g_k`` and
-``B = sum_k w_k c_k / g_k``, and ``g_k = ridge + (a_k tr S K + c_k tr D K) / n``: however many groups there are, only the two traces are unknown. Newton's
-method in their logarithms takes 3 to 12 steps.
+Every group has second moment ``a_k S + c_k D``. The resolvent is ``K = (I + A S + B D)^-1`` with
+``A = sum_k w_k a_k / g_k`` and ``B = sum_k w_k c_k / g_k``, and
+``g_k = ridge + (a_k tr S K + c_k tr D K) / n``: however many groups there are, only the two traces
+are unknown. Newton's method in their logarithms takes 3 to 12 steps.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Groups of rows that were masked alike, and the moments of their masked inputs.
 
-A row of scale t whose entries are hidden with probability p (q = 1 - p) and whose visible entries are multiplied by a gain s has
-second moment ``a S + c D``, ``D = diag(S)``, with ``a = t^2 s^2 q^2`` and ``c = t^2 s^2 p q``, and covariance ``h S b`` with the target, ``h = t^2 s q``. A random
-ratio is a mixture of groups.
+A row of scale t whose entries are hidden with probability p (q = 1 - p) and whose visible entries
+are multiplied by a gain s has second moment ``a S + c D``, ``D = diag(S)``, with
+``a = t^2 s^2 q^2`` and ``c = t^2 s^2 p q``, and covariance ``h S b`` with the target,
+``h = t^2 s q``. A random ratio is a mixture of groups.
 """
 
 from __future__ import annotations
@@ -97,11 +98,14 @@ def mask_groups(
     mask_ratio
         A number in [0, 1), a pair, or a law.
     rescale
-        Divide visible entries by 1 - ratio ("inverted dropout"), so that the masked input is unbiased.
+        Divide visible entries by 1 - ratio ("inverted dropout"), so that the masked input is
+        unbiased.
     only_hidden
-        Keep the rows in which one given entry is hidden: the law of the ratio is weighted by the ratio.
+        Keep the rows in which one given entry is hidden: the law of the ratio is weighted by the
+        ratio.
     row_scales
-        Equally likely scales of whole rows (M,), for data with rows of unequal size; brought to mean square 1.
+        Equally likely scales of whole rows (M,), for data with rows of unequal size; brought to
+        mean square 1.
     n_nodes
         Nodes for a continuous law.
 

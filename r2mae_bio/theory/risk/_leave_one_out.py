@@ -1,8 +1,11 @@
-"""Leave-one-gene-out algebra: every trace and quadratic form without gene j, from the eigendecomposition with it.
+"""Leave-one-gene-out algebra: every trace and quadratic form without gene j, from the
+eigendecomposition with it.
 
-With ``M = (1 + B) I + A S`` and ``G_j = [M^-1]_jj``, the resolvent of the covariance without gene j has
-``log det M_-j = log det M + log G_j`` and ``r_j' M_-j^-1 r_j = (A S_jj + 1 + B - 1/G_j) / A^2``, where ``r_j = S_-j,j`` (Schur complement). All
-else follows by differentiating in A and B. A gene costs O(d), where a new eigendecomposition would cost O(d^3).
+With ``M = (1 + B) I + A S`` and ``G_j = [M^-1]_jj``, the resolvent of the covariance without gene j
+has ``log det M_-j = log det M + log G_j`` and
+``r_j' M_-j^-1 r_j = (A S_jj + 1 + B - 1/G_j) / A^2``, where ``r_j = S_-j,j`` (Schur complement).
+All else follows by differentiating in A and B. A gene costs O(d), where a new eigendecomposition
+would cost O(d^3).
 """
 
 from __future__ import annotations
@@ -32,7 +35,9 @@ class LeaveOneOut:
     """Squared entries of the genes' rows of the eigenvectors (J, d)."""
 
     def diagonal(self, A: Float, B: Float) -> Float:
-        """``G`` and its derivatives by B, A, BB, AB, AA, in columns (J, 6); A and B are (J,) or, shared by all genes, (1,)."""
+        """``G`` and its derivatives by B, A, BB, AB, AA, in columns (J, 6); A and B are (J,) or,
+        shared by all genes, (1,).
+        """
         k, v = resolvent(self.values, A, B), self.values
         powers = np.vander(v, 3, increasing=True)
         if len(k) == 1:
@@ -70,5 +75,7 @@ class LeaveOneOut:
         return 1 / (self.weights @ (1 / np.maximum(self.values, _TINY)))
 
     def unexplained(self, a: float, c: float) -> Float:
-        """Variance of the gene that the best linear predictor from ``(a S + c I)``-distributed inputs leaves, for ``h^2 = a`` (J,)."""
+        """Variance of the gene that the best linear predictor from ``(a S + c I)``-distributed
+        inputs leaves, for ``h^2 = a`` (J,).
+        """
         return 1 - (a + c - 1 / (self.weights @ (1 / np.maximum(a * self.values + c, _TINY)))) / a

@@ -1,6 +1,8 @@
-"""Regression in the two forms the formulas can be evaluated in: along eigenvectors, or with whole matrices.
+"""Regression in the two forms the formulas can be evaluated in: along eigenvectors, or with whole
+matrices.
 
-Both bring every matrix expression as a function of ``A`` and ``B``, the coefficients of ``K = (I + A S + B D)^-1``.
+Both bring every matrix expression as a function of ``A`` and ``B``, the coefficients of
+``K = (I + A S + B D)^-1``.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class SpectralProblem:
-    """Constant diagonal: everything is diagonal in the eigenbasis of S, whose mean diagonal is 1."""
+    """Constant diagonal: everything is diagonal in the eigenbasis of S, whose mean diagonal is
+    1.
+    """
 
     eigen: Eigendecomposition
     coefficients: Float
@@ -124,6 +128,8 @@ class DenseProblem:
 
 
 def _panel_risk(S: Float, spread: Float, m: Float, r: Float, signal: float, scale: float) -> tuple[float, float, float]:
-    """S, the covariance ``spread`` of the estimator, its mean and r, all restricted to the panel."""
+    """S, the covariance ``spread`` of the estimator, its mean and r, all restricted to the
+    panel.
+    """
     bias = signal - 2 * scale * float(m @ r) + scale**2 * float(m @ S @ m)
     return bias, scale**2 * float(np.vdot(S, spread)), float(r @ linalg.lstsq(S, r)[0])

@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 
 Method: TypeAlias = Literal["auto", "spectral", "dense"]
 LARGEST_INFLATION = 7.0
-"""Above this inflation of the variance a ratio counts as spoilt by the interpolation peak: n within a seventh of the rank."""
+"""Above this inflation of the variance a ratio counts as spoilt by the interpolation peak: n within
+a seventh of the rank.
+"""
 LARGEST_SPREAD = 0.15
-"""Above this excess variance of the leverage a ratio counts as heavy-tailed; see docs/decisions.md for the simulations."""
+"""Above this excess variance of the leverage a ratio counts as heavy-tailed; see docs/decisions.md
+for the simulations.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +54,9 @@ class Panel:
 
 @dataclass(frozen=True, kw_only=True)
 class Risk:
-    """Mean squared error of the predicted signal, ``E (x~'b_hat - x'b)^2``, on test rows; the noise of the target comes on top."""
+    """Mean squared error of the predicted signal, ``E (x~'b_hat - x'b)^2``, on test rows; the noise
+    of the target comes on top.
+    """
 
     total: float
     """``bias + variance + irreducible``."""
@@ -65,7 +71,9 @@ class Risk:
     inflation: float
     """Factor by which the variance is inflated; it diverges at the interpolation peak."""
     leverage_spread: float
-    """Relative excess variance of a row's leverage, 0 where it is not computed; above 0.15 averages over training sets are heavy-tailed."""
+    """Relative excess variance of a row's leverage, 0 where it is not computed; above 0.15 averages
+    over training sets are heavy-tailed.
+    """
     iterations: int
     """Newton steps of the fixed point."""
     residual: float
@@ -73,12 +81,16 @@ class Risk:
 
     @property
     def near_peak(self) -> bool:
-        """Whether the interpolation peak spoils this ratio: averages are heavy-tailed there, and no formula is reliable."""
+        """Whether the interpolation peak spoils this ratio: averages are heavy-tailed there, and no
+        formula is reliable.
+        """
         return self.inflation > LARGEST_INFLATION
 
     @property
     def heavy_tailed(self) -> bool:
-        """Whether so little of a row stays visible that its leverage is mostly chance; the risk is then underestimated."""
+        """Whether so little of a row stays visible that its leverage is mostly chance; the risk is
+        then underestimated.
+        """
         return self.leverage_spread > LARGEST_SPREAD
 
     @property
@@ -106,17 +118,20 @@ def regression_risk(
     finite_size: bool = False,
     method: Method = "auto",
 ) -> Risk:
-    """Risk of minimum-norm least squares of ``y = x'b + e`` on masked inputs, at a fixed or a random mask ratio.
+    """Risk of minimum-norm least squares of ``y = x'b + e`` on masked inputs, at a fixed or a
+    random mask ratio.
 
-    n rows x with covariance S are masked entry by entry, each row at its own draw of the ratio; the estimator is the ridge -> 0+ limit of
-    least squares of y on the masked rows. In this model a random ratio does not beat the best fixed ratio by more than noise when the
-    test input is unmasked: what it spares is the search for that ratio, and the interpolation peak.
+    n rows x with covariance S are masked entry by entry, each row at its own draw of the ratio; the
+    estimator is the ridge -> 0+ limit of least squares of y on the masked rows. In this model a
+    random ratio does not beat the best fixed ratio by more than noise when the test input is
+    unmasked: what it spares is the search for that ratio, and the interpolation peak.
 
     Parameters
     ----------
     covariance
-        Covariance of the features (d, d); or the result of :func:`decompose`, to be reused over many ratios; or eigenvalues (d,) of a
-        covariance with constant diagonal, with ``coefficients`` in the eigenbasis.
+        Covariance of the features (d, d); or the result of :func:`decompose`, to be reused over
+        many ratios; or eigenvalues (d,) of a covariance with constant diagonal, with
+        ``coefficients`` in the eigenbasis.
     coefficients
         b (d,).
     n
@@ -124,22 +139,26 @@ def regression_risk(
     noise_variance
         Variance of e.
     mask_ratio
-        Share of hidden entries: a number, a pair ``(low, high)`` for a uniform ratio (R2MAE), or a law of :mod:`r2mae_bio.masking`.
+        Share of hidden entries: a number, a pair ``(low, high)`` for a uniform ratio (R2MAE), or a
+        law of :mod:`r2mae_bio.masking`.
     rescale
-        Divide visible entries by 1 - ratio, in training as in the test. Masking then acts like a ridge, and interior optima appear.
-        Without it a predictor trained on masked inputs is mis-scaled on unmasked ones, and the best fixed ratio is often 0.
+        Divide visible entries by 1 - ratio, in training as in the test. Masking then acts like a
+        ridge, and interior optima appear. Without it a predictor trained on masked inputs is
+        mis-scaled on unmasked ones, and the best fixed ratio is often 0.
     test
         How test rows are masked: not at all (None), at a ratio or law, or to a :class:`Panel`.
     ridge
         Ridge penalty in units of the covariance; 0 is the minimum-norm limit.
     row_scales
-        Scales of whole rows (M,), equally likely, for heavy-tailed data: a row and its target are multiplied by a scale.
+        Scales of whole rows (M,), equally likely, for heavy-tailed data: a row and its target are
+        multiplied by a scale.
     finite_size
-        Correct for the fluctuation of a row's leverage; needs features of equal variance. Off, the result is the
-        deterministic equivalent itself, which is exact as d and n grow with low-rank structure held fixed in share.
+        Correct for the fluctuation of a row's leverage; needs features of equal variance. Off, the
+        result is the deterministic equivalent itself, which is exact as d and n grow with low-rank
+        structure held fixed in share.
     method
-        ``"spectral"`` needs equal variances and takes O(d) per ratio after the eigendecomposition; ``"dense"`` inverts a matrix
-        (d, d) at each of about ten steps; ``"auto"`` chooses.
+        ``"spectral"`` needs equal variances and takes O(d) per ratio after the eigendecomposition;
+        ``"dense"`` inverts a matrix (d, d) at each of about ten steps; ``"auto"`` chooses.
 
     Returns
     -------
@@ -154,13 +173,15 @@ def regression_risk(
 
     Notes
     -----
-    Background: Dong, Wang, Kluger 2025 (arXiv 2509.21650) for fixed ratios; Hastie et al. 2022 for ridgeless regression. The mixture
-    over ratios and the finite-size correction are this package's own, and tested by simulation.
+    Background: Dong, Wang, Kluger 2025 (arXiv 2509.21650) for fixed ratios; Hastie et al. 2022 for
+    ridgeless regression. The mixture over ratios and the finite-size correction are this package's
+    own, and tested by simulation.
 
     Examples
     --------
     >>> import numpy as np
-    >>> risk = regression_risk(np.eye(100), np.full(100, 0.1), n=50, noise_variance=0.1, mask_ratio=(0.1, 0.9))
+    >>> settings = {"n": 50, "noise_variance": 0.1, "mask_ratio": (0.1, 0.9)}
+    >>> risk = regression_risk(np.eye(100), np.full(100, 0.1), **settings)
     >>> round(risk.total, 3), risk.near_peak
     (0.586, False)
     """

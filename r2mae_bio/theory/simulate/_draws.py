@@ -1,4 +1,6 @@
-"""Draws for simulations: ratios, masked training rows, the estimator they give, and its error on test rows."""
+"""Draws for simulations: ratios, masked training rows, the estimator they give, and its error on
+test rows.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
     from r2mae_bio.theory.risk._groups import Float, Groups, MaskRatio
 
 _SMALLEST_PIVOT = 1e-5
-"""Relative size of the smallest pivot of a Cholesky factor below which a Gram matrix is too ill-conditioned to be solved."""
+"""Relative size of the smallest pivot of a Cholesky factor below which a Gram matrix is too
+ill-conditioned to be solved.
+"""
 _TINY = 1e-12
 
 
@@ -112,7 +116,9 @@ class Population:
         return X, generator.choice(self.scales, n)
 
     def conditional_mean(self, j: int) -> Float:
-        """Coefficients of the best linear prediction of feature j from all others, 0 for j itself (d,)."""
+        """Coefficients of the best linear prediction of feature j from all others, 0 for j itself
+        (d,).
+        """
         precision = (self.vectors[j] / np.maximum(self.values, _TINY * self.values[-1])) @ self.vectors.T
         coefficients = -precision / precision[j]
         coefficients[j] = 0.0
@@ -145,7 +151,8 @@ def mask(X: Float, ratios: Float, generator: np.random.Generator, *, rescale: bo
 def minimum_norm(X: Float, y: Float, *, ridge: float = 0.0) -> Float:
     """Least squares of y on X, of minimum norm if that leaves a choice.
 
-    The smaller of the two Gram matrices is solved, and X itself decomposed if that is ill-conditioned.
+    The smaller of the two Gram matrices is solved, and X itself decomposed if that is
+    ill-conditioned.
 
     Parameters
     ----------

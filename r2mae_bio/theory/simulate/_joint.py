@@ -1,13 +1,18 @@
-"""The joint predictor of the masked linear autoencoder: one matrix (d, d) that predicts every gene from the others.
+"""The joint predictor of the masked linear autoencoder: one matrix (d, d) that predicts every gene
+from the others.
 
-Column j predicts gene j and was fitted on the cells in which gene j is hidden, so the diagonal is zero. The inputs of those cells have second
-moment ``a S + c D`` and covariance ``h S_j`` with the gene (means over the law of the ratio, weighted by the ratio itself), hence
+Column j predicts gene j and was fitted on the cells in which gene j is hidden, so the diagonal is
+zero. The inputs of those cells have second moment ``a S + c D`` and covariance ``h S_j`` with the
+gene (means over the law of the ratio, weighted by the ratio itself), hence
 
-    B = gain (I - N^-1 T),   N = S + level D,   T = 1 / diag(N^-1),   gain = h / a,   level = (c + ridge) / a.
+    B = gain (I - N^-1 T),   N = S + level D,   T = 1 / diag(N^-1),
+    gain = h / a,   level = (c + ridge) / a.
 
-T holds the residual variances: what the masked others leave of ``x_j + sqrt(level) noise``. Only ``level`` shapes B; for a fixed ratio with rescaling it is
-p / (1 - p). For ``S = L L' + Psi`` with few programmes L, ``P = (Psi + level D)^-1`` and ``M = (I + L'P L)^-1`` it follows that
-``B = gain P L M L'`` up to terms of order 1/d: the output side (right) spans L, the input side (left) spans P L.
+T holds the residual variances: what the masked others leave of ``x_j + sqrt(level) noise``. Only
+``level`` shapes B; for a fixed ratio with rescaling it is p / (1 - p). For ``S = L L' + Psi`` with
+few programmes L, ``P = (Psi + level D)^-1`` and ``M = (I + L'P L)^-1`` it follows that
+``B = gain P L M L'`` up to terms of order 1/d: the output side (right) spans L, the input side
+(left) spans P L.
 """
 
 from __future__ import annotations
@@ -62,18 +67,19 @@ class MaskNoise:
 def joint_predictor(covariance: ArrayLike, *, mask_ratio: MaskRatio, rescale: bool = True, ridge: float = 0.0) -> Float:
     """Joint predictor of the masked linear autoencoder in the limit of many masks.
 
-    With the population covariance it is the limit of many cells; with the second moment of a sample, the limit of many masks of these cells,
-    as in training over many epochs.
+    With the population covariance it is the limit of many cells; with the second moment of a
+    sample, the limit of many masks of these cells, as in training over many epochs.
 
     Parameters
     ----------
     covariance
         Covariance of the genes, any diagonal (d, d).
     mask_ratio
-        Share of hidden entries: a number, a pair ``(low, high)`` for a uniform ratio, or a law of :mod:`r2mae_bio.masking`.
+        Share of hidden entries: a number, a pair ``(low, high)`` for a uniform ratio, or a law of
+        :mod:`r2mae_bio.masking`.
     rescale
-        Divide visible entries by 1 - ratio. A law that reaches 1 then has inputs of infinite variance and no such limit: what is
-        returned is that of its quadrature.
+        Divide visible entries by 1 - ratio. A law that reaches 1 then has inputs of infinite
+        variance and no such limit: what is returned is that of its quadrature.
     ridge
         Ridge penalty in units of the covariance.
 
@@ -90,8 +96,9 @@ def joint_predictor(covariance: ArrayLike, *, mask_ratio: MaskRatio, rescale: bo
 
     Notes
     -----
-    The law of the ratio acts through one number, the variance that masks add to an input: a random ratio has the subspaces of a fixed one.
-    The block inverse of the normal equations of every gene; see the head of this file.
+    The law of the ratio acts through one number, the variance that masks add to an input: a random
+    ratio has the subspaces of a fixed one. The block inverse of the normal equations of every gene;
+    see the head of this file.
 
     Examples
     --------

@@ -1,9 +1,13 @@
-"""How well the leading subspace of the joint predictor aligns with the programmes of the genes, by simulation, beside PCA.
+"""How well the leading subspace of the joint predictor aligns with the programmes of the genes, by
+simulation, beside PCA.
 
-In the limit of many cells B is low rank but for its diagonal, and its output side spans the programmes whatever the noise of single genes, where PCA turns
-towards noisy genes and the input side away from them. With few cells another effect rules: B has a bulk of negative eigenvalues, larger
-than the programmes where n is near d or the ratio low. Singular vectors follow the larger, eigenvectors of ``(B + B') / 2`` the
-positive ones; in between, the errors of both sides average out. Read B by its symmetric part, then, unless there are many cells and genes of very unequal noise.
+In the limit of many cells B is low rank but for its diagonal, and its output side spans the
+programmes whatever the noise of single genes, where PCA turns towards noisy genes and the input
+side away from them. With few cells another effect rules: B has a bulk of negative eigenvalues,
+larger than the programmes where n is near d or the ratio low. Singular vectors follow the larger,
+eigenvectors of ``(B + B') / 2`` the positive ones; in between, the errors of both sides average
+out. Read B by its symmetric part, then, unless there are many cells and genes of very unequal
+noise.
 """
 
 from __future__ import annotations
@@ -110,7 +114,8 @@ def simulate_overlap(
     seed: int = 0,
     others: Mapping[str, Method] | None = None,
 ) -> Overlaps:
-    """Overlap of the joint predictor's leading subspaces with the true programmes, and that of PCA of the same, unmasked cells.
+    """Overlap of the joint predictor's leading subspaces with the true programmes, and that of PCA
+    of the same, unmasked cells.
 
     Parameters
     ----------
@@ -131,14 +136,17 @@ def simulate_overlap(
     draws, seed
         Number of training sets; draw i uses the stream ``(seed, i)``.
     others
-        Further estimates to compare, by name: functions of cells (n, d) and rank that return a basis (d, rank).
+        Further estimates to compare, by name: functions of cells (n, d) and rank that return a
+        basis (d, rank).
 
     Returns
     -------
-    Overlaps by name. Of the joint predictor B: ``left`` (inputs) and ``right`` (outputs) singular vectors; ``symmetrised``, eigenvectors of
-    ``(B + B') / 2``; with residual variances T, ``scaled``, those of T B, which is symmetric in the limit; ``whitened``, those of ``T^1/2 B T^-1/2``
-    brought back by ``T^1/2``; ``filled``, the same with the diagonal made consistent with the rank. Of the cells: ``pca``;
-    ``pca_standardised`` of genes brought to variance 1, brought back; ``pca_filled`` of the covariance with its diagonal made consistent.
+    Overlaps by name. Of the joint predictor B: ``left`` (inputs) and ``right`` (outputs) singular
+    vectors; ``symmetrised``, eigenvectors of ``(B + B') / 2``; with residual variances T,
+    ``scaled``, those of T B, which is symmetric in the limit; ``whitened``, those of
+    ``T^1/2 B T^-1/2`` brought back by ``T^1/2``; ``filled``, the same with the diagonal made
+    consistent with the rank. Of the cells: ``pca``; ``pca_standardised`` of genes brought to
+    variance 1, brought back; ``pca_filled`` of the covariance with its diagonal made consistent.
 
     Raises
     ------
@@ -149,14 +157,16 @@ def simulate_overlap(
 
     Notes
     -----
-    The question is that of arXiv 2601.23208. Filling the diagonal is HeteroPCA (Zhang, Cai and Wu 2022).
-    With finitely many masks T is estimated on the cells in which a gene was visible: its predictor never saw them.
+    The question is that of arXiv 2601.23208. Filling the diagonal is HeteroPCA (Zhang, Cai and Wu
+    2022). With finitely many masks T is estimated on the cells in which a gene was visible: its
+    predictor never saw them.
 
     Examples
     --------
     >>> import numpy as np
     >>> L = np.full((30, 1), 0.6)
-    >>> found = simulate_overlap(L @ L.T + 0.64 * np.eye(30), L, n=200, mask_ratio=0.5, masks_per_row=None, draws=4)
+    >>> settings = {"n": 200, "mask_ratio": 0.5, "masks_per_row": None, "draws": 4}
+    >>> found = simulate_overlap(L @ L.T + 0.64 * np.eye(30), L, **settings)
     >>> found.mean("symmetrised") > 0.9, found.mean("pca") > 0.9
     (True, True)
     """
@@ -236,7 +246,8 @@ def pca_subspaces(rows: Float, rank: int) -> Bases:
 
 
 def filled_diagonal(W: Float, rank: int) -> Float:
-    """A symmetric matrix with its diagonal replaced by that of its best approximation of the given rank, until both agree.
+    """A symmetric matrix with its diagonal replaced by that of its best approximation of the given
+    rank, until both agree.
 
     Parameters
     ----------
@@ -313,7 +324,9 @@ def _fit_on_masks(
 
 
 def _residual_variances(rows: Float, visible: NDArray[np.bool_], B: Float, noise: MaskNoise) -> Float:
-    """``T_j = N_jj - b_j' S_j / gain`` with both terms estimated where gene j was visible, within its bounds."""
+    """``T_j = N_jj - b_j' S_j / gain`` with both terms estimated where gene j was visible, within
+    its bounds.
+    """
     count = np.maximum(visible.sum(0), 1)
     variance = np.where(visible.any(0), (visible * rows**2).sum(0) / count, (rows**2).mean(0))
     explained = (visible * rows * (rows @ B)).sum(0) / count / noise.gain

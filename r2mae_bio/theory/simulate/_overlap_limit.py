@@ -1,17 +1,21 @@
-"""Expected overlap of the joint predictor's leading subspaces at finite n, for infinitely many masks of n Gaussian cells.
+"""Expected overlap of the joint predictor's leading subspaces at finite n, for infinitely many
+masks of n Gaussian cells.
 
-With the second moment C of the cells, ``N = C + A`` (A diagonal) and residual variances T, every such subspace belongs to a symmetric matrix H that
-is linear in N^-1, for instance ``H = I - (N^-1 T + T N^-1) / 2``. Woodbury turns its resolvent at z into one of C itself,
+With the second moment C of the cells, ``N = C + A`` (A diagonal) and residual variances T, every
+such subspace belongs to a symmetric matrix H that is linear in N^-1, for instance
+``H = I - (N^-1 T + T N^-1) / 2``. Woodbury turns its resolvent at z into one of C itself,
 
     block of (H - z)^-1 = base + V' Q V,   Q = (sigma x N - shift)^-1,
 
-where base, V and shift are diagonal in the genes and sigma is 1 or the exchange matrix. Q has a deterministic equivalent in k x k unknowns G
-(Marchenko-Pastur for blocks; the derivation is this package's own):
+where base, V and shift are diagonal in the genes and sigma is 1 or the exchange matrix. Q has a
+deterministic equivalent in k x k unknowns G (Marchenko-Pastur for blocks; the derivation is this
+package's own):
 
     Q^-1 = Delta x S + sigma x A - shift,   Delta = (sigma^-1 + G)^-1,   G_ab = tr(S Q_ab) / n.
 
-T concentrates around ``1 / diag((delta S + A)^-1)``, the same equation at shift = 0. The projector on the eigenvalues above a cut follows from
-``sum_i sign(h_i - cut) = (2 / pi) int_0^inf Re tr (H - cut - iy)^-1 dy``, with no need to know where the bulk ends.
+T concentrates around ``1 / diag((delta S + A)^-1)``, the same equation at shift = 0. The projector
+on the eigenvalues above a cut follows from ``sum_i sign(h_i - cut) = (2 / pi) int_0^inf Re tr (H -
+cut - iy)^-1 dy``, with no need to know where the bulk ends.
 """
 
 from __future__ import annotations
@@ -55,8 +59,8 @@ def expected_overlap(
 ) -> float:
     """Expected overlap of a leading subspace with the true programmes, without simulation.
 
-    The deterministic equivalent of ``simulate_overlap(..., masks_per_row=None)``, exact as d and n grow together. It costs about a
-    thousand inverses of matrices (2 d, 2 d): seconds for d = 100.
+    The deterministic equivalent of ``simulate_overlap(..., masks_per_row=None)``, exact as d and n
+    grow together. It costs about a thousand inverses of matrices (2 d, 2 d): seconds for d = 100.
 
     Parameters
     ----------
@@ -75,24 +79,29 @@ def expected_overlap(
 
     Returns
     -------
-    The overlap. Below the transition at which a programme leaves the bulk it counts what the top of the bulk shares with it.
+    The overlap. Below the transition at which a programme leaves the bulk it counts what the top of
+    the bulk shares with it.
 
     Raises
     ------
     DataError
         The covariance is none, or the programmes do not fit.
     ConfigError
-        A setting is out of range, fewer than ``rank`` eigenvalues are positive, or the equations did not converge.
+        A setting is out of range, fewer than ``rank`` eigenvalues are positive, or the equations
+        did not converge.
 
     Notes
     -----
-    Deterministic equivalents: Hachem, Loubaton and Najim 2007. Spiked transition: Baik, Ben Arous and Peche 2005.
-    What it neglects, the fluctuation of residual variances, falls with n. In simulations at d = 100 ``"symmetrised"`` and ``"pca"`` are
-    within 6% for n >= d (1.5% for ratios of at least .5) and 15% at n = 0.3 d. ``"left"`` and ``"right"`` are within 4% for n >= d and ratios of at
-    least .5, but unreliable for low ratios and n < d: the bulk of negative eigenvalues of B, which singular vectors do not tell from
-    positive ones, overtakes the programmes there, and it does so earlier than in the limit.
-    No formula is offered for finitely many masks. The natural one, the mean predictor and Gaussian noise in its columns, independent or correlated
-    through shared cells, overstated simulated overlaps by 1 to 3% at 20 cells per gene and by up to half below two: it misses that columns share their inputs.
+    Deterministic equivalents: Hachem, Loubaton and Najim 2007. Spiked transition: Baik, Ben Arous
+    and Peche 2005. What it neglects, the fluctuation of residual variances, falls with n. In
+    simulations at d = 100 ``"symmetrised"`` and ``"pca"`` are within 6% for n >= d (1.5% for ratios
+    of at least .5) and 15% at n = 0.3 d. ``"left"`` and ``"right"`` are within 4% for n >= d and
+    ratios of at least .5, but unreliable for low ratios and n < d: the bulk of negative eigenvalues
+    of B, which singular vectors do not tell from positive ones, overtakes the programmes there, and
+    it does so earlier than in the limit. No formula is offered for finitely many masks. The natural
+    one, the mean predictor and Gaussian noise in its columns, independent or correlated through
+    shared cells, overstated simulated overlaps by 1 to 3% at 20 cells per gene and by up to half
+    below two: it misses that columns share their inputs.
 
     Examples
     --------

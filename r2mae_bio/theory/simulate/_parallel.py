@@ -1,6 +1,7 @@
 """Independent draws on several threads.
 
-Every draw is seeded by its own number and BLAS runs on one thread, so results do not depend on the number of threads.
+Every draw is seeded by its own number and BLAS runs on one thread, so results do not depend on the
+number of threads.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def run_draws(
     Parameters
     ----------
     draw
-        Function of the draw's number, and of an event that is set when its result is no longer wanted.
+        Function of the draw's number, and of an event that is set when its result is no longer
+        wanted.
     n_draws
         Number of draws.
     n_jobs
@@ -43,7 +45,8 @@ def run_draws(
 
     Returns
     -------
-    Results in the order of the draws. Upon an interrupt, draws under way stop at their next step and are not waited for.
+    Results in the order of the draws. Upon an interrupt, draws under way stop at their next step
+    and are not waited for.
 
     Raises
     ------
@@ -88,7 +91,9 @@ def _watched(results: Iterable[Result], n_draws: int, title: str, *, progress: b
 
 
 class _Bar:
-    """A progress bar on standard error; outside a terminal only its last state, and only if asked for."""
+    """A progress bar on standard error; outside a terminal only its last state, and only if asked
+    for.
+    """
 
     def __init__(self, total: int, title: str, *, always: bool) -> None:
         from rich.console import Console

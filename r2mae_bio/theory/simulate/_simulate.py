@@ -1,4 +1,6 @@
-"""Monte Carlo of the same experiments that the theory describes, on the user's own covariance or rows."""
+"""Monte Carlo of the same experiments that the theory describes, on the user's own covariance or
+rows.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
-    """Risk over independent training sets. Near the interpolation peak the mean is heavy-tailed, and the median says more."""
+    """Risk over independent training sets. Near the interpolation peak the mean is heavy-tailed,
+    and the median says more.
+    """
 
     totals: Float
     """Risk of every draw (n_draws,)."""
@@ -53,7 +57,9 @@ class Simulation:
 
     @property
     def median_error(self) -> float:
-        """Standard error of the median, half the distance of the order statistics one binomial deviation on either side; NaN for a single draw."""
+        """Standard error of the median, half the distance of the order statistics one binomial
+        deviation on either side; NaN for a single draw.
+        """
         if self.n_draws == 1:
             return float("nan")
         half = 0.5 / np.sqrt(self.n_draws)
@@ -79,21 +85,24 @@ def simulate_risk(
     n_jobs: int | None = None,
     progress: bool | None = None,
 ) -> Simulation:
-    """Risk of minimum-norm least squares on masked inputs, by simulation: the experiment of :func:`regression_risk`.
+    """Risk of minimum-norm least squares on masked inputs, by simulation: the experiment of
+    :func:`regression_risk`.
 
-    A draw takes n rows, masks every entry at its row's own ratio, fits, and evaluates the risk exactly for the estimator at hand.
+    A draw takes n rows, masks every entry at its row's own ratio, fits, and evaluates the risk
+    exactly for the estimator at hand.
 
     Parameters
     ----------
     covariance
         Covariance of the features (d, d).
     coefficients, noise_variance, mask_ratio, rescale, test, ridge, row_scales
-        As in :func:`regression_risk`. A law whose scope is ``"batch"`` gives ``batch_size`` successive rows one ratio.
+        As in :func:`regression_risk`. A law whose scope is ``"batch"`` gives ``batch_size``
+        successive rows one ratio.
     n
         Number of training rows.
     rows
-        Centred rows (N, d) from which training rows are drawn, without replacement if there are n, in place of Gaussian ones.
-        The risk is still that of ``covariance``.
+        Centred rows (N, d) from which training rows are drawn, without replacement if there are n,
+        in place of Gaussian ones. The risk is still that of ``covariance``.
     batch_size
         Rows that share a ratio, for laws of scope ``"batch"``.
     n_draws
@@ -159,9 +168,11 @@ def simulate_autoencoder_risk(
     n_jobs: int | None = None,
     progress: bool | None = None,
 ) -> Simulation:
-    """Risk of the masked linear autoencoder, by simulation: the experiment of :func:`autoencoder_risk`.
+    """Risk of the masked linear autoencoder, by simulation: the experiment of
+    :func:`autoencoder_risk`.
 
-    A draw takes one data set of n cells and one mask; each gene is regressed, in the cells where it is hidden, on the other genes as masked.
+    A draw takes one data set of n cells and one mask; each gene is regressed, in the cells where it
+    is hidden, on the other genes as masked.
 
     Parameters
     ----------
@@ -172,7 +183,8 @@ def simulate_autoencoder_risk(
     mask_ratio, rescale, test, ridge, row_scales
         As in :func:`autoencoder_risk`.
     genes
-        Positions of the genes to predict (J,); all if None. A few dozen spread over the genes are enough for the mean.
+        Positions of the genes to predict (J,); all if None. A few dozen spread over the genes are
+        enough for the mean.
     calibrated
         As in :func:`autoencoder_risk`; the factor is that of the training set at hand.
     rows, batch_size, n_draws, seed, n_jobs, progress
@@ -180,8 +192,8 @@ def simulate_autoencoder_risk(
 
     Returns
     -------
-    Risk of every draw in units of a gene's variance, as mean over genes and for every gene. A gene that is hidden in no cell is
-    predicted by its mean.
+    Risk of every draw in units of a gene's variance, as mean over genes and for every gene. A gene
+    that is hidden in no cell is predicted by its mean.
 
     Raises
     ------
@@ -193,7 +205,8 @@ def simulate_autoencoder_risk(
     Examples
     --------
     >>> import numpy as np
-    >>> runs = simulate_autoencoder_risk(0.5 * np.eye(20) + 0.5, n=100, mask_ratio=(0.1, 0.9), genes=[0, 7], n_draws=10)
+    >>> settings = {"n": 100, "mask_ratio": (0.1, 0.9), "genes": [0, 7], "n_draws": 10}
+    >>> runs = simulate_autoencoder_risk(0.5 * np.eye(20) + 0.5, **settings)
     >>> runs.per_gene.shape
     (10, 2)
     """
@@ -207,7 +220,8 @@ def simulate_autoencoder_risk(
 
     def draw(number: int, stopped: Event) -> list[float]:
         rows = design.draw(number)
-        # The hidden gene is 0 in its own inputs, so its coefficient is 0 and it need not be cut out.
+        # The hidden gene is 0 in its own inputs, so its coefficient is 0 and it need not be cut
+        # out.
         return [
             design.error(rows.masked[rows.hidden[:, j]], rows.X[rows.hidden[:, j], j], b)
             for j, b in targets

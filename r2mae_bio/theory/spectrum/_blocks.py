@@ -50,7 +50,8 @@ def standardized_blocks(matrix: Any, rows: NDArray[np.int64], mean: Float, scale
 
 
 def location_and_variance(matrix: Any, rows: NDArray[np.int64], weights: Float) -> tuple[Float, Float]:
-    """Weighted mean and variance of every gene in one pass, free of cancellation (Chan, Golub and LeVeque 1983).
+    """Weighted mean and variance of every gene in one pass, free of cancellation (Chan, Golub and
+    LeVeque 1983).
 
     Parameters
     ----------

@@ -20,9 +20,10 @@ _LEAST_VARIANCE = 0.05
 def bootstrap_eigenvalues(matrix: Any, vectors: Float, *, shrinkage: float = 0.0, n_samples: int = 20, seed: int = 0) -> Float:
     """Eigenvalues of the gene correlation in bootstrap samples of the cells, to first order.
 
-    The eigenvectors are held: an eigenvalue of a sample is the weighted mean square of the cells along its eigenvector, so that one pass over
-    the cells serves all samples. A full bootstrap would repeat an eigendecomposition for each, and would draw leading eigenvalues upwards;
-    where eigenvalues nearly coincide, the spread found here is too wide.
+    The eigenvectors are held: an eigenvalue of a sample is the weighted mean square of the cells
+    along its eigenvector, so that one pass over the cells serves all samples. A full bootstrap
+    would repeat an eigendecomposition for each, and would draw leading eigenvalues upwards; where
+    eigenvalues nearly coincide, the spread found here is too wide.
 
     Parameters
     ----------
@@ -53,6 +54,7 @@ def bootstrap_eigenvalues(matrix: Any, vectors: Float, *, shrinkage: float = 0.0
         sums += counts[:, part] @ np.square(along, out=along)
         squares += counts[:, part] @ standard**2
         means += counts[:, part] @ standard
-    # genes are standardised anew in every sample, which moves an eigenvalue by what its own genes moved
+    # genes are standardised anew in every sample, which moves an eigenvalue by what its own genes
+    # moved
     sums = (sums - (means @ vectors) ** 2) / np.maximum((squares - means**2) @ vectors**2, _LEAST_VARIANCE)
     return np.asarray((1 - shrinkage) * sums / sums.mean(1, keepdims=True) + shrinkage)

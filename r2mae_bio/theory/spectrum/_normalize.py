@@ -30,7 +30,9 @@ _CONSTANT = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class PearsonResiduals:
-    """Pearson residuals of counts, computed row by row when asked for: the matrix itself would be dense."""
+    """Pearson residuals of counts, computed row by row when asked for: the matrix itself would be
+    dense.
+    """
 
     counts: sparse.csr_array
     """Counts of the selected genes (n, d)."""
@@ -65,13 +67,15 @@ class NormalizedCounts:
 def normalize_counts(counts: Any, *, n_top_genes: int = 2000, normalization: Normalization = "log1p") -> NormalizedCounts:
     r"""Normalise counts and keep the most variable genes.
 
-    Genes that fewer than 1% of the cells, or fewer than three, express are left out: standardised, their few counts are so large that
-    single cells decide about their correlations.
+    Genes that fewer than 1% of the cells, or fewer than three, express are left out: standardised,
+    their few counts are so large that single cells decide about their correlations.
 
-    ``"log1p"``: counts per 10,000 over all genes, then :math:`\log(1 + x)`. Genes are ranked by their dispersion (variance / mean of the
-    counts per 10,000), standardised within 20 bins of mean expression, as in Seurat's first and scanpy's default method (Satija et al.
-    2015). ``"pearson_residuals"``: residuals of a negative binomial null model with inverse overdispersion 100, clipped at
-    :math:`\pm\sqrt n`; genes are ranked by the variance of their residuals (Lause, Berens and Kobak 2021).
+    ``"log1p"``: counts per 10,000 over all genes, then :math:`\log(1 + x)`. Genes are ranked by
+    their dispersion (variance / mean of the counts per 10,000), standardised within 20 bins of mean
+    expression, as in Seurat's first and scanpy's default method (Satija et al. 2015).
+    ``"pearson_residuals"``: residuals of a negative binomial null model with inverse overdispersion
+    100, clipped at :math:`\pm\sqrt n`; genes are ranked by the variance of their residuals (Lause,
+    Berens and Kobak 2021).
 
     Parameters
     ----------
@@ -84,14 +88,16 @@ def normalize_counts(counts: Any, *, n_top_genes: int = 2000, normalization: Nor
 
     Returns
     -------
-    The normalised matrix and the positions of its genes. Genes that do not vary are never selected either.
+    The normalised matrix and the positions of its genes. Genes that do not vary are never selected
+    either.
 
     Raises
     ------
     ConfigError
         A setting is out of range.
     DataError
-        The matrix is empty, holds values that are no counts or cells without counts, or no gene varies.
+        The matrix is empty, holds values that are no counts or cells without counts, or no gene
+        varies.
 
     Examples
     --------
@@ -157,7 +163,9 @@ def _residuals(counts: sparse.csr_array, depth: Float, eligible: NDArray[np.int6
 
 
 def most_variable(score: Float, n_top_genes: int) -> NDArray[np.int64]:
-    """Positions of the highest scores, ascending; -inf marks what must not be chosen, and of equals the first is taken."""
+    """Positions of the highest scores, ascending; -inf marks what must not be chosen, and of equals
+    the first is taken.
+    """
     order = np.argsort(-score, kind="stable")[:n_top_genes]
     chosen = np.sort(order[np.isfinite(score[order])])
     if chosen.size < 2:

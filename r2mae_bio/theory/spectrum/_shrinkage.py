@@ -24,7 +24,9 @@ Shrinkage: TypeAlias = Literal["ledoit-wolf"] | None
 
 @dataclass(frozen=True, eq=False)
 class SampleCorrelation:
-    """Correlation of the genes in some cells, as it is; the blocks of its cells can be had again."""
+    """Correlation of the genes in some cells, as it is; the blocks of its cells can be had
+    again.
+    """
 
     matrix: Any
     """Expression of all cells (n, d)."""
@@ -50,7 +52,9 @@ class SampleCorrelation:
         return float(self.weights.sum())
 
     def sizes_without(self, directions: Float) -> Float:
-        """Squared lengths of the standardised cells outside the span of some orthonormal directions (d, k)."""
+        """Squared lengths of the standardised cells outside the span of some orthonormal directions
+        (d, k).
+        """
         sizes = np.empty(self.rows.size)
         for part, block in self._blocks():
             inside = block @ directions
@@ -61,7 +65,9 @@ class SampleCorrelation:
         return standardized_blocks(self.matrix, self.rows, self.mean, self.scale)
 
     def intensity(self) -> float:
-        """Ledoit and Wolf's (2004) share of the identity that minimises the expected squared error, in [0, 1]."""
+        """Ledoit and Wolf's (2004) share of the identity that minimises the expected squared error,
+        in [0, 1].
+        """
         d = len(self.correlation) - self.n_constant
         fourth = float(self.weights @ self.sizes**2) / self.n
         squared = float(np.vdot(self.correlation, self.correlation)) - self.n_constant
@@ -75,23 +81,26 @@ def gene_correlation(
 ) -> tuple[Float, float]:
     """Correlation matrix of genes, shrunk towards the identity.
 
-    Shrinkage is ``(1 - rho) R + rho I`` with the intensity rho of Ledoit and Wolf (2004) for standardised genes. Cells are standardised and
-    accumulated in blocks: dense are a few blocks of 8 MB and the (d, d) result, never the matrix. With no more cells than genes the
-    sample correlation has at most n - 1 non-zero eigenvalues, and only shrinkage makes it invertible.
+    Shrinkage is ``(1 - rho) R + rho I`` with the intensity rho of Ledoit and Wolf (2004) for
+    standardised genes. Cells are standardised and accumulated in blocks: dense are a few blocks of
+    8 MB and the (d, d) result, never the matrix. With no more cells than genes the sample
+    correlation has at most n - 1 non-zero eigenvalues, and only shrinkage makes it invertible.
 
     Parameters
     ----------
     matrix
         Normalised expression (n, d): sparse, dense, or the matrix of :func:`normalize_counts`.
     weights
-        How often each cell counts (n,), at least 0: ``np.bincount(resampled, minlength=n)`` is a bootstrap sample. All once if None.
+        How often each cell counts (n,), at least 0: ``np.bincount(resampled, minlength=n)`` is a
+        bootstrap sample. All once if None.
     shrinkage
         ``"ledoit-wolf"``, or None for the sample correlation itself.
 
     Returns
     -------
     correlation
-        Unit diagonal (d, d). A gene that does not vary in these cells is uncorrelated with all others.
+        Unit diagonal (d, d). A gene that does not vary in these cells is uncorrelated with all
+        others.
     intensity
         rho in [0, 1]; 0 without shrinkage.
 
@@ -100,7 +109,8 @@ def gene_correlation(
     ConfigError
         There is no such shrinkage.
     DataError
-        The matrix is no finite (n, d) matrix, the weights do not fit, fewer than two cells count, or no gene varies.
+        The matrix is no finite (n, d) matrix, the weights do not fit, fewer than two cells count,
+        or no gene varies.
 
     Examples
     --------

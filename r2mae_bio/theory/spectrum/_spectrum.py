@@ -27,7 +27,9 @@ N_SCALES = 16
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """Eigenvalues and eigenvectors of the correlation between genes, and what can be read off them."""
+    """Eigenvalues and eigenvectors of the correlation between genes, and what can be read off
+    them.
+    """
 
     genes: NDArray[np.int64]
     """Columns of the counts that were used, ascending (d,)."""
@@ -36,14 +38,20 @@ class Spectrum:
     vectors: Float
     """Eigenvectors in columns (d, d)."""
     sample_values: Float
-    """Eigenvalues before shrinkage, ascending, mean 1; with fewer cells than genes at most ``n_cells - 1`` are not zero (d,)."""
+    """Eigenvalues before shrinkage, ascending, mean 1; with fewer cells than genes at most
+    ``n_cells - 1`` are not zero (d,).
+    """
     shrinkage: float
-    """Weight of the identity in [0, 1]: ``values = (1 - shrinkage) * sample_values + shrinkage``."""
+    """Weight of the identity in [0, 1]:
+    ``values = (1 - shrinkage) * sample_values + shrinkage``.
+    """
     n_cells: int
     """Number of cells."""
     row_scales: Float
-    """Scales of whole cells, equally likely, ascending, mean square 1 (16,): root mean square of the standardised genes of a cell, averaged
-    (in square) over each sixteenth of the cells. The heavier its tail, the further the data are from Gaussian."""
+    """Scales of whole cells, equally likely, ascending, mean square 1 (16,): root mean square of
+    the standardised genes of a cell, averaged (in square) over each sixteenth of the cells. The
+    heavier its tail, the further the data are from Gaussian.
+    """
     noise: NoiseEdge
     """Where noise ends; refers to ``sample_values``."""
 
@@ -80,7 +88,9 @@ class Spectrum:
 
     @property
     def edge(self) -> float:
-        """Edge of the noise, with the variance that the spikes leave to each gene and for cells of unequal size."""
+        """Edge of the noise, with the variance that the spikes leave to each gene and for cells of
+        unequal size.
+        """
         return self.noise.edge
 
     @property
@@ -90,7 +100,9 @@ class Spectrum:
 
     @property
     def heavy_tail(self) -> float:
-        """Excess variance of a cell's squared scale over that of Gaussian cells with this spectrum, ``2 / effective_rank``; at least 0."""
+        """Excess variance of a cell's squared scale over that of Gaussian cells with this spectrum,
+        ``2 / effective_rank``; at least 0.
+        """
         fourth = float(np.mean(self.row_scales**4)) / (1 + 2 / self.effective_rank)
         return max(fourth - 1, 0.0)
 
@@ -104,8 +116,8 @@ def gene_spectrum(
 ) -> Spectrum:
     """Spectrum of the correlation between the variable genes of a data set.
 
-    With no more cells than genes the sample correlation is rank-deficient: at least ``d - n + 1`` of ``sample_values`` are zero, and
-    only the shrinkage keeps ``values`` away from zero.
+    With no more cells than genes the sample correlation is rank-deficient: at least ``d - n + 1``
+    of ``sample_values`` are zero, and only the shrinkage keeps ``values`` away from zero.
 
     Parameters
     ----------
@@ -162,7 +174,9 @@ def spectrum_of(normalized: NormalizedCounts, *, shrinkage: Shrinkage = "ledoit-
 
 
 def _scale_nodes(sizes: Float) -> Float:
-    """Root mean square of equal shares of the ordered squared scales (16,); a cell on a border counts in both parts."""
+    """Root mean square of equal shares of the ordered squared scales (16,); a cell on a border
+    counts in both parts.
+    """
     total = np.concatenate([[0.0], np.cumsum(np.sort(sizes))])
     borders = np.interp(np.linspace(0, sizes.size, N_SCALES + 1), np.arange(sizes.size + 1), total)
     square = np.maximum(np.diff(borders), 0.0)

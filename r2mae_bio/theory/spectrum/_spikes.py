@@ -33,12 +33,16 @@ class NoiseEdge:
 
 @dataclass(frozen=True)
 class PowerLaw:
-    """A line through the logarithms, ``values[i] ~ amplitude * i ** -exponent``, fitted to the ranks ``first`` to ``last``."""
+    """A line through the logarithms, ``values[i] ~ amplitude * i ** -exponent``, fitted to the
+    ranks ``first`` to ``last``.
+    """
 
     exponent: float
     """alpha, positive for a decaying spectrum; NaN if there are fewer than three ranks to fit."""
     standard_error: float
-    """Of the exponent, from the scatter around the line; eigenvalues are ordered and so less scattered than independent points."""
+    """Of the exponent, from the scatter around the line; eigenvalues are ordered and so less
+    scattered than independent points.
+    """
     r_squared: float
     """Share of the variance of the logarithms that the line explains."""
     amplitude: float
@@ -59,13 +63,16 @@ def marchenko_pastur_edge(n: float, d: int) -> float:
 
 
 def noise_edge(values: Float, vectors: Float, n: int, cells_without: Callable[[Float], Float]) -> NoiseEdge:
-    r"""Edge of the noise in a sample correlation matrix, for genes and cells that are not equally noisy.
+    r"""Edge of the noise in a sample correlation matrix, for genes and cells that are not equally
+    noisy.
 
-    The first edge takes all variance for noise: that of Marchenko and Pastur, moved outwards by cells of unequal size (the equation of Silverstein
-    and Choi 1995, in which cells and genes play the same part) and by the distance to the 99% quantile of the largest eigenvalue of
-    finite noise (Johnstone 2001, centred and scaled as by Ma 2012). The eigenvalues above it are removed once; the second edge is that of noise with the
-    variances that this leaves to each gene and to each cell. That is one step of the deflation of Dobriban and Owen (2019): with far
-    more cells than genes every eigenvalue is significant, and repeating the step would remove them all.
+    The first edge takes all variance for noise: that of Marchenko and Pastur, moved outwards by
+    cells of unequal size (the equation of Silverstein and Choi 1995, in which cells and genes play
+    the same part) and by the distance to the 99% quantile of the largest eigenvalue of finite noise
+    (Johnstone 2001, centred and scaled as by Ma 2012). The eigenvalues above it are removed once;
+    the second edge is that of noise with the variances that this leaves to each gene and to each
+    cell. That is one step of the deflation of Dobriban and Owen (2019): with far more cells than
+    genes every eigenvalue is significant, and repeating the step would remove them all.
 
     Parameters
     ----------
@@ -74,7 +81,8 @@ def noise_edge(values: Float, vectors: Float, n: int, cells_without: Callable[[F
     n
         Number of cells.
     cells_without
-        Gives the squared lengths of the standardised cells (m,) outside the span of some eigenvectors (d, k).
+        Gives the squared lengths of the standardised cells (m,) outside the span of some
+        eigenvectors (d, k).
 
     Returns
     -------
@@ -98,7 +106,9 @@ def _count_above(values: Float, edge: float, n: int) -> int:
 
 
 def _finite_size(n: int, d: int) -> float:
-    """99% quantile of the largest eigenvalue of equal noise with n degrees of freedom, relative to its edge."""
+    """99% quantile of the largest eigenvalue of equal noise with n degrees of freedom, relative to
+    its edge.
+    """
     a, b = np.sqrt(n - 0.5), np.sqrt(d - 0.5)
     return float(((a + b) ** 2 + _TRACY_WIDOM_99 * (a + b) * (1 / a + 1 / b) ** (1 / 3)) / marchenko_pastur_edge(n, d) / n)
 
@@ -106,7 +116,8 @@ def _finite_size(n: int, d: int) -> float:
 def _edge(variances: Float, n: int) -> float:
     r"""Upper edge of noise with the given variances (d,) in n rows.
 
-    It is the smallest value on :math:`-1 / \max t < m < 0` of :math:`-1/m + n^{-1} \sum_j t_j / (1 + t_j m)`.
+    It is the smallest value on :math:`-1 / \max t < m < 0` of
+    :math:`-1/m + n^{-1} \sum_j t_j / (1 + t_j m)`.
     """
     t = variances / variances.max()
 
@@ -118,7 +129,8 @@ def _edge(variances: Float, n: int) -> float:
 
 
 def power_law(values: Float, first: int, last: int) -> PowerLaw:
-    """Least squares on logarithms, each rank weighted by its inverse so that every octave of ranks counts alike.
+    """Least squares on logarithms, each rank weighted by its inverse so that every octave of ranks
+    counts alike.
 
     Parameters
     ----------

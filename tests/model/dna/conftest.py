@@ -16,7 +16,9 @@ TRAIN = {"batch_size": 8, "epoch_windows": 56, "progress_bar": False, "precision
 
 
 def periodic(n, *, seed=0, noise=0.05):
-    """A motif of 11 bases over and over, some bases replaced at random: its neighbours tell a base, its composition does not."""
+    """A motif of 11 bases over and over, some bases replaced at random: its neighbours tell a base,
+    its composition does not.
+    """
     rng = np.random.default_rng(seed)
     letters = np.frombuffer(b"ACGT", np.uint8)
     motif = rng.permutation(np.array([0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 3]))

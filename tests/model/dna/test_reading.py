@@ -1,4 +1,6 @@
-"""What a DNA model says of sequences: strands, mates, tiles, hidden bases, and what it refuses to read."""
+"""What a DNA model says of sequences: strands, mates, tiles, hidden bases, and what it refuses to
+read.
+"""
 
 from __future__ import annotations
 

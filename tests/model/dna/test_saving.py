@@ -1,4 +1,6 @@
-"""Making, saving and loading DNA models: bit for bit, and refused with the right words where something is wrong."""
+"""Making, saving and loading DNA models: bit for bit, and refused with the right words where
+something is wrong.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Training on windows of a genome: it learns, says what it learnt, and can be stopped and continued."""
+"""Training on windows of a genome: it learns, says what it learnt, and can be stopped and
+continued.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def _fast_disk(monkeypatch):
 
 
 def test_it_learns_what_composition_does_not_tell(new, genome):
-    """Neighbours repeat every 11 bases, so the loss falls far below that of the composition where enough is visible."""
+    """Neighbours repeat every 11 bases, so the loss falls far below that of the composition where
+    enough is visible.
+    """
     model = new(genome, seed=1)
     model.train(10, **{**TRAIN, "batch_size": 16, "epoch_windows": 320}, train_kwargs={"learning_rate": 1e-2})
     history = model.history
@@ -176,7 +180,9 @@ RUN = {**TRAIN, "max_epochs": 3, "checkpoint_every_n_steps": 3}
     ids=["plain", "weights and early stopping", "drop", "bfloat16"],
 )
 def test_every_checkpoint_leads_to_the_same_end(new, masked_genome, assert_same, tmp_path, monkeypatch, settings, options):
-    """Within an epoch too, where what repeats and unique bases have cost so far must not be forgotten."""
+    """Within an epoch too, where what repeats and unique bases have cost so far must not be
+    forgotten.
+    """
     monkeypatch.setattr(_resume, "_KEPT", 1000)
     options = {**RUN, "accelerator": "cpu", **options}
     whole = new(masked_genome, seed=1, **settings)
