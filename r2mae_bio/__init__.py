@@ -25,12 +25,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from r2mae_bio._version import __version__
+
 if TYPE_CHECKING:
     from types import ModuleType
 
     from r2mae_bio import datasets, errors, evaluate, io, masking, model, pl, pp, theory, tl
 
-__version__ = "0.1.0"
 
 __all__ = ["__version__", "datasets", "errors", "evaluate", "io", "masking", "model", "pl", "pp", "theory", "tl"]
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from r2mae_bio import __version__
 from r2mae_bio._errors import CheckpointError, ConfigError, CorruptCheckpointError, DataError
+from r2mae_bio._version import __version__
 from r2mae_bio.core._checkpoint import read_bundle
 
 if TYPE_CHECKING:

@@ -75,7 +75,7 @@ class FinetuneRun(ABC, Generic[NetworkT, ConfigT, BatchT]):
         )
         self.history: list[dict[str, float]] = []
         self.best_step = self.waited = 0
-        self.after_step: Callable[[], None] = lambda: None
+        self.after_step: Callable[[int], None] = lambda _: None
 
     @abstractmethod
     def _batches(self) -> Iterator[BatchT]:
@@ -96,7 +96,7 @@ class FinetuneRun(ABC, Generic[NetworkT, ConfigT, BatchT]):
         for step, batch in enumerate(self._batches(), start=1):
             self.network.train()
             losses.append(self._learn(step, self._loss(step, batch)))
-            self.after_step()
+            self.after_step(1)
             if step % self.interval == 0 or step == self.n_steps:
                 self._evaluate(step, float(np.mean(losses)))
                 losses = []

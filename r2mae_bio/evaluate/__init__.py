@@ -13,6 +13,7 @@ from r2mae_bio.evaluate.methods._normalize import log_normalize
 from r2mae_bio.evaluate.methods._scvi import SCVI, FittedSCVI
 from r2mae_bio.evaluate.methods._sequence_states import pool_states
 from r2mae_bio.evaluate.methods._small_cnn import SmallCNN
+from r2mae_bio.evaluate.methods._variable_genes import variable_panel
 from r2mae_bio.evaluate.report._compare import compare, default_methods
 from r2mae_bio.evaluate.report._result import ComparisonResult
 from r2mae_bio.evaluate.scores._calibration import expected_calibration_error
@@ -22,7 +23,7 @@ from r2mae_bio.evaluate.scores._paired import paired_differences
 from r2mae_bio.evaluate.scores._probe import FittedProbe, ProbeResult, fit_probe, probe
 from r2mae_bio.evaluate.tasks._denoising import denoising
 from r2mae_bio.evaluate.tasks._depth import depth_transfer, thin_counts
-from r2mae_bio.evaluate.tasks._gene_panels import marker_panel, panel_mask, variable_panel
+from r2mae_bio.evaluate.tasks._gene_panels import marker_panel, panel_mask
 from r2mae_bio.evaluate.tasks._integration import integration, integration_baseline, integration_scores
 from r2mae_bio.evaluate.tasks._label_transfer import label_transfer
 from r2mae_bio.evaluate.tasks._panel import panel_transfer

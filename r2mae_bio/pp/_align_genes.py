@@ -8,11 +8,12 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from r2mae_bio import io
 from r2mae_bio._errors import DataError
 from r2mae_bio._keys import KEYS
-from r2mae_bio.cells.read._align import MIN_COVERAGE
+from r2mae_bio.cells.read._align import MIN_COVERAGE, align_anndata
+from r2mae_bio.cells.read._cells import open_cells
 from r2mae_bio.cells.read._genes import GeneVocabulary
+from r2mae_bio.cells.read._matrix import gene_totals
 
 if TYPE_CHECKING:
     from r2mae_bio.cells.read._align import GeneAlignment
@@ -89,10 +90,8 @@ def align_genes(
     (765, 255)
     """
     vocabulary = _vocabulary(reference)
-    alignment = io.align_anndata(
-        vocabulary, adata, duplicates=duplicates, min_coverage=min_coverage, case_sensitive=case_sensitive
-    )
-    matrix = _read(io.open_cells(adata, layer=layer, alignment=alignment))
+    alignment = align_anndata(vocabulary, adata, duplicates=duplicates, min_coverage=min_coverage, case_sensitive=case_sensitive)
+    matrix = _read(open_cells(adata, layer=layer, alignment=alignment))
     aligned = AnnData(matrix, obs=adata.obs.copy(), var=_var(vocabulary, alignment), uns=deepcopy(dict(adata.uns)))
     for key, value in adata.obsm.items():
         aligned.obsm[key] = value.copy()
@@ -124,7 +123,7 @@ def _totals(reference: AnnData) -> np.ndarray[Any, np.dtype[np.float64]]:
     """
     if reference.X is None:
         return np.zeros(reference.n_vars)
-    totals = io.gene_totals(reference.X)
+    totals = gene_totals(reference.X)
     return totals if np.all(totals >= 0) and np.all(np.isfinite(totals)) else np.zeros(reference.n_vars)
 
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from r2mae_bio import io
+from r2mae_bio.cells.read import _check
+from r2mae_bio.cells.read._matrix import describe_matrix, get_matrix
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -39,5 +40,5 @@ def check_counts(adata: AnnData, *, layer: str | None = None) -> CountReport:
     >>> rb.pp.check_counts(adata).n_cells
     700
     """
-    matrix = io.get_matrix(adata, layer)
-    return io.check_counts(matrix, where=io.describe_matrix(layer), obs_names=adata.obs_names, var_names=adata.var_names)
+    matrix = get_matrix(adata, layer)
+    return _check.check_counts(matrix, where=describe_matrix(layer), obs_names=adata.obs_names, var_names=adata.var_names)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from r2mae_bio._progress import count_steps
 from r2mae_bio._errors import ConfigError
 from r2mae_bio.dna.genome._genome import Genome
 from r2mae_bio.dna.genome._reference import GenomeReference
-from r2mae_bio.dna.scoring._output import RECORDS, open_writer, progress, score_table, score_to_file
+from r2mae_bio.dna.scoring._output import RECORDS, open_writer, score_table, score_to_file
 from r2mae_bio.dna.scoring._values import ScoreSettings, score_batch
 from r2mae_bio.dna.variants._table import read_variants
 from r2mae_bio.tl._dna_models import open_model
@@ -122,11 +123,11 @@ def score_variants(
         return score_batch(batch, bases, reference, scorer, settings)
 
     if out is None:
-        with progress(n_records, 0, shown=progress_bar) as advance:
+        with count_steps("variants", n_records, shown=progress_bar) as advance:
             return score_table(reader, settings, score, advance)
     with (
         open_writer(Path(out), reader, scorer, bases, settings, resume=resume, overwrite=overwrite) as writer,
-        progress(n_records, writer.n_records, shown=progress_bar) as advance,
+        count_steps("variants", n_records, done=writer.n_records, shown=progress_bar) as advance,
     ):
         score_to_file(writer, reader, score, advance)
     return Path(out)

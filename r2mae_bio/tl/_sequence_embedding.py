@@ -56,7 +56,7 @@ def describe_embedding(model: StateModel, *, layer: int, strand: str, overlap: i
     -------
     Texts and whole numbers.
     """
-    from r2mae_bio import __version__
+    from r2mae_bio._version import __version__
 
     return {
         "model": type(model).__name__,

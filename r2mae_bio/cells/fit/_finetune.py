@@ -8,7 +8,6 @@ import copy
 import logging
 import math
 import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from r2mae_bio._progress import count_steps
 from r2mae_bio._errors import TrainingError
 from r2mae_bio._rng import derive_generator, derive_seed
 from r2mae_bio.cells.fit._batch import epoch_batches
@@ -28,7 +28,7 @@ from r2mae_bio.core._loader import batches_per_epoch
 from r2mae_bio.core._seeded import seeded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -192,7 +192,7 @@ class _Run(FinetuneRun[CellClassifierNetwork, CellFinetuneConfig, "NDArray[np.in
     def to_the_end(self, *, progress_bar: bool) -> bool:
         """Train; returns whether Ctrl-C ended it."""
         try:
-            with _bar(self.n_steps, shown=progress_bar) as self.after_step:
+            with count_steps("fine-tuning", self.n_steps, shown=progress_bar) as self.after_step:
                 self._run_steps()
         except KeyboardInterrupt:
             logger.warning("Fine-tuning was interrupted; the weights of step %d are kept.", self.best_step)
@@ -239,13 +239,3 @@ def _parameter_groups(network: CellClassifierNetwork, config: CellFinetuneConfig
         decay = config.weight_decay if parameter.ndim > 1 else 0.0
         groups.setdefault((rate, decay), []).append(parameter)
     return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items()]
-
-
-@contextmanager
-def _bar(n_steps: int, *, shown: bool) -> Iterator[Callable[[], None]]:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True, disable=not shown) as bar:
-        task = bar.add_task("fine-tuning", total=n_steps)
-        yield lambda: bar.advance(task)

@@ -1,8 +1,7 @@
-"""Scored alleles as a table or a file, and the progress on the way."""
+"""Scored alleles as a table or a file."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pandas as pd
@@ -11,7 +10,7 @@ from r2mae_bio.dna.scoring._values import NUMBERS, value_fields
 from r2mae_bio.dna.variants._vcf_write import VariantWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -160,27 +159,3 @@ def score_to_file(
         # the fields are those of the values, in the same order
         writer.write(batch, dict(zip(names, score(batch).values(), strict=True)))
         advance(batch.n_records)
-
-
-@contextmanager
-def progress(total: int, done: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
-    """Count records in a bar on standard error.
-
-    Parameters
-    ----------
-    total, done
-        Records in all, and of an earlier run.
-    shown
-        Whether there is a bar.
-
-    Yields
-    ------
-    The function to tell the number of further records.
-    """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("variants"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
-        task = bar.add_task("variants", total=total, completed=done)
-        yield lambda n: bar.advance(task, n)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from r2mae_bio.evaluate.methods._normalize import check_measured, log_normalize
-from r2mae_bio.evaluate.tasks._gene_panels import variable_panel
+from r2mae_bio.evaluate.methods._variable_genes import variable_panel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -21,10 +21,10 @@ from r2mae_bio.evaluate.methods._controls import FactorAnalysis, Noise, PCAZeroF
 from r2mae_bio.evaluate.methods._denoisers import MeanProfile, NoDenoising
 from r2mae_bio.evaluate.methods._models import MaskedAutoencoder
 from r2mae_bio.evaluate.methods._scvi import SCVI
+from r2mae_bio.evaluate.methods._variable_genes import variable_panel
 from r2mae_bio.evaluate.report._result import ComparisonResult
 from r2mae_bio.evaluate.tasks._denoising import denoising
 from r2mae_bio.evaluate.tasks._depth import depth_transfer
-from r2mae_bio.evaluate.tasks._gene_panels import variable_panel
 from r2mae_bio.evaluate.tasks._integration import check_design, integration, require_scib_metrics
 from r2mae_bio.evaluate.tasks._panel import panel_transfer
 from r2mae_bio.evaluate.tasks._transfer import check_unique

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from r2mae_bio.evaluate.report._result import ComparisonResult
+    from r2mae_bio.evaluate.report._findings import Findings
 
 __all__ = ["report_html", "report_markdown", "save_report"]
 
@@ -79,17 +79,17 @@ class Block(NamedTuple):
     """The figure."""
 
 
-def report_markdown(result: ComparisonResult) -> str:
+def report_markdown(result: Findings) -> str:
     """The report as markdown; figures are links to files beside it."""
     return _as_markdown(list(_blocks(result)))
 
 
-def report_html(result: ComparisonResult) -> str:
+def report_html(result: Findings) -> str:
     """The report as one page, figures included."""
     return _as_html(list(_blocks(result)))
 
 
-def save_report(result: ComparisonResult, folder: Path) -> Path:
+def save_report(result: Findings, folder: Path) -> Path:
     """Write the report, its figures and all frames into a new folder: whole or not at all.
 
     Raises
@@ -112,7 +112,7 @@ def save_report(result: ComparisonResult, folder: Path) -> Path:
     return folder
 
 
-def _write(result: ComparisonResult, folder: Path) -> None:
+def _write(result: Findings, folder: Path) -> None:
     blocks = list(_blocks(result))
     (folder / "report.md").write_text(_as_markdown(blocks), encoding="utf-8")
     (folder / "report.html").write_text(_as_html(blocks), encoding="utf-8")
@@ -128,7 +128,7 @@ def _write(result: ComparisonResult, folder: Path) -> None:
 # ---------------------------------------------------------------- contents
 
 
-def _blocks(result: ComparisonResult) -> Iterator[Block]:
+def _blocks(result: Findings) -> Iterator[Block]:
     yield Block("h1", f"{result.reference} beside its controls")
     yield Block("p", _description(result.settings))
     if result.notes:

@@ -1,61 +1,19 @@
-"""What a comparison found, and its way to tables and reports."""
+"""What a comparison found, and its way to reports."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from r2mae_bio.evaluate.report._findings import Findings
 from r2mae_bio.evaluate.report._report import report_html, report_markdown, save_report
-from r2mae_bio.evaluate.scores._frame import summarize
-from r2mae_bio.evaluate.scores._paired import paired_differences
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-
-DIFFERENCES: dict[str, dict[str, Any]] = {
-    "panels": {"metric": "macro_f1", "by": ("probe", "panel")},
-    "depth": {"metric": "macro_f1", "by": ("probe", "depth")},
-    "denoising": {"metric": "poisson_nll", "by": ()},
-    "integration": {"metric": "value", "by": ("kind", "metric")},
-}
+__all__ = ["ComparisonResult"]
 
 
 @dataclass(frozen=True, eq=False)
-class ComparisonResult:
+class ComparisonResult(Findings):
     """What :func:`compare` found."""
-
-    frames: dict[str, pd.DataFrame]
-    """By task, the tidy frame of :func:`panel_transfer`, :func:`depth_transfer`, :func:`denoising`
-    or :func:`integration`; with a column group, the held-out group, where groups were held out.
-    """
-    reference: str
-    """The method that the others are compared with: the first one."""
-    settings: dict[str, Any] = field(default_factory=dict)
-    """What was compared and how, for the report."""
-    notes: tuple[str, ...] = ()
-    """What was left out, and why."""
-
-    def summary(self) -> dict[str, pd.DataFrame]:
-        """By task, mean and standard deviation over seeds (and the groups they hold out), see
-        :func:`summarize`.
-        """
-        return {task: summarize(frame, over=_over(frame)) for task, frame in self.frames.items()}
-
-    def differences(self, *, level: float = 0.95) -> dict[str, pd.DataFrame]:
-        """By task, the reference minus every other method, paired over seeds, see
-        :func:`paired_differences`.
-
-        The metric is macro_f1 for panels and depth, poisson_nll (smaller is better) for denoising,
-        and each metric of integration. A task that the reference cannot do is left out.
-        """
-        found = {}
-        for task, frame in self.frames.items():
-            if self.reference in set(frame["method"]) and frame["method"].nunique() > 1:
-                options = {**DIFFERENCES[task], "pair": ("seed", "group"), "level": level}
-                found[task] = paired_differences(frame, reference=self.reference, **options)
-        return found
 
     def to_markdown(self) -> str:
         """The report as markdown, which names its figures as files beside it."""
@@ -86,7 +44,3 @@ class ComparisonResult:
             The folder exists.
         """
         return save_report(self, Path(folder))
-
-
-def _over(frame: pd.DataFrame) -> list[str]:
-    return [column for column in ("seed", "group") if column in frame]

@@ -13,6 +13,7 @@ from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio._rng import derive_generator
 from r2mae_bio._splits import as_labels
 from r2mae_bio.evaluate.methods._normalize import check_measured, log_normalize
+from r2mae_bio.evaluate.methods._variable_genes import detected_genes, positions_to_mask
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -74,34 +75,6 @@ def _is_detected(counts: SparseCounts, n_genes: int) -> NDArray[np.bool_]:
     return detected
 
 
-def variable_panel(counts: SparseCounts, n_genes: int) -> NDArray[np.bool_]:
-    """The most variable genes, as ``scanpy.pp.highly_variable_genes`` ranks them (flavour
-    ``"seurat"``).
-
-    Parameters
-    ----------
-    counts
-        Raw counts of the reference cells (n_cells, all genes).
-    n_genes
-        Genes to choose; all detected ones if there are no more.
-
-    Returns
-    -------
-    Chosen genes (all genes,), boolean.
-
-    Raises
-    ------
-    ConfigError
-        If `n_genes` is not positive.
-    DataError
-        If no gene is detected.
-    """
-    detected = _detected(counts, n_genes)
-    if len(detected) > n_genes:
-        detected = detected[_most_variable(log_normalize(counts, np.ones(counts.shape[1], bool))[:, detected], n_genes)]
-    return _mask(detected, counts.shape[1])
-
-
 def marker_panel(counts: SparseCounts, labels: ArrayLike, n_genes: int) -> NDArray[np.bool_]:
     """Markers of the classes, taken in turn: the best of each class, then the second best of each,
     until the panel is full.
@@ -131,7 +104,7 @@ def marker_panel(counts: SparseCounts, labels: ArrayLike, n_genes: int) -> NDArr
     DataError
         If labels do not fit, or no class has a marker.
     """
-    _detected(counts, n_genes)
+    detected_genes(counts, n_genes)
     classes = as_labels(labels)
     if len(classes) != counts.shape[0]:
         msg = f"There are {counts.shape[0]} cells and {len(classes)} labels; one label per cell is needed."
@@ -143,7 +116,7 @@ def marker_panel(counts: SparseCounts, labels: ArrayLike, n_genes: int) -> NDArr
     if not queue:
         msg = "No gene is higher in one class than in the others; pass labels that differ in expression, or use variable_panel."
         raise DataError(msg)
-    return _mask(list(dict.fromkeys(queue))[:n_genes], counts.shape[1])
+    return positions_to_mask(list(dict.fromkeys(queue))[:n_genes], counts.shape[1])
 
 
 def welch_t(values: sparse.csr_array, classes: NDArray[np.str_]) -> NDArray[np.float64]:
@@ -181,31 +154,4 @@ def as_panel(panel: ArrayLike, n_genes: int, name: str) -> NDArray[np.bool_]:
     if values.min() < 0 or values.max() >= n_genes or len(np.unique(values)) < len(values):
         msg = f"The panel {name!r} repeats genes or has positions outside 0 to {n_genes - 1}; name each gene of the counts once."
         raise DataError(msg)
-    return _mask(values, n_genes)
-
-
-def _most_variable(values: sparse.csr_array, n_genes: int) -> NDArray[np.bool_]:
-    import scanpy as sc
-    from anndata import AnnData
-
-    adata = AnnData(sparse.csr_matrix(values))
-    found = sc.pp.highly_variable_genes(adata, n_top_genes=n_genes, flavor="seurat", inplace=False)
-    return np.asarray(found["highly_variable"], dtype=bool)
-
-
-def _detected(counts: SparseCounts, n_genes: int) -> NDArray[np.intp]:
-    """Positions of the genes with a count."""
-    if n_genes < 1:
-        msg = f"n_genes is {n_genes}; at least one gene is needed."
-        raise ConfigError(msg)
-    detected = np.flatnonzero(np.asarray(counts.sum(axis=0)).ravel() > 0)
-    if not len(detected):
-        msg = "No gene is detected in counts; pass raw counts of the reference cells."
-        raise DataError(msg)
-    return detected
-
-
-def _mask(genes: ArrayLike, n_genes: int) -> NDArray[np.bool_]:
-    mask = np.zeros(n_genes, dtype=bool)
-    mask[np.asarray(genes, dtype=np.intp)] = True
-    return mask
+    return positions_to_mask(values, n_genes)

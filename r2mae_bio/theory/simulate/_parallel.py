@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from r2mae_bio._errors import ConfigError
+from r2mae_bio._progress import count_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -77,38 +78,15 @@ def _results(draw: Callable[[int], Result], n_draws: int, threads: int, stopped:
 
 
 def _watched(results: Iterable[Result], n_draws: int, title: str, *, progress: bool | None) -> Iterator[Result]:
-    start, bar = time.monotonic(), None
-    try:
+    start, advance = time.monotonic(), None
+    with ExitStack() as stack:
         for done, result in enumerate(results, 1):
-            if bar is None and (progress or (progress is None and time.monotonic() - start > _LONG)):
-                bar = _Bar(n_draws, title, always=bool(progress))
-            if bar is not None:
-                bar.update(done)
+            if advance is not None:
+                advance(1)
+            elif progress or (progress is None and time.monotonic() - start > _LONG):
+                bar = count_steps(title, n_draws, done=done, shown=progress)
+                advance = stack.enter_context(bar)
             yield result
-    finally:
-        if bar is not None:
-            bar.stop()
-
-
-class _Bar:
-    """A progress bar on standard error; outside a terminal only its last state, and only if asked
-    for.
-    """
-
-    def __init__(self, total: int, title: str, *, always: bool) -> None:
-        from rich.console import Console
-        from rich.progress import Progress
-
-        console = Console(stderr=True)
-        self._bar = Progress(console=console, transient=console.is_terminal, disable=not (always or console.is_terminal))
-        self._task = self._bar.add_task(title, total=total)
-        self._bar.start()
-
-    def update(self, done: int) -> None:
-        self._bar.update(self._task, completed=done)
-
-    def stop(self) -> None:
-        self._bar.stop()
 
 
 def _one_blas_thread() -> AbstractContextManager[Any]:

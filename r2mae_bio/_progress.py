@@ -1,0 +1,39 @@
+"""The one progress bar, on standard error; Lightning draws its own while it trains."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["count_steps"]
+
+
+@contextmanager
+def count_steps(title: str, total: int, *, done: int = 0, shown: bool | None = None) -> Iterator[Callable[[int], None]]:
+    """Count steps in a bar, with the time that is left.
+
+    Parameters
+    ----------
+    title
+        What is counted.
+    total, done
+        Steps in all, and steps that an earlier run did.
+    shown
+        Whether there is a bar; if None, there is one in a terminal.
+
+    Yields
+    ------
+    The function to tell the number of further steps.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    hidden = not (console.is_terminal if shown is None else shown)
+    with Progress(*columns, console=console, transient=console.is_terminal, disable=hidden) as bar:
+        task = bar.add_task(title, total=total, completed=done)
+        yield lambda steps: bar.advance(task, steps)
