@@ -1,1 +1,3 @@
-"""TODO: what lives here."""
+"""Cells: gene expression in AnnData, read, learned from and embedded. Knows AnnData, alone."""
+
+from __future__ import annotations

@@ -1,1 +1,3 @@
-"""TODO: what lives here."""
+"""The engine: training, resuming, saving. It knows rows and slots, not genes or bases."""
+
+from __future__ import annotations

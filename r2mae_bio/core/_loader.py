@@ -1,4 +1,4 @@
-"""TODO."""
+"""Where batches come from: loaders whose epochs are pure functions of where the run stands."""
 
 from __future__ import annotations
 

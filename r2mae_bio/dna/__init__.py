@@ -1,1 +1,3 @@
-"""TODO: what lives here."""
+"""DNA: genomes, regions, sequences and variants, read, learned from, scored. No AnnData."""
+
+from __future__ import annotations

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r2mae_bio._progress import count_steps
 from r2mae_bio._errors import ConfigError
+from r2mae_bio._progress import count_steps
 from r2mae_bio.dna.genome._genome import Genome
 from r2mae_bio.dna.genome._reference import GenomeReference
 from r2mae_bio.dna.scoring._output import RECORDS, open_writer, score_table, score_to_file

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from r2mae_bio._progress import count_steps
 from r2mae_bio._errors import TrainingError
+from r2mae_bio._progress import count_steps
 from r2mae_bio._rng import derive_generator, derive_seed
 from r2mae_bio.cells.fit._batch import epoch_batches
 from r2mae_bio.cells.fit._views import DevCells, LabelledCells, hide_some

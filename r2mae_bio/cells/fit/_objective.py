@@ -1,4 +1,4 @@
-"""TODO."""
+"""What training on cells minimises: the negative log-likelihood of hidden genes."""
 
 from __future__ import annotations
 

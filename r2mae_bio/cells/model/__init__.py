@@ -1,1 +1,3 @@
-"""TODO: what lives here."""
+"""``GeneMAE`` and ``CellClassifier``: weights, vocabulary, settings; AnnData in, arrays out."""
+
+from __future__ import annotations

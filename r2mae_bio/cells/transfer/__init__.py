@@ -1,1 +1,3 @@
-"""TODO: what lives here."""
+"""From embedded reference cells to embedded query cells: labels, confidence, the unusual."""
+
+from __future__ import annotations

@@ -1,1 +1,3 @@
-"""TODO: what lives here."""
+"""What training on DNA needs: batches of windows, objective, floors, fine-tuning."""
+
+from __future__ import annotations

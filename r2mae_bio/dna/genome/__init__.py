@@ -1,1 +1,3 @@
-"""TODO: what lives here."""
+"""FASTA files as a memory-mapped genome, and windows and loci of it."""
+
+from __future__ import annotations

@@ -1,1 +1,3 @@
-"""TODO: what lives here."""
+"""``DNAMAE`` and ``SequenceClassifier``: weights and settings; genomes in, arrays out."""
+
+from __future__ import annotations

@@ -1,1 +1,3 @@
-"""TODO: what lives here."""
+"""Networks of bases: tensors in, tensors out; no training loop, no random state."""
+
+from __future__ import annotations

@@ -1,1 +1,3 @@
-"""TODO: what lives here."""
+"""Sequences that stand alone, with or without labels, and plain features of them."""
+
+from __future__ import annotations

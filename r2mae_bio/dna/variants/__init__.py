@@ -1,1 +1,3 @@
-"""TODO: what lives here."""
+"""VCF files and tables of variants, read record by record and written whole."""
+
+from __future__ import annotations

@@ -1,1 +1,3 @@
-"""TODO: what lives here."""
+"""Comparisons of methods over tasks, as tables, markdown and a page."""
+
+from __future__ import annotations

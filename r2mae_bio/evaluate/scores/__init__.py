@@ -1,1 +1,3 @@
-"""TODO: what lives here."""
+"""Arithmetic of scores: probes, calibration, coverage, paired differences, tables."""
+
+from __future__ import annotations

@@ -1,1 +1,3 @@
-"""TODO: what lives here."""
+"""What methods are asked: panels, thin counts, held-out molecules, batches, sequences."""
+
+from __future__ import annotations

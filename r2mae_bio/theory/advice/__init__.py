@@ -1,1 +1,3 @@
-"""TODO: what lives here."""
+"""From a spectrum to a curve of risk and a recommended law of the mask ratio."""
+
+from __future__ import annotations

@@ -1,1 +1,3 @@
-"""TODO: what lives here."""
+"""Risk of masked regression: equivalents, corrections, closed forms."""
+
+from __future__ import annotations

@@ -1,1 +1,3 @@
-"""TODO: what lives here."""
+"""Monte Carlo beside the formulas, and what leading subspaces recover."""
+
+from __future__ import annotations

@@ -1,1 +1,3 @@
-"""TODO: what lives here."""
+"""From counts to the spectrum of a correlation matrix of genes."""
+
+from __future__ import annotations
