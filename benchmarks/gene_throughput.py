@@ -24,7 +24,7 @@ import torch
 from scipy import sparse
 
 from r2mae_bio._rng import derive_generator
-from r2mae_bio.cells.fit._loader import CellTable
+from r2mae_bio.cells.fit._table import CellTable
 from r2mae_bio.io import align_anndata, open_cells
 from r2mae_bio.masking import Uniform, draw_plan
 from r2mae_bio.model import GeneMAE

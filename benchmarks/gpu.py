@@ -27,8 +27,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks import gpu_dna
 from benchmarks.gpu_timing import mask_generator, peak_memory_mib, rows_as_text, seconds
 from r2mae_bio._rng import derive_generator
-from r2mae_bio.cells.fit._loader import CellTable
 from r2mae_bio.cells.fit._statistics import scan_cells
+from r2mae_bio.cells.fit._table import CellTable
 from r2mae_bio.cells.network._mae import GeneMaskedAutoencoder
 from r2mae_bio.config import GeneConfig
 from r2mae_bio.likelihoods import masked_nll

@@ -35,7 +35,7 @@ from benchmarks.ratio_laws_report import F1, QUERY, R2MAE, VALIDATION, markdown
 from r2mae_bio import evaluate
 from r2mae_bio._rng import derive_generator
 from r2mae_bio._splits import split_cells
-from r2mae_bio.cells.fit._loader import CellTable
+from r2mae_bio.cells.fit._table import CellTable
 from r2mae_bio.core._training_plan import MaskedTrainingPlan
 from r2mae_bio.evaluate import MaskedAutoencoder, Split
 from r2mae_bio.likelihoods import GENE_LIKELIHOODS, masked_nll
@@ -158,7 +158,7 @@ def held_out_nats(model: GeneMAE, counts: SparseCounts, *, seed: int, shares: Se
     table, network = _table(model, counts), model._network().eval()
     likelihood = GENE_LIKELIHOODS[model.record.config.gene_likelihood]
     nats, hidden = np.zeros(len(shares)), np.zeros(len(shares))
-    for number, batch in enumerate(table.chunks(np.arange(counts.shape[0]))):
+    for number, (_, batch) in enumerate(table.batches()):
         n_rows = batch.context.shape[0]
         for i, share in enumerate(shares):
             generator = derive_generator(seed, "held-out mask", round(1000 * share), number)
@@ -174,8 +174,7 @@ def _table(model: GeneMAE, counts: SparseCounts) -> CellTable:
     adata = ad.AnnData(sparse.csr_matrix(counts), var=pd.DataFrame(index=[f"gene_{i}" for i in range(counts.shape[1])]))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*embedded all the same.*")  # a query may hold cells without a count
-        source = model._source_of(adata, None, layer=None, duplicates="error", min_coverage=None)
-    return CellTable(source, model.record.covariates.blank(source.n_cells))
+        return model._cells(adata)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import r2mae_bio as rb
-from r2mae_bio.cells.fit._loader import CellTable
+from r2mae_bio.cells.fit._table import CellTable
 from r2mae_bio.config._finetune_cells import CellFinetuneConfig
 from r2mae_bio.config._finetune_sequences import FinetuneConfig
 

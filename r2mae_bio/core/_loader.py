@@ -1,12 +1,40 @@
-"""Where batches come from: loaders whose epochs are pure functions of where the run stands."""
+"""Where batches come from: a plan says which rows, a reader fetches them, a loader joins the two.
+
+Which rows make up a batch is a pure function of seed, epoch and number of the batch. So a run that
+is resumed in the middle of an epoch asks for the next batch, and need not make those before it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+__all__ = ["EpochLoader", "Loaders", "Plan", "PlannedLoader", "batches_per_epoch"]
+
+
+class _Place(Protocol):
+    """Where rows lie; a slice of it is where some of them lie."""
+
+    def __getitem__(self, rows: slice, /) -> Any: ...
+
+
+PlaceT = TypeVar("PlaceT", bound=_Place)
+PlaceT_co = TypeVar("PlaceT_co", bound=_Place, covariant=True)
+BatchT = TypeVar("BatchT")
+
+
+class Plan(Protocol[PlaceT_co]):
+    """Which rows make up each batch."""
+
+    @property
+    def n_batches(self) -> int:
+        """Batches of an epoch."""
+
+    def place(self, seed: int, epoch: int, batch: int) -> PlaceT_co:
+        """Rows of one batch over all ranks, whatever came before it."""
 
 
 class EpochLoader(Protocol):
@@ -29,6 +57,51 @@ class EpochLoader(Protocol):
         ...
 
 
+class PlannedLoader(Generic[PlaceT, BatchT]):
+    """An :class:`EpochLoader` over what a plan says.
+
+    Parameters
+    ----------
+    read
+        Makes a batch of the rows at a place.
+    plan
+        Which rows make up each batch.
+    """
+
+    def __init__(self, read: Callable[[PlaceT], BatchT], plan: Plan[PlaceT]) -> None:
+        self.read, self.plan = read, plan
+        self._position: Callable[[], tuple[int, int, int]] = lambda: (0, 0, 0)
+        self.rank, self.world_size = 0, 1
+
+    def shuffle_by(self, position: Callable[[], tuple[int, int, int]]) -> None:
+        """``position`` tells (seed, epoch, first batch) when an epoch begins; without it every
+        epoch is the first of seed 0.
+        """
+        self._position = position
+
+    def __len__(self) -> int:
+        return self.plan.n_batches - self._position()[2]
+
+    def __iter__(self) -> Iterator[BatchT]:
+        seed, epoch, first = self._position()
+        for batch in range(first, self.plan.n_batches):
+            yield self.batch(seed, epoch, batch)
+
+    def batch(self, seed: int, epoch: int, batch: int) -> BatchT:
+        """The share of one batch that falls to ``rank``.
+
+        Parameters
+        ----------
+        seed, epoch, batch
+            Which one; none before it need be made.
+
+        Returns
+        -------
+        Every ``world_size``-th of its rows, from the ``rank``-th.
+        """
+        return self.read(self.plan.place(seed, epoch, batch)[self.rank :: self.world_size])
+
+
 @dataclass(frozen=True, eq=False)
 class Loaders:
     """Where the batches of a run come from."""
@@ -38,9 +111,9 @@ class Loaders:
     validation: EpochLoader | None
     """Rows held out, in a fixed order; None if none are."""
     reference: EpochLoader
-    """Rows in a fixed order on which the blind baseline is measured."""
+    """Rows in a fixed order on which the blind control is measured."""
 
 
-def batches_per_epoch(n_cells: int, batch_size: int) -> int:
-    """Number of batches that :func:`epoch_batches` cuts an epoch into."""
-    return max(1, -(-n_cells // batch_size))
+def batches_per_epoch(n_rows: int, batch_size: int) -> int:
+    """Number of batches of at most ``batch_size`` rows in an epoch, at least one."""
+    return max(1, -(-n_rows // batch_size))

@@ -9,7 +9,7 @@ import numpy as np
 from r2mae_bio._errors import ConfigError, DataError, SetupError
 from r2mae_bio._keys import KEYS
 from r2mae_bio._rng import derive_generator
-from r2mae_bio.cells.model._attribution import Contrast, attribute_contrasts, open_table
+from r2mae_bio.cells.model._attribution import Contrast, attribute_contrasts
 from r2mae_bio.cells.model._gene_mae import GeneMAE
 from r2mae_bio.cells.read._align import MIN_COVERAGE, align_anndata
 from r2mae_bio.cells.read._uns import make_actual, write_record
@@ -141,7 +141,7 @@ def attribute(
     if copy:
         adata = adata.copy()
     make_actual(adata)
-    table = open_table(model, adata, layer=layer, duplicates=duplicates, min_coverage=min_coverage)
+    table = model._cells(adata, layer=layer, duplicates=duplicates, min_coverage=min_coverage)
     found = attribute_contrasts(network, table, contrasts, samples, method=method, steps=_STEPS)
     columns = align_anndata(model.vocabulary, adata, duplicates=duplicates, min_coverage=min_coverage).column_to_gene
     adata.varm[key_added] = spread_over_columns(np.stack([a.contributions for a in found], 1), columns)

@@ -14,8 +14,8 @@ from r2mae_bio._errors import CheckpointError, CorruptCheckpointError, NotTraine
 from r2mae_bio.core._checkpoint import read_bundle, write_folder
 from r2mae_bio.core._record import ModelRecord
 from r2mae_bio.core._run import default_epochs, train_options
-from r2mae_bio.core._saved import SavedModel
 from r2mae_bio.core._seeded import seeded
+from r2mae_bio.core._trainable import Trainable
 from r2mae_bio.masking import Beta, Choice, Fixed, Uniform
 from r2mae_bio.model import GeneMAE
 
@@ -40,7 +40,7 @@ class LineRecord(ModelRecord):
         return {"config": LineConfig(**data["config"]), "colour": data["colour"]}
 
 
-class Line(SavedModel[LineRecord, torch.nn.Linear]):
+class Line(Trainable[LineRecord, torch.nn.Linear]):
     """The smallest model: one linear layer."""
 
     _kind = "Line"

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from r2mae_bio._errors import CheckpointError, NotTrainedError, SetupError
-from r2mae_bio.core._saved import SavedModel
+from r2mae_bio.core._trainable import Trainable
 from r2mae_bio.io import Genome
 from r2mae_bio.masking import Uniform
 from r2mae_bio.model import DNAMAE, GeneMAE
@@ -77,13 +77,13 @@ def test_every_model_is_put_to_the_test():
     def leaves(cls):
         return [leaf for child in cls.__subclasses__() for leaf in leaves(child)] or [cls]
 
-    ours = {cls for cls in leaves(SavedModel) if cls.__module__.startswith("r2mae_bio.")}
+    ours = {cls for cls in leaves(Trainable) if cls.__module__.startswith("r2mae_bio.")}
     assert ours == {Genes.cls, DNA.cls}
 
 
 def test_before_there_are_weights(kind, tmp_path):
     model = kind.new()
-    assert isinstance(model, SavedModel)
+    assert isinstance(model, Trainable)
     assert not model.is_trained
     assert "not trained" in repr(model)
     assert model.history.empty

@@ -19,7 +19,7 @@ from sklearn.metrics import f1_score, matthews_corrcoef
 from sklearn.preprocessing import StandardScaler
 
 from r2mae_bio._rng import derive_generator
-from r2mae_bio.cells.fit._loader import CellTable
+from r2mae_bio.cells.fit._table import CellTable
 from r2mae_bio.cells.fit._views import hide_some
 from r2mae_bio.config._finetune_cells import CellFinetuneConfig
 from r2mae_bio.errors import (

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from r2mae_bio._errors import CheckpointError, TrainingError
-from r2mae_bio.cells.fit._loader import CellTable
+from r2mae_bio.cells.fit._table import CellTable
 from r2mae_bio.core import _callbacks, _resume
 from r2mae_bio.core._resume import TrainingState, latest_checkpoint
 from r2mae_bio.model import GeneMAE

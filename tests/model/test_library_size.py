@@ -34,7 +34,7 @@ def test_does_not_depend_on_other_cells(model, adata):
 
 
 def test_refuses_what_has_no_depth(model, adata):
-    with pytest.raises(ConfigError, match="batch_size 0"):
+    with pytest.raises(ConfigError, match="batch_size is 0"):
         model.get_latent_library_size(adata, batch_size=0)
     GeneMAE.setup_anndata(adata)
     with pytest.raises(NotTrainedError):

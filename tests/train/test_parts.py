@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.decomposition import FactorAnalysis
 
-from r2mae_bio.cells.fit._batch import collate, epoch_batches
+from r2mae_bio.cells.fit._batch import collate
 from r2mae_bio.cells.fit._factors import factor_analysis, sparse_expression
-from r2mae_bio.cells.fit._loader import CellTable
+from r2mae_bio.cells.fit._plan import epoch_batches
 from r2mae_bio.cells.fit._statistics import scan_cells
+from r2mae_bio.cells.fit._table import CellTable
 from r2mae_bio.cells.network._content import GeneContent
 from r2mae_bio.core._metrics import RatioMeter
 from r2mae_bio.core._objective import Score

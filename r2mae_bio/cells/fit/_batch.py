@@ -9,13 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from r2mae_bio._rng import derive_generator
-from r2mae_bio.core._loader import batches_per_epoch
 from r2mae_bio.tokens import TokenBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
 
@@ -81,31 +77,3 @@ def collate(rows: SparseRows, measured: Tensor, context: NDArray[np.float32]) ->
     row = np.repeat(np.arange(rows.indptr.size - 1), np.diff(rows.indptr))
     entries = (torch.from_numpy(row), torch.from_numpy(rows.genes), torch.from_numpy(rows.values))
     return CellBatch(*entries, measured, torch.from_numpy(context))
-
-
-def epoch_batches(
-    n_cells: int, batch_size: int, *, seed: int, epoch: int, start: int = 0, rank: int = 0, world_size: int = 1
-) -> Iterator[NDArray[np.int64]]:
-    """Batches of one epoch: a fixed permutation cut into pieces of nearly equal size.
-
-    Parameters
-    ----------
-    n_cells
-        Number of training cells.
-    batch_size
-        Largest size of a batch over all ranks.
-    seed, epoch
-        The permutation is a pure function of both.
-    start
-        Batch to begin with, for a run that is resumed within an epoch.
-    rank, world_size
-        Every rank takes its share of each batch.
-
-    Yields
-    ------
-    Positions of cells, int64.
-    """
-    order = derive_generator(seed, "shuffle", epoch).permutation(n_cells)
-    pieces = np.array_split(order, batches_per_epoch(n_cells, batch_size))
-    for piece in pieces[start:]:
-        yield piece[rank::world_size]

@@ -11,7 +11,7 @@ from scipy import sparse
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from r2mae_bio.cells.fit._loader import CellTable
+    from r2mae_bio.cells.fit._table import CellTable
     from r2mae_bio.cells.network._content import GeneContent
 
 _OVERSAMPLING = 10
@@ -118,7 +118,7 @@ def sparse_expression(table: CellTable, cells: NDArray[np.int64], content: GeneC
     The matrix.
     """
     blocks = []
-    for batch in table.chunks(cells):
+    for _, batch in table.batches(cells=cells):
         tokens = batch.tokens()
         values = batch.values
         if content.counts:

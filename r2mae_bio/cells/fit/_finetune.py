@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from r2mae_bio._errors import TrainingError
 from r2mae_bio._progress import count_steps
 from r2mae_bio._rng import derive_generator, derive_seed
-from r2mae_bio.cells.fit._batch import epoch_batches
+from r2mae_bio.cells.fit._plan import epoch_batches
 from r2mae_bio.cells.fit._views import DevCells, LabelledCells, hide_some
 from r2mae_bio.cells.network._classifier import CellClassifierNetwork
 from r2mae_bio.config._finetune_cells import CellFinetuneConfig
@@ -156,7 +156,8 @@ def _start_at_probe(network: CellClassifierNetwork, cells: LabelledCells, config
 
 @torch.inference_mode()
 def _embeddings(network: CellClassifierNetwork, cells: LabelledCells) -> NDArray[np.float64]:
-    chunks = [network.embed(batch.to(network.mean.device).tokens()) for batch in cells.table.chunks(cells.train)]
+    batches = cells.table.batches(device=network.mean.device, cells=cells.train)
+    chunks = [network.embed(batch.tokens()) for _, batch in batches]
     embedding = torch.cat(chunks).double().cpu().numpy()
     n_bad = int((~np.isfinite(embedding).all(axis=1)).sum())
     if n_bad:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from r2mae_bio.cells.fit._loader import CellTable
+    from r2mae_bio.cells.fit._table import CellTable
 
 _SD_FLOOR = 0.03
 _TINY = 1e-8
@@ -70,7 +70,7 @@ def scan_cells(table: CellTable, cells: NDArray[np.int64], *, counts: bool, tran
     """
     digest = hashlib.sha256(f"{cells.size} x {table.source.measured.size}".encode())
     moments = _Moments(table.source.measured.size)
-    for batch in table.chunks(cells):
+    for _, batch in table.batches(cells=cells):
         values = batch.tokens().values
         moments.add(values)
         digest.update(values.sum(1, dtype=torch.float64).numpy().tobytes())
@@ -106,7 +106,7 @@ class _Moments:
 
 def _content_moments(table: CellTable, cells: NDArray[np.int64], content: GeneContent) -> tuple[Tensor, Tensor]:
     moments = _Moments(table.source.measured.size)
-    for batch in table.chunks(cells):
+    for _, batch in table.batches(cells=cells):
         tokens = batch.tokens()
         moments.add(content.expression(tokens, content.exposure(tokens)))
     mean, variance = moments.mean_and_variance()

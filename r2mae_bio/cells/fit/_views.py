@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from r2mae_bio.tokens import TokenBatch
 
     pass  # MOVER
-    from r2mae_bio.cells.fit._loader import CellTable
+    from r2mae_bio.cells.fit._table import CellTable
 
 _SCORED_AT_ONCE = 256
 _FITTED_ROWS = 5000
@@ -135,11 +135,9 @@ class DevCells:
         return means | {f"dev_{name}_full": float(values[0]) for name, values in found.items()}
 
     def _views(self, device: torch.device) -> Iterator[TokenBatch]:
-        starts = range(0, len(self.labels), _SCORED_AT_ONCE)
         for view in range(len(self.weights)):
-            for start in starts:
-                batch = self.cells.table.batch(self.cells.dev[start : start + _SCORED_AT_ONCE])
-                rng = derive_generator(self.seed, "finetune-dev", view, start)
+            for some, batch in self.cells.table.batches(_SCORED_AT_ONCE, cells=self.cells.dev):
+                rng = derive_generator(self.seed, "finetune-dev", view, some.start)
                 progress = (view - 0.5) / max(self.n_views, 1)
                 yield hide_some(batch, self.law, rng, device=device, full_share=float(view == 0), progress=progress)
 

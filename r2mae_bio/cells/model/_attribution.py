@@ -8,20 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from r2mae_bio.cells.fit._loader import CellTable
+from r2mae_bio.cells.fit._table import CellTable, cells_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from anndata import AnnData
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from r2mae_bio.cells.model._gene_mae import GeneMAE
     from r2mae_bio.cells.network._mae import GeneMaskedAutoencoder
     from r2mae_bio.tokens import TokenBatch
-
-_CELLS_AT_ONCE = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,22 +51,6 @@ class Attribution:
         quadrature leaves.
         """
         return abs(float(self.contributions.sum()) - self.difference)
-
-
-def open_table(model: GeneMAE, adata: AnnData, *, layer: str | None, **alignment: Any) -> CellTable:
-    """The cells of a data set as the model reads them for an embedding.
-
-    Parameters
-    ----------
-    model
-        The model.
-    adata
-        The data; a report of the matched genes is written to ``.uns["r2mae"]["coverage"]``.
-    layer, alignment
-        As in :meth:`GeneMAE.get_latent_representation`, whose errors these are.
-    """
-    source = model._source_of(adata, None, layer=layer, **alignment)
-    return CellTable(source, model.record.covariates.blank(source.n_cells))
 
 
 def attribute_contrasts(
@@ -213,6 +193,6 @@ def _embed(network: GeneMaskedAutoencoder, table: CellTable, cells: NDArray[np.i
 def _contents(network: GeneMaskedAutoencoder, table: CellTable, cells: NDArray[np.int64]) -> Any:
     """Standardised content (B, G) and tokens of the cells, some at a time."""
     reader = network.content
-    for start in range(0, cells.size, _CELLS_AT_ONCE):
-        tokens = table.batch(cells[start : start + _CELLS_AT_ONCE]).to(reader.share.device).tokens()
+    for _, batch in table.batches(cells_at_a_time(None), reader.share.device, cells=cells):
+        tokens = batch.tokens()
         yield reader(tokens), tokens

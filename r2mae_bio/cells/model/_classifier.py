@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import copy
-import operator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 import torch
 
-from r2mae_bio._errors import ConfigError
-from r2mae_bio.cells.fit._loader import CellTable
-from r2mae_bio.cells.model._labels import read_labels, split_labelled
+from r2mae_bio.cells.fit._table import cells_at_a_time
+from r2mae_bio.cells.model._labels import read_labels
+from r2mae_bio.cells.model._reader import open_table
 from r2mae_bio.cells.model._record import GeneRecord, blank_statistics, build_network, check_vocabulary
-from r2mae_bio.cells.model._setup import Setup, query_layer
+from r2mae_bio.cells.model._setup import query_layer
 from r2mae_bio.cells.network._classifier import CellClassifierNetwork
-from r2mae_bio.cells.read._align import align_anndata
-from r2mae_bio.cells.read._cells import open_cells
-from r2mae_bio.config._finetune_cells import CellFinetuneConfig
-from r2mae_bio.core._bundle import load_weights, read_kind, refused_if_misstated, versions
-from r2mae_bio.core._checkpoint import Bundle, check_intact, write_folder
+from r2mae_bio.config import CellFinetuneConfig
 from r2mae_bio.core._class_metrics import class_metrics
-from r2mae_bio.core._saved import TrainedClassifier
+from r2mae_bio.core._saved import SavedClassifier
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,13 +25,10 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from r2mae_bio.cells.network._mae import GeneMaskedAutoencoder
-    from r2mae_bio.cells.read._cells import CellSource
+    from r2mae_bio.cells.fit._table import CellTable
+    from r2mae_bio.core._checkpoint import Bundle
 
-__all__ = ["CellClassifier", "CellClassifierRecord", "finetune_cells"]
-
-KIND = "CellClassifier"
-_BATCH = 256
+__all__ = ["CellClassifier", "CellClassifierRecord"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +69,7 @@ class CellClassifierRecord:
 _PLAIN = ("classes", "labels_key", "frozen", "seed", "pretrained", "best_step", "history")
 
 
-class CellClassifier(TrainedClassifier[CellClassifierNetwork, CellClassifierRecord]):
+class CellClassifier(SavedClassifier[CellClassifierRecord, CellClassifierNetwork]):
     """Classifies cells by their genes; made by :meth:`GeneMAE.finetune` or :meth:`load`.
 
     Genes are matched by name; those that the data lack are hidden, never zero, so that cells of a
@@ -91,6 +82,8 @@ class CellClassifier(TrainedClassifier[CellClassifierNetwork, CellClassifierReco
     record
         The rest.
     """
+
+    _kind: ClassVar[str] = "CellClassifier"
 
     def __repr__(self) -> str:
         classes = f"{len(self.classes)} classes ({', '.join(self.classes[:5])}{', ...' if len(self.classes) > 5 else ''})"
@@ -146,12 +139,10 @@ class CellClassifier(TrainedClassifier[CellClassifierNetwork, CellClassifierReco
         CountsError, DuplicateGenesError, GeneCoverageError, SetupError
             The data cannot be used; the message says why and what to do.
         """
-        if batch_size is not None and batch_size < 1:
-            message = f"batch_size is {batch_size}; needed is a positive number of cells, or None."
-            raise ConfigError(message)
-        alignment = {"duplicates": duplicates} | ({} if min_coverage is None else {"min_coverage": min_coverage})
-        source = _open(self.record.gene, adata, layer, None, **alignment)
-        return pd.DataFrame(self._probabilities(source, batch_size or _BATCH), index=adata.obs_names, columns=self.classes)
+        step, gene = cells_at_a_time(batch_size), self.record.gene
+        layer = query_layer(adata, layer, gene.setup.layer, gene.config.gene_likelihood)
+        table, _ = open_table(gene, adata, None, layer, duplicates, min_coverage)
+        return pd.DataFrame(self._probabilities(table, step), index=adata.obs_names, columns=self.classes)
 
     def predict(self, adata: AnnData, **options: Any) -> pd.Series:
         """The most probable class of each cell.
@@ -201,154 +192,30 @@ class CellClassifier(TrainedClassifier[CellClassifierNetwork, CellClassifierReco
         codes = pd.Categorical(labels.names[known], categories=self.classes).codes.astype(np.int64)
         return {**class_metrics(codes, probabilities[known]), "n": len(codes)}
 
-    def save(self, path: Path | str, *, overwrite: bool = False) -> Path:
-        """Write weights, classes and genes as ``model.safetensors`` and ``model.json`` into a
-        folder, whole or not at all.
-
-        Parameters
-        ----------
-        path
-            Folder to make.
-        overwrite
-            Replace an existing one.
-
-        Returns
-        -------
-        The folder.
-
-        Raises
-        ------
-        CheckpointError
-            The folder exists, or holds other files.
-        """
-        data = {"kind": KIND, "versions": versions(), **self.record.to_json()}
-        marks = {"kind": KIND, "vocabulary": self.record.gene.vocabulary.fingerprint()}
-        return write_folder(path, {"model": Bundle(dict(self.network.state_dict()), data, marks)}, overwrite=overwrite)
+    @torch.inference_mode()
+    def _probabilities(self, table: CellTable, step: int) -> NDArray[np.float32]:
+        network, found = self._network(), np.zeros((table.n_cells, len(self.classes)), np.float32)
+        for some, batch in table.batches(step, self.device):
+            found[some] = network(batch.tokens()).float().softmax(dim=1).cpu().numpy()
+        return found
 
     @classmethod
-    def load(cls, path: Path | str) -> Self:
-        """Read a classifier that :meth:`save` wrote.
+    def _read_record(cls, data: dict[str, Any]) -> CellClassifierRecord:
+        return CellClassifierRecord.from_json(data)
 
-        Parameters
-        ----------
-        path
-            The folder.
+    @classmethod
+    def _blank_network(cls, record: CellClassifierRecord) -> CellClassifierNetwork:
+        gene, config = record.gene, record.config
+        autoencoder = build_network(blank_statistics(len(gene.vocabulary)), gene, seed=0)
+        sizes = gene.config.n_latent, len(record.classes)
+        return CellClassifierNetwork(autoencoder, *sizes, n_hidden=config.n_hidden, dropout=config.dropout)
 
-        Returns
-        -------
-        The classifier, on the CPU.
+    def _marks(self) -> dict[str, str]:
+        return {"vocabulary": self.record.gene.vocabulary.fingerprint()}
 
-        Raises
-        ------
-        CheckpointError
-            The folder holds something else; its subclasses tell damage, a pickle, and weights of
-            another vocabulary apart.
-        """
-        bundle = read_kind(path, KIND)
-        with refused_if_misstated(path, KIND):
-            record = CellClassifierRecord.from_json(bundle.data)
+    @classmethod
+    def _check_marks(cls, record: CellClassifierRecord, bundle: Bundle, path: Path | str) -> None:
         check_vocabulary(record.gene.vocabulary, bundle, path)
-        check_intact(bundle, path)
-        with refused_if_misstated(path, KIND):
-            network = _blank_network(record)
-        load_weights(network, bundle.tensors, path)
-        return cls(network.requires_grad_(False), record)
 
-    @torch.inference_mode()
-    def _probabilities(self, source: CellSource, batch_size: int) -> NDArray[np.float32]:
-        table, device = CellTable(source, self.record.gene.covariates.blank(source.n_cells)), self.device
-        chunks = [np.zeros((0, len(self.classes)), np.float32)]
-        for start in range(0, source.n_cells, batch_size):
-            batch = table.batch(np.arange(start, min(start + batch_size, source.n_cells))).to(device)
-            chunks.append(self.network(batch.tokens()).float().softmax(dim=1).cpu().numpy())
-        return np.concatenate(chunks)
-
-
-def finetune_cells(
-    network: GeneMaskedAutoencoder,
-    record: GeneRecord,
-    adata: AnnData,
-    *,
-    labels_key: str,
-    layer: str | None = None,
-    freeze_encoder: bool = False,
-    split_key: str | None = None,
-    dev_size: float = 0.1,
-    groups_key: str | None = None,
-    config: CellFinetuneConfig | None = None,
-    seed: int = 0,
-    pretrained: str = "",
-    progress_bar: bool = True,
-) -> CellClassifier:
-    """Train a copy of a gene encoder, and a head, on labelled cells; see :meth:`GeneMAE.finetune`.
-
-    Parameters
-    ----------
-    network
-        The pretrained network; it stays as it is.
-    record
-        What its model knows about itself.
-    adata, labels_key, layer, freeze_encoder, split_key, dev_size, groups_key, config, seed,
-    progress_bar
-        See :meth:`GeneMAE.finetune`.
-    pretrained
-        Checksum of the model, kept with the classifier.
-
-    Returns
-    -------
-    The classifier.
-    """
-    from r2mae_bio.cells.fit._finetune import finetune_cell_classifier
-    from r2mae_bio.cells.fit._views import LabelledCells
-
-    config = config or CellFinetuneConfig()
-    seed = operator.index(seed)  # a NumPy number could not be saved
-    labels = read_labels(adata, labels_key)
-    split = split_labelled(labels, adata, split_key=split_key, dev_size=dev_size, groups_key=groups_key, seed=seed)
-    used = np.concatenate([split.train, split.dev])
-    source = _open(record, adata, layer, used)
-    classes = sorted(set(labels.names[split.train].tolist()))
-    cells = LabelledCells(
-        table=CellTable(source, record.covariates.blank(source.n_cells)),
-        labels=pd.Categorical(labels.names[used], categories=classes).codes.astype(np.int64),
-        train=np.arange(len(split.train)),
-        dev=np.arange(len(split.train), len(used)),
-        n_classes=len(classes),
-    )
-    result = finetune_cell_classifier(
-        network,
-        cells,
-        law=record.law,
-        n_latent=record.config.n_latent,
-        freeze_encoder=freeze_encoder,
-        config=config,
-        seed=seed,
-        progress_bar=progress_bar,
-    )
-    made = CellClassifierRecord(
-        classes=classes,
-        labels_key=labels_key,
-        frozen=freeze_encoder,
-        seed=seed,
-        config=config,
-        gene=copy.deepcopy(record),
-        pretrained=pretrained,
-        best_step=result.best_step,
-        history=result.history,
-    )
-    return CellClassifier(result.network, made)
-
-
-def _open(record: GeneRecord, adata: AnnData, layer: str | None, indices: Any, **alignment: Any) -> CellSource:
-    """The cells as the pretrained model would read them: layer, checks and genes."""
-    layer = query_layer(adata, layer, record.setup.layer, record.config.gene_likelihood)
-    Setup(layer, record.config.gene_likelihood).check(adata, allow_empty=True)
-    aligned = align_anndata(record.vocabulary, adata, **alignment)
-    return open_cells(adata, layer=layer, alignment=aligned, indices=indices)
-
-
-def _blank_network(record: CellClassifierRecord) -> CellClassifierNetwork:
-    autoencoder = build_network(blank_statistics(len(record.gene.vocabulary)), record.gene, seed=0)
-    config = record.config
-    n_latent, n_classes = record.gene.config.n_latent, len(record.classes)
-    return CellClassifierNetwork(autoencoder, n_latent, n_classes, n_hidden=config.n_hidden, dropout=config.dropout)
+    def _after_load(self) -> None:
+        self._network().requires_grad_(False)

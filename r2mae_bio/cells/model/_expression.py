@@ -11,9 +11,9 @@ import torch
 from r2mae_bio._errors import ConfigError
 from r2mae_bio._rng import derive_generator
 from r2mae_bio._splits import split_cells
-from r2mae_bio.cells.fit._loader import CellTable
+from r2mae_bio.cells.fit._table import cells_at_a_time
 from r2mae_bio.cells.model._dispersion import calibrated_dispersion
-from r2mae_bio.cells.model._reader import SavedGeneModel
+from r2mae_bio.cells.model._reader import GeneReader
 from r2mae_bio.likelihoods import mean_and_variance
 from r2mae_bio.masking import MaskPlan, complementary_masks
 
@@ -24,20 +24,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from r2mae_bio.cells.read._cells import CellSource
     from r2mae_bio.tokens import TokenBatch
 
-_CELLS_AT_A_TIME = 256
 
-
-class ExpressionMixin(SavedGeneModel):
+class Expression(GeneReader):
     """What a gene model expects of every gene of a cell, measured or not."""
-
-    if TYPE_CHECKING:
-
-        def _training_data(self) -> AnnData: ...
-
-        def _source_of(self, adata: AnnData | None, indices: Any, *, layer: str | None, **alignment: Any) -> CellSource: ...
 
     def get_normalized_expression(
         self,
@@ -236,11 +227,11 @@ class ExpressionMixin(SavedGeneModel):
             raise ConfigError(message)
         if adata is None and indices is None:
             indices = self._held_out()
-        source = self._source_of(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage)
-        table = CellTable(source, self.record.covariates.blank(source.n_cells))
-        order = derive_generator(seed, "calibration").permutation(source.n_cells)
-        batches = (batch.to(self.device) for batch in table.chunks(np.sort(order[:max_cells])))
-        masks = self._hidden(source.measured, n_masks, hide, seed)
+        table = self._cells(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage)
+        order = derive_generator(seed, "calibration").permutation(table.n_cells)
+        some = table.batches(device=self.device, cells=np.sort(order[:max_cells]))
+        batches = (batch for _, batch in some)
+        masks = self._hidden(table.source.measured, n_masks, hide, seed)
         fitted = calibrated_dispersion(network, self.config.gene_likelihood, batches, masks)
         if fitted is not None and network.decoder.dispersion is not None:
             with torch.no_grad():
@@ -270,18 +261,12 @@ class ExpressionMixin(SavedGeneModel):
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Mean and variance, float32 (n_cells, n_genes) each."""
         self._network().eval()
-        step = _CELLS_AT_A_TIME if batch_size is None else batch_size
-        if step < 1:
-            message = f"batch_size is {batch_size}; needed is a positive number of cells, or None."
-            raise ConfigError(message)
-        contexts = self._contexts(transform_batch)
-        source = self._source_of(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage)
-        hidden = self._hidden(source.measured, n_masks, hide, seed)
-        table = CellTable(source, self.record.covariates.blank(source.n_cells))
-        mean, variance = (np.zeros((source.n_cells, source.n_genes), np.float32) for _ in range(2))
-        for start in range(0, source.n_cells, step):
-            some = np.arange(start, min(start + step, source.n_cells))
-            tokens = table.batch(some).to(self.device).tokens()
+        step, contexts = cells_at_a_time(batch_size), self._contexts(transform_batch)
+        table = self._cells(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage)
+        hidden = self._hidden(table.source.measured, n_masks, hide, seed)
+        mean, variance = (np.zeros((table.n_cells, table.source.n_genes), np.float32) for _ in range(2))
+        for some, batch in table.batches(step, self.device):
+            tokens = batch.tokens()
             moments = self._predict(tokens, hidden, contexts)
             if own_counts and n_masks and self.config.gene_likelihood != "normal":
                 moments = _given_own_counts(*moments, tokens)

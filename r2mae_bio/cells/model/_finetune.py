@@ -1,98 +1,99 @@
-"""The part of ``GeneMAE`` that learns from labels."""
+"""From a pretrained gene model and labelled cells to a classifier."""
 
 from __future__ import annotations
 
+import copy
+import operator
 from typing import TYPE_CHECKING
 
-from r2mae_bio.cells.model._classifier import CellClassifier, finetune_cells
-from r2mae_bio.cells.model._reader import SavedGeneModel
+import numpy as np
+import pandas as pd
+
+from r2mae_bio.cells.fit._finetune import finetune_cell_classifier
+from r2mae_bio.cells.fit._views import LabelledCells
+from r2mae_bio.cells.model._classifier import CellClassifier, CellClassifierRecord
+from r2mae_bio.cells.model._labels import read_labels, split_labelled
+from r2mae_bio.cells.model._reader import open_table
+from r2mae_bio.cells.model._setup import query_layer
+from r2mae_bio.config import CellFinetuneConfig
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from r2mae_bio.config._finetune_cells import CellFinetuneConfig
+    from r2mae_bio.cells.model._record import GeneRecord
+    from r2mae_bio.cells.network._mae import GeneMaskedAutoencoder
+
+__all__ = ["finetune_cells"]
 
 
-class FinetuneMixin(SavedGeneModel):
-    """Fine-tuning of a pretrained gene model."""
+def finetune_cells(
+    network: GeneMaskedAutoencoder,
+    record: GeneRecord,
+    adata: AnnData,
+    *,
+    labels_key: str,
+    layer: str | None = None,
+    freeze_encoder: bool = False,
+    split_key: str | None = None,
+    dev_size: float = 0.1,
+    groups_key: str | None = None,
+    config: CellFinetuneConfig | None = None,
+    seed: int = 0,
+    pretrained: str = "",
+    progress_bar: bool = True,
+) -> CellClassifier:
+    """Train a copy of a gene encoder, and a head, on labelled cells; see :meth:`GeneMAE.finetune`.
 
-    def finetune(
-        self,
-        adata: AnnData,
-        *,
-        labels_key: str,
-        layer: str | None = None,
-        freeze_encoder: bool = False,
-        split_key: str | None = None,
-        dev_size: float = 0.1,
-        groups_key: str | None = None,
-        config: CellFinetuneConfig | None = None,
-        seed: int = 0,
-        progress_bar: bool = True,
-    ) -> CellClassifier:
-        """Train a copy of the encoder, and a head, to classify cells; this model stays as it is.
+    Parameters
+    ----------
+    network
+        The pretrained network; it stays as it is.
+    record
+        What its model knows about itself.
+    adata, labels_key, layer, freeze_encoder, split_key, dev_size, groups_key, config, seed,
+    progress_bar
+        See :meth:`GeneMAE.finetune`.
+    pretrained
+        Checksum of the model, kept with the classifier.
 
-        The head begins at a logistic regression on the frozen embeddings, a linear probe. Training
-        hides random parts of the genes of some cells, by this model's law of the mask ratio, so
-        that the classifier also reads panels; other weights than the probe's are kept only if they
-        lose less on the dev cells, judged in full and with hidden genes. Ctrl-C keeps the best so
-        far.
-
-        Parameters
-        ----------
-        adata
-            Labelled cells; they need not have been set up.
-        labels_key
-            Column of ``.obs`` with the classes. Cells without a label are left out with a warning.
-        layer
-            Layer of counts; if None, that of the data's own setup, else that of the training data
-            if present, else ``X``.
-        freeze_encoder
-            Train the head alone.
-        split_key
-            Column of ``.obs`` that says ``"train"`` or ``"dev"``; other cells are left out. Dev
-            cells are drawn if it says no ``"dev"``.
-        dev_size
-            Share of the cells that are drawn to judge when to stop, class by class.
-        groups_key
-            Column of ``.obs`` with groups, such as donors; whole groups are drawn then.
-        config
-            Settings of the training.
-        seed
-            Of dev cells, head, order, masks and dropout.
-        progress_bar
-            Show progress on standard error.
-
-        Returns
-        -------
-        A classifier with ``predict_proba``, ``predict``, ``evaluate``, ``save`` and ``load``.
-
-        Raises
-        ------
-        NotTrainedError
-            There are no weights yet; :meth:`initialize` makes untrained ones.
-        ConfigError
-            A setting cannot work.
-        SetupError
-            A column or layer does not exist.
-        DataError
-            There are fewer than two classes, or no dev cells; its subclasses tell what is wrong
-            with counts and genes.
-        TrainingError
-            The loss is no longer finite.
-        """
-        return finetune_cells(
-            self._network(),
-            self.record,
-            adata,
-            labels_key=labels_key,
-            layer=layer,
-            freeze_encoder=freeze_encoder,
-            split_key=split_key,
-            dev_size=dev_size,
-            groups_key=groups_key,
-            config=config,
-            seed=seed,
-            pretrained=self.checksum(),
-            progress_bar=progress_bar,
-        )
+    Returns
+    -------
+    The classifier.
+    """
+    config = config or CellFinetuneConfig()
+    seed = operator.index(seed)  # a NumPy number could not be saved
+    labels = read_labels(adata, labels_key)
+    split = split_labelled(labels, adata, split_key=split_key, dev_size=dev_size, groups_key=groups_key, seed=seed)
+    used = np.concatenate([split.train, split.dev])
+    layer = query_layer(adata, layer, record.setup.layer, record.config.gene_likelihood)
+    table, _ = open_table(record, adata, used, layer, "error", None)
+    classes = sorted(set(labels.names[split.train].tolist()))
+    cells = LabelledCells(
+        table=table,
+        labels=pd.Categorical(labels.names[used], categories=classes).codes.astype(np.int64),
+        train=np.arange(len(split.train)),
+        dev=np.arange(len(split.train), len(used)),
+        n_classes=len(classes),
+    )
+    result = finetune_cell_classifier(
+        network,
+        cells,
+        law=record.law,
+        n_latent=record.config.n_latent,
+        freeze_encoder=freeze_encoder,
+        config=config,
+        seed=seed,
+        progress_bar=progress_bar,
+    )
+    made = CellClassifierRecord(
+        classes=classes,
+        labels_key=labels_key,
+        frozen=freeze_encoder,
+        seed=seed,
+        config=config,
+        gene=copy.deepcopy(record),
+        pretrained=pretrained,
+        best_step=result.best_step,
+        history=result.history,
+    )
+    return CellClassifier(result.network, made)

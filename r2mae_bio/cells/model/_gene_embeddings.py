@@ -1,14 +1,12 @@
-"""The part of ``GeneMAE`` that says where genes lie."""
+"""Where genes lie, as a network has learned it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-import pandas as pd
 import torch
 
 from r2mae_bio._errors import ConfigError
-from r2mae_bio.cells.model._reader import SavedGeneModel
 from r2mae_bio.tokens import TokenBatch
 
 if TYPE_CHECKING:
@@ -21,42 +19,19 @@ if TYPE_CHECKING:
 _KINDS = ("keys", "decoder")
 
 
-class GeneEmbeddingsMixin(SavedGeneModel):
-    """What a gene model learned about genes, as vectors."""
+def embed_genes(network: GeneMaskedAutoencoder, kind: str) -> Tensor:
+    """One row per gene, float32 (G, k), on the CPU.
 
-    def get_gene_embeddings(self, *, kind: str | None = None) -> pd.DataFrame:
-        """Embed the genes: genes that vary together among the training cells point the same way
-        (compare by cosine).
-
-        Parameters
-        ----------
-        kind
-            ``"keys"``: what the least-squares read of the transformer holds of each gene, the
-            gene's loading on the factors that it reads, in standard deviations of the gene's
-            content. ``"decoder"``: how the logarithm of the gene's expected share of a cell's
-            counts (of its expected value, for ``gene_likelihood="normal"``) moves with each
-            dimension of the embedding, at the average cell. If None, ``"keys"``, or ``"decoder"``
-            for the MLP encoder, which has no keys.
-
-        Returns
-        -------
-        One float32 row per gene of the vocabulary, indexed by its name: (n_genes, n_factors) for
-        keys, (n_genes, n_latent) for the decoder. The lengths of rows say how much of a gene the
-        model follows; genes that vary alone are short.
-
-        Raises
-        ------
-        NotTrainedError
-            There are no weights yet.
-        ConfigError
-            There is no such kind, or the encoder has no keys.
-        """
-        network = self._network().eval()
-        if choose_kind(kind, self.config) == "keys":
-            rows = cast("GeneTransformer", network.encoder).read.keys.detach()
-        else:
-            rows = _decoder_slopes(network)
-        return pd.DataFrame(rows.float().cpu().numpy().copy(), index=pd.Index(self.vocabulary.names))
+    Parameters
+    ----------
+    network
+        The network, in evaluation mode.
+    kind
+        ``"keys"``, which only a transformer has, or ``"decoder"``.
+    """
+    keys = kind == "keys"
+    rows = cast("GeneTransformer", network.encoder).read.keys.detach() if keys else _decoder_slopes(network)
+    return rows.float().cpu()
 
 
 def choose_kind(kind: str | None, config: GeneConfig) -> str:
@@ -66,7 +41,7 @@ def choose_kind(kind: str | None, config: GeneConfig) -> str:
     Parameters
     ----------
     kind
-        As in :meth:`GeneEmbeddingsMixin.get_gene_embeddings`.
+        As in :meth:`GeneMAE.get_gene_embeddings`.
     config
         Of the model.
 

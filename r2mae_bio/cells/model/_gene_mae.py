@@ -7,32 +7,28 @@ import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import torch
 
-from r2mae_bio._errors import ConfigError, SetupError
-from r2mae_bio._keys import KEYS
 from r2mae_bio._rng import derive_generator, derive_seed
 from r2mae_bio._splits import split_cells
 from r2mae_bio.cells.fit._factors import factor_analysis, sparse_expression
-from r2mae_bio.cells.fit._loader import CellTable, cell_loaders
+from r2mae_bio.cells.fit._loader import cell_loaders
 from r2mae_bio.cells.fit._objective import GeneObjective
 from r2mae_bio.cells.fit._statistics import scan_cells
+from r2mae_bio.cells.fit._table import CellTable
 from r2mae_bio.cells.model._auto import resolve_mask_ratio
-from r2mae_bio.cells.model._batch_correction import BatchCorrectionMixin
 from r2mae_bio.cells.model._covariates import Covariates
-from r2mae_bio.cells.model._expression import ExpressionMixin
-from r2mae_bio.cells.model._finetune import FinetuneMixin
-from r2mae_bio.cells.model._gene_embeddings import GeneEmbeddingsMixin
-from r2mae_bio.cells.model._library_size import LibrarySizeMixin
-from r2mae_bio.cells.model._reader import SavedGeneModel
+from r2mae_bio.cells.model._embedder import CellEmbedder
+from r2mae_bio.cells.model._expression import Expression
+from r2mae_bio.cells.model._finetune import finetune_cells
+from r2mae_bio.cells.model._gene_embeddings import choose_kind, embed_genes
+from r2mae_bio.cells.model._reader import open_source
 from r2mae_bio.cells.model._record import GeneRecord, build_network
-from r2mae_bio.cells.model._setup import Setup, choose_likelihood, query_layer
+from r2mae_bio.cells.model._setup import Setup, choose_likelihood
 from r2mae_bio.cells.network._start import start_from_factors
-from r2mae_bio.cells.read._align import align_anndata
-from r2mae_bio.cells.read._cells import open_cells
 from r2mae_bio.cells.read._genes import GeneVocabulary
 from r2mae_bio.cells.read._matrix import gene_totals, get_matrix
-from r2mae_bio.cells.read._uns import write_record
 from r2mae_bio.config import GeneConfig, GeneTrainConfig
 from r2mae_bio.core._run import Run, default_epochs, train_options
 
@@ -41,19 +37,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from anndata import AnnData
-    from numpy.typing import NDArray
 
     from r2mae_bio.cells.fit._statistics import CellStatistics
+    from r2mae_bio.cells.model._classifier import CellClassifier
     from r2mae_bio.cells.network._mae import GeneMaskedAutoencoder
-    from r2mae_bio.cells.read._cells import CellSource
     from r2mae_bio.cells.read._coverage import CoverageReport
+    from r2mae_bio.config import CellFinetuneConfig
     from r2mae_bio.core._runner import TrainOptions
     from r2mae_bio.masking import RatioLaw
 
-_EMBED_BATCH = 256
 
-
-class GeneMAE(BatchCorrectionMixin, ExpressionMixin, FinetuneMixin, GeneEmbeddingsMixin, LibrarySizeMixin, SavedGeneModel):
+class GeneMAE(CellEmbedder, Expression):
     """Masked autoencoder of gene expression, pretrained at a mask ratio that is itself drawn at
     random (R2MAE).
 
@@ -195,7 +189,7 @@ class GeneMAE(BatchCorrectionMixin, ExpressionMixin, FinetuneMixin, GeneEmbeddin
         train_size
             Share of the cells from which gene means and spreads are taken.
         """
-        table, _ = self._training_table()
+        table = self._training_table()
         statistics = self._scan(table, train_size)
         self.record.data_fingerprint = statistics.fingerprint
         if self.network is None:
@@ -265,8 +259,8 @@ class GeneMAE(BatchCorrectionMixin, ExpressionMixin, FinetuneMixin, GeneEmbeddin
         SetupError
             The model was loaded without data.
         """
-        table, adata = self._training_table()
-        epochs = default_epochs(adata.n_obs, batch_size) if max_epochs is None else max_epochs
+        table = self._training_table()
+        epochs = default_epochs(table.n_cells, batch_size) if max_epochs is None else max_epochs
         config = GeneTrainConfig(
             max_epochs=epochs, batch_size=batch_size, train_size=train_size, early_stopping=early_stopping, **(train_kwargs or {})
         )
@@ -284,7 +278,7 @@ class GeneMAE(BatchCorrectionMixin, ExpressionMixin, FinetuneMixin, GeneEmbeddin
     def _train(self, table: CellTable, config: GeneTrainConfig, options: TrainOptions) -> None:
         record = self.record
         statistics = self._scan(table, config.train_size)
-        loaders = cell_loaders(table, *split_cells(table.source.n_cells, config.train_size, record.seed), config.batch_size)
+        loaders = cell_loaders(table, *split_cells(table.n_cells, config.train_size, record.seed), config.batch_size)
         likelihood, observed = record.config.gene_likelihood, record.config.use_observed_lib_size
         objective = GeneObjective(likelihood, statistics, use_observed_lib_size=observed)
         identity = {
@@ -297,14 +291,14 @@ class GeneMAE(BatchCorrectionMixin, ExpressionMixin, FinetuneMixin, GeneEmbeddin
             self._fit_batch_effects()
 
     def _scan(self, table: CellTable, train_size: float) -> CellStatistics:
-        cells, _ = split_cells(table.source.n_cells, train_size, self.record.seed)
+        cells, _ = split_cells(table.n_cells, train_size, self.record.seed)
         config = self.record.config
         return scan_cells(table, cells, counts=config.gene_likelihood != "normal", transform=config.content)
 
     def _build(self, table: CellTable, statistics: CellStatistics, train_size: float) -> GeneMaskedAutoencoder:
         """A network made from the training cells."""
         record = self.record
-        cells, _ = split_cells(table.source.n_cells, train_size, record.seed)
+        cells, _ = split_cells(table.n_cells, train_size, record.seed)
         network = build_network(statistics.network, record, seed=derive_seed(record.seed, "weights")).eval()
         if record.config.start == "factors" and record.config.encoder == "transformer":
             expression = sparse_expression(table, cells, network.content)
@@ -312,110 +306,122 @@ class GeneMAE(BatchCorrectionMixin, ExpressionMixin, FinetuneMixin, GeneEmbeddin
             start_from_factors(network, torch.from_numpy(factors.loadings).float(), torch.from_numpy(factors.noise).float())
         return network
 
-    def _training_data(self) -> AnnData:
-        if self._adata is None:
-            message = "This model holds no data; use GeneMAE.load(path, adata) with data that were set up, or make a new GeneMAE(adata)."
-            raise SetupError(message)
-        return self._adata
+    def _training_table(self) -> CellTable:
+        """The training cells with their covariates."""
+        adata, record = self._training_data(), self.record
+        record.setup.check(adata)  # X may have been normalised in place since setup_anndata
+        source, self.coverage = open_source(record, adata, record.setup.layer, duplicates=record.duplicates)
+        return CellTable(source, record.covariates.encode(adata.obs))
 
-    def _training_table(self) -> tuple[CellTable, AnnData]:
-        adata, setup = self._training_data(), self.record.setup
-        setup.check(adata)  # X may have been normalised in place since setup_anndata
-        source = self._open(adata, None, setup.layer)
-        return CellTable(source, self.record.covariates.encode(adata.obs)), adata
+    # ------------------------------------------------------------------ what it learned, and labels
 
-    # ------------------------------------------------------------------ embedding
-
-    @torch.inference_mode()
-    def get_latent_representation(
-        self,
-        adata: AnnData | None = None,
-        indices: Sequence[int] | NDArray[Any] | None = None,
-        batch_size: int | None = None,
-        *,
-        layer: str | None = None,
-        duplicates: str = "error",
-        min_coverage: float | None = None,
-        correct_batch: bool | None = None,
-    ) -> NDArray[np.float32]:
-        """Embed cells, seeing every gene that was measured.
-
-        Genes are matched by name, whatever their order; genes of the model that the data lack are
-        hidden. A cell's embedding does not depend on the other cells, on their order or on
-        ``batch_size`` (to about 1e-5). A model that was set up with ``batch_key`` takes out what
-        the cell's batch adds, which it estimated once, at the end of training.
+    def get_gene_embeddings(self, *, kind: str | None = None) -> pd.DataFrame:
+        """Embed the genes: genes that vary together among the training cells point the same way
+        (compare by cosine).
 
         Parameters
         ----------
-        adata
-            Cells to embed; the training data if None. It need not have been set up.
-        indices
-            Positions of cells, or a boolean mask; all if None.
-        batch_size
-            Cells at a time; 256 if None.
-        layer
-            Layer of counts; if None, that of the data's own setup, else that of the training data
-            if present, else ``X``.
-        duplicates
-            What to do with columns of the same gene: ``"error"`` or ``"sum"``.
-        min_coverage
-            Smallest share of the model's genes that must be measured.
-        correct_batch
-            Take batches out; if None, where the model was set up with ``batch_key`` and the data
-            have this column.
+        kind
+            ``"keys"``: what the least-squares read of the transformer holds of each gene, the
+            gene's loading on the factors that it reads, in standard deviations of the gene's
+            content. ``"decoder"``: how the logarithm of the gene's expected share of a cell's
+            counts (of its expected value, for ``gene_likelihood="normal"``) moves with each
+            dimension of the embedding, at the average cell. If None, ``"keys"``, or ``"decoder"``
+            for the MLP encoder, which has no keys.
 
         Returns
         -------
-        Embedding, float32 (n_cells, n_latent). A report of the matched genes is kept as
-        ``model.coverage`` and, if ``adata`` is given and no view, written to
-        ``.uns["r2mae"]["coverage"]``.
+        One float32 row per gene of the vocabulary, indexed by its name: (n_genes, n_factors) for
+        keys, (n_genes, n_latent) for the decoder. The lengths of rows say how much of a gene the
+        model follows; genes that vary alone are short.
 
         Raises
         ------
         NotTrainedError
             There are no weights yet.
         ConfigError
-            ``batch_size`` is not positive.
-        CountsError, DuplicateGenesError, GeneCoverageError, SetupError
-            The data cannot be used; the message says why and what to do.
-        DataError
-            The batch of a cell is missing, or unknown to the model; see :meth:`map_query`.
+            There is no such kind, or the encoder has no keys.
         """
-        self._network()  # refuses a model without weights before anything of the data is read
-        if batch_size is not None and batch_size < 1:
-            message = f"batch_size is {batch_size}; needed is a positive number of cells, or None."
-            raise ConfigError(message)
-        numbers = self._batch_numbers(self._training_data() if adata is None else adata, indices, correct_batch)
-        source = self._source_of(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage)
-        latent = self._embed_cells(source, batch_size)
-        return latent if numbers is None else self._corrected(latent, numbers)
+        network, kind = self._network().eval(), choose_kind(kind, self.config)
+        return pd.DataFrame(embed_genes(network, kind).numpy().copy(), index=pd.Index(self.vocabulary.names))
 
-    def _embed_cells(self, source: CellSource, batch_size: int | None) -> NDArray[np.float32]:
-        """Uncorrected embeddings (n_cells, n_latent) of cells that were checked and aligned."""
-        network, table = self._network().eval(), CellTable(source, self.record.covariates.blank(source.n_cells))
-        chunks = [np.zeros((0, self.record.config.n_latent), np.float32)]
-        step = _EMBED_BATCH if batch_size is None else batch_size
-        for start in range(0, source.n_cells, step):
-            batch = table.batch(np.arange(start, min(start + step, source.n_cells))).to(self.device)
-            chunks.append(network.embed(batch.tokens()).float().cpu().numpy())
-        return np.concatenate(chunks)
+    def finetune(
+        self,
+        adata: AnnData,
+        *,
+        labels_key: str,
+        layer: str | None = None,
+        freeze_encoder: bool = False,
+        split_key: str | None = None,
+        dev_size: float = 0.1,
+        groups_key: str | None = None,
+        config: CellFinetuneConfig | None = None,
+        seed: int = 0,
+        progress_bar: bool = True,
+    ) -> CellClassifier:
+        """Train a copy of the encoder, and a head, to classify cells; this model stays as it is.
 
-    def _source_of(self, adata: AnnData | None, indices: Any, *, layer: str | None, **alignment: Any) -> CellSource:
-        query = self._training_data() if adata is None else adata
-        likelihood, trained_on = self.record.config.gene_likelihood, self.record.setup.layer
-        if adata is None:
-            layer = trained_on if layer is None else layer
-        else:
-            layer = query_layer(adata, layer, trained_on, likelihood)
-        Setup(layer, likelihood).check(query, allow_empty=True)
-        if adata is None and alignment["duplicates"] == "error":
-            del alignment["duplicates"]  # as the model was told
-        source = self._open(query, indices, layer, **{k: v for k, v in alignment.items() if v is not None})
-        if adata is not None and not adata.is_view and self.coverage is not None:
-            write_record(adata, KEYS.coverage, self.coverage.to_uns())
-        return source
+        The head begins at a logistic regression on the frozen embeddings, a linear probe. Training
+        hides random parts of the genes of some cells, by this model's law of the mask ratio, so
+        that the classifier also reads panels; other weights than the probe's are kept only if they
+        lose less on the dev cells, judged in full and with hidden genes. Ctrl-C keeps the best so
+        far.
 
-    def _open(self, adata: AnnData, indices: Any, layer: str | None, **alignment: Any) -> CellSource:
-        aligned = align_anndata(self.record.vocabulary, adata, **{"duplicates": self.record.duplicates, **alignment})
-        self.coverage = aligned.report
-        return open_cells(adata, layer=layer, alignment=aligned, indices=indices)
+        Parameters
+        ----------
+        adata
+            Labelled cells; they need not have been set up.
+        labels_key
+            Column of ``.obs`` with the classes. Cells without a label are left out with a warning.
+        layer
+            Layer of counts; if None, that of the data's own setup, else that of the training data
+            if present, else ``X``.
+        freeze_encoder
+            Train the head alone.
+        split_key
+            Column of ``.obs`` that says ``"train"`` or ``"dev"``; other cells are left out. Dev
+            cells are drawn if it says no ``"dev"``.
+        dev_size
+            Share of the cells that are drawn to judge when to stop, class by class.
+        groups_key
+            Column of ``.obs`` with groups, such as donors; whole groups are drawn then.
+        config
+            Settings of the training.
+        seed
+            Of dev cells, head, order, masks and dropout.
+        progress_bar
+            Show progress on standard error.
+
+        Returns
+        -------
+        A classifier with ``predict_proba``, ``predict``, ``evaluate``, ``save`` and ``load``.
+
+        Raises
+        ------
+        NotTrainedError
+            There are no weights yet; :meth:`initialize` makes untrained ones.
+        ConfigError
+            A setting cannot work.
+        SetupError
+            A column or layer does not exist.
+        DataError
+            There are fewer than two classes, or no dev cells; its subclasses tell what is wrong
+            with counts and genes.
+        TrainingError
+            The loss is no longer finite.
+        """
+        return finetune_cells(
+            self._network(),
+            self.record,
+            adata,
+            labels_key=labels_key,
+            layer=layer,
+            freeze_encoder=freeze_encoder,
+            split_key=split_key,
+            dev_size=dev_size,
+            groups_key=groups_key,
+            config=config,
+            seed=seed,
+            pretrained=self.checksum(),
+            progress_bar=progress_bar,
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from r2mae_bio._errors import ConfigError, DataError, SetupError
 from r2mae_bio._rng import derive_generator
+from r2mae_bio._warn import warn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +57,7 @@ class CellLabels:
         if unknown:
             n = int((self.present & ~known).sum())
             message = f"{n} cells have labels that the classifier does not know and are left out: {', '.join(unknown[:5])}."
-            warnings.warn(message, stacklevel=3)
+            warn(message)
         return np.flatnonzero(known)
 
 
@@ -94,7 +94,7 @@ def read_labels(adata: AnnData, key: str) -> CellLabels:
     present = ~column.isna().to_numpy(bool)
     if not present.all():
         message = f"{int((~present).sum())} of {len(present)} cells have no label in obs[{key!r}] and are left out."
-        warnings.warn(message, stacklevel=4)
+        warn(message)
     return CellLabels(key, column.astype(str).to_numpy(object), present)
 
 

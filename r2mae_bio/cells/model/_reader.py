@@ -1,33 +1,48 @@
-"""The part of ``GeneMAE`` that reads and writes folders."""
+"""A gene model as a reader of cells: which cells, by which genes, and its way to folders."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import numpy as np
+import torch
+
+from r2mae_bio._errors import SetupError
+from r2mae_bio._keys import KEYS
+from r2mae_bio.cells.fit._table import CellTable, cells_at_a_time
 from r2mae_bio.cells.model._record import GeneRecord, blank_statistics, build_network, check_vocabulary
-from r2mae_bio.cells.model._setup import Setup, choose_likelihood
+from r2mae_bio.cells.model._setup import Setup, choose_likelihood, query_layer
 from r2mae_bio.cells.network._batch_effects import BatchEffects
 from r2mae_bio.cells.network._mae import GeneMaskedAutoencoder
-from r2mae_bio.core._saved import SavedModel
+from r2mae_bio.cells.read._align import MIN_COVERAGE, align_anndata
+from r2mae_bio.cells.read._cells import open_cells
+from r2mae_bio.cells.read._uns import write_record
+from r2mae_bio.core._trainable import Trainable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from anndata import AnnData
+    from numpy.typing import NDArray
 
+    from r2mae_bio.cells.read._cells import CellSource
     from r2mae_bio.cells.read._coverage import CoverageReport
     from r2mae_bio.cells.read._genes import GeneVocabulary
     from r2mae_bio.config import GeneConfig
     from r2mae_bio.core._checkpoint import Bundle
 
+__all__ = ["GeneReader", "open_source", "open_table"]
 
-class SavedGeneModel(SavedModel[GeneRecord, GeneMaskedAutoencoder]):
-    """State of a gene model and its way to disk."""
+
+class GeneReader(Trainable[GeneRecord, GeneMaskedAutoencoder]):
+    """What every part of a gene model stands on: its genes, and cells read by them."""
 
     _kind: ClassVar[str] = "GeneMAE"
     coverage: CoverageReport | None
     """How the genes of the last data matched."""
     _adata: AnnData | None
+
+    # ------------------------------------------------------------------ disk
 
     @classmethod
     def load(cls, path: Path | str, adata: AnnData | None = None) -> Self:
@@ -61,24 +76,6 @@ class SavedGeneModel(SavedModel[GeneRecord, GeneMaskedAutoencoder]):
             model._adata, model.record.setup = adata, setup
         return model
 
-    @property
-    def vocabulary(self) -> GeneVocabulary:
-        """The genes of the model."""
-        return self.record.vocabulary
-
-    @property
-    def config(self) -> GeneConfig:
-        """Sizes and likelihood."""
-        return self.record.config
-
-    def __repr__(self) -> str:
-        config, record = self.config, self.record
-        state = f"trained for {len(record.history)} epochs" if self.is_trained else "not trained"
-        return (
-            f"GeneMAE({len(record.vocabulary)} genes, encoder={config.encoder!r}, mask_ratio={record.law}, "
-            f"gene_likelihood={config.gene_likelihood!r}, n_latent={config.n_latent}, seed={record.seed}; {state})"
-        )
-
     @classmethod
     def _read_record(cls, data: dict[str, Any]) -> GeneRecord:
         return GeneRecord.from_json(data)
@@ -99,3 +96,128 @@ class SavedGeneModel(SavedModel[GeneRecord, GeneMaskedAutoencoder]):
 
     def _after_load(self) -> None:
         self.coverage, self._adata = None, None
+
+    # ------------------------------------------------------------------ state
+
+    @property
+    def vocabulary(self) -> GeneVocabulary:
+        """The genes of the model."""
+        return self.record.vocabulary
+
+    @property
+    def config(self) -> GeneConfig:
+        """Sizes and likelihood."""
+        return self.record.config
+
+    def __repr__(self) -> str:
+        config, record = self.config, self.record
+        state = f"trained for {len(record.history)} epochs" if self.is_trained else "not trained"
+        return (
+            f"GeneMAE({len(record.vocabulary)} genes, encoder={config.encoder!r}, mask_ratio={record.law}, "
+            f"gene_likelihood={config.gene_likelihood!r}, n_latent={config.n_latent}, seed={record.seed}; {state})"
+        )
+
+    # ------------------------------------------------------------------ reading
+
+    def _training_data(self) -> AnnData:
+        if self._adata is None:
+            message = "This model holds no data; use GeneMAE.load(path, adata) with data that were set up, or make a new GeneMAE(adata)."
+            raise SetupError(message)
+        return self._adata
+
+    def _cells(
+        self,
+        adata: AnnData | None,
+        indices: Any = None,
+        *,
+        layer: str | None = None,
+        duplicates: str = "error",
+        min_coverage: float | None = None,
+    ) -> CellTable:
+        """Cells of a query, or of the training data, checked and aligned to the model's genes.
+
+        A report of the matched genes is kept, and written to a query that is no view.
+        """
+        if adata is None:
+            adata, layer = self._training_data(), self.record.setup.layer if layer is None else layer
+            duplicates = self.record.duplicates if duplicates == "error" else duplicates  # as the model was told
+            table, self.coverage = open_table(self.record, adata, indices, layer, duplicates, min_coverage)
+            return table
+        layer = query_layer(adata, layer, self.record.setup.layer, self.config.gene_likelihood)
+        table, self.coverage = open_table(self.record, adata, indices, layer, duplicates, min_coverage)
+        if not adata.is_view:
+            write_record(adata, KEYS.coverage, self.coverage.to_uns())
+        return table
+
+    @torch.inference_mode()
+    def _embed(self, table: CellTable, batch_size: int | None) -> NDArray[np.float32]:
+        """Embeddings (n_cells, n_latent) from which batches were not taken out."""
+        network = self._network().eval()
+        latent = np.zeros((table.n_cells, self.config.n_latent), np.float32)
+        for some, batch in table.batches(cells_at_a_time(batch_size), self.device):
+            latent[some] = network.embed(batch.tokens()).float().cpu().numpy()
+        return latent
+
+
+def open_table(
+    record: GeneRecord,
+    adata: AnnData,
+    indices: Any,
+    layer: str | None,
+    duplicates: str,
+    min_coverage: float | None,
+) -> tuple[CellTable, CoverageReport]:
+    """Cells as a model reads them: every value checked, genes aligned, covariates left blank.
+
+    Parameters
+    ----------
+    record
+        Of the model.
+    adata
+        The cells.
+    indices
+        Positions of cells, or a boolean mask; all if None.
+    layer
+        Layer of counts; ``X`` if None.
+    duplicates
+        What to do with columns of the same gene: ``"error"`` or ``"sum"``.
+    min_coverage
+        Smallest share of the model's genes that must be measured; 0.01 if None.
+
+    Returns
+    -------
+    The cells, and how their genes matched.
+
+    Raises
+    ------
+    CountsError, DuplicateGenesError, GeneCoverageError, SetupError
+        The data cannot be used.
+    """
+    Setup(layer, record.config.gene_likelihood).check(adata, allow_empty=True)
+    least = MIN_COVERAGE if min_coverage is None else min_coverage
+    source, report = open_source(record, adata, layer, indices, duplicates=duplicates, min_coverage=least)
+    return CellTable(source, record.covariates.blank(source.n_cells)), report
+
+
+def open_source(
+    record: GeneRecord,
+    adata: AnnData,
+    layer: str | None,
+    indices: Any = None,
+    *,
+    duplicates: str,
+    min_coverage: float = MIN_COVERAGE,
+) -> tuple[CellSource, CoverageReport]:
+    """Cells aligned to the genes of a model, by values that were checked before.
+
+    Parameters
+    ----------
+    record, adata, layer, indices, duplicates, min_coverage
+        As in :func:`open_table`.
+
+    Returns
+    -------
+    The cells, and how their genes matched.
+    """
+    aligned = align_anndata(record.vocabulary, adata, duplicates=duplicates, min_coverage=min_coverage)
+    return open_cells(adata, layer=layer, alignment=aligned, indices=indices), aligned.report

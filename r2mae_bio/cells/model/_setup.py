@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from r2mae_bio._errors import ConfigError, EmptyCellsError, SetupError
 from r2mae_bio._keys import KEYS
+from r2mae_bio._warn import warn
 from r2mae_bio.cells.read._check import check_counts, check_finite
 from r2mae_bio.cells.read._matrix import describe_matrix, get_matrix
-from r2mae_bio.cells.read._uns import write_record
+from r2mae_bio.cells.read._uns import read_record, write_record
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -69,7 +69,7 @@ class Setup:
         SetupError
             There is no record.
         """
-        record = adata.uns.get(KEYS.uns, {}).get(KEYS.setup)
+        record = read_record(adata, KEYS.setup)
         if record is None:
             message = (
                 'adata.uns["r2mae"]["setup"] is missing: the data were not set up. '
@@ -103,7 +103,7 @@ class Setup:
         except EmptyCellsError as error:
             if not allow_empty:
                 raise
-            warnings.warn(f"{error} They are embedded all the same, as cells about which nothing is known.", stacklevel=4)
+            warn(f"{error} They are embedded all the same, as cells about which nothing is known.")
 
 
 def query_layer(adata: AnnData, layer: str | None, model_layer: str | None, likelihood: str) -> str | None:
@@ -125,7 +125,7 @@ def query_layer(adata: AnnData, layer: str | None, model_layer: str | None, like
     """
     if layer is not None:
         return layer
-    record: dict[str, Any] | None = adata.uns.get(KEYS.uns, {}).get(KEYS.setup)
+    record: dict[str, Any] | None = read_record(adata, KEYS.setup)
     if record is not None and (record.get("gene_likelihood", "nb") == "normal") == (likelihood == "normal"):
         return str(record["layer"]) if "layer" in record else None
     return model_layer if model_layer in adata.layers else None

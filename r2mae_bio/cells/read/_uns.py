@@ -57,6 +57,43 @@ def make_actual(adata: AnnData) -> None:
         adata._init_as_actual(adata.copy())
 
 
+def read_record(adata: AnnData, key: str, entry: str | None = None) -> Any:
+    """Read ``.uns["r2mae"][key]``, or one entry of it.
+
+    Parameters
+    ----------
+    adata
+        The data.
+    key
+        Name of the record.
+    entry
+        Name of an entry, where the record holds one per key that a user chose.
+
+    Returns
+    -------
+    What is there, or None.
+    """
+    record = adata.uns.get(KEYS.uns, {}).get(key)
+    return record if entry is None or record is None else record.get(entry)
+
+
+def add_entry(adata: AnnData, key: str, entry: str, record: Any) -> None:
+    """Write ``.uns["r2mae"][key][entry]``, other entries and records kept.
+
+    Parameters
+    ----------
+    adata
+        The data.
+    key
+        Name of the record that holds the entries.
+    entry
+        Name of the entry, which a user chose.
+    record
+        What h5ad can hold.
+    """
+    write_record(adata, key, {**(read_record(adata, key) or {}), entry: record})
+
+
 def write_record(adata: AnnData, key: str, record: Any) -> None:
     """Write ``.uns["r2mae"][key]``, other records kept.
 

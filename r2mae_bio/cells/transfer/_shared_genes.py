@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from r2mae_bio._errors import GeneCoverageError
+from r2mae_bio.cells.fit._table import CellTable
 from r2mae_bio.cells.model._setup import Setup, query_layer
 from r2mae_bio.cells.read._align import MIN_COVERAGE, align_anndata
 from r2mae_bio.cells.read._cells import open_cells
@@ -94,7 +94,6 @@ def _restrict(alignment: GeneAlignment, shared: NDArray[np.bool_]) -> GeneAlignm
     return replace(alignment, column_to_gene=np.where((columns >= 0) & shared[columns], columns, -1), measured=shared)
 
 
-@torch.inference_mode()
 def embed_shared(
     model: GeneMAE,
     adata: AnnData,
@@ -139,4 +138,5 @@ def embed_shared(
     likelihood = model.record.config.gene_likelihood
     layer = query_layer(adata, layer, model.record.setup.layer, likelihood)
     Setup(layer, likelihood).check(adata, allow_empty=True)
-    return model._embed_cells(open_cells(adata, layer=layer, alignment=alignment, indices=indices), batch_size)
+    source = open_cells(adata, layer=layer, alignment=alignment, indices=indices)
+    return model._embed(CellTable(source, model.record.covariates.blank(source.n_cells)), batch_size)

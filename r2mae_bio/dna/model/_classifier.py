@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import operator
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import pandas as pd
 
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio.config._finetune_sequences import FinetuneConfig
-from r2mae_bio.core._bundle import load_weights, read_kind, refused_if_misstated, versions
-from r2mae_bio.core._checkpoint import Bundle, check_intact, write_folder
 from r2mae_bio.core._class_metrics import class_metrics
-from r2mae_bio.core._saved import TrainedClassifier
+from r2mae_bio.core._saved import SavedClassifier
 from r2mae_bio.dna.fit._finetune import LinearChoice, finetune_classifier
 from r2mae_bio.dna.fit._sequence_batches import SequenceGroups, predict_classes
 from r2mae_bio.dna.model._encoders import build_encoder, describe_encoder
@@ -30,8 +28,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 __all__ = ["ClassifierRecord", "SequenceClassifier", "finetune_sequences"]
-
-KIND = "SequenceClassifier"
 
 
 @dataclass(frozen=True)
@@ -59,8 +55,23 @@ class ClassifierRecord:
     linear: LinearChoice | None = None
     """The linear reading beside the states and the weights of both; None if there is none."""
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain data from which :meth:`from_json` makes an equal record."""
+        return asdict(self)
 
-class SequenceClassifier(TrainedClassifier[SequenceClassifierNetwork, ClassifierRecord]):
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """The record that :meth:`to_json` described."""
+        plain = ("classes", "length", "both_strands", "seed", "encoder", "pretrained", "history")
+        linear = data.get("linear")  # absent from files that are older than the linear reading
+        return cls(
+            config=FinetuneConfig.from_json(data["config"]),
+            linear=None if linear is None else LinearChoice.from_json(linear),
+            **{key: data[key] for key in plain},
+        )
+
+
+class SequenceClassifier(SavedClassifier[ClassifierRecord, SequenceClassifierNetwork]):
     """Classifies sequences; made by :func:`finetune_sequences` or :meth:`load`.
 
     Parameters
@@ -70,6 +81,8 @@ class SequenceClassifier(TrainedClassifier[SequenceClassifierNetwork, Classifier
     record
         The rest.
     """
+
+    _kind: ClassVar[str] = "SequenceClassifier"
 
     def __repr__(self) -> str:
         length = "any length" if self.record.length is None else f"{self.record.length} bp"
@@ -158,28 +171,6 @@ class SequenceClassifier(TrainedClassifier[SequenceClassifierNetwork, Classifier
             raise DataError(message)
         return {**class_metrics(rows.labels, self._probabilities(rows.codes)), "n": len(rows)}
 
-    def save(self, path: Path | str, *, overwrite: bool = False) -> Path:
-        """Write ``model.safetensors`` and ``model.json`` into a folder, whole or not at all.
-
-        Parameters
-        ----------
-        path
-            Folder to make.
-        overwrite
-            Replace an existing one.
-
-        Returns
-        -------
-        The folder.
-
-        Raises
-        ------
-        CheckpointError
-            The folder exists, or holds other files.
-        """
-        data = {"kind": KIND, "versions": versions(), **asdict(self.record)}
-        return write_folder(path, {"model": Bundle(dict(self.network.state_dict()), data, {"kind": KIND})}, overwrite=overwrite)
-
     @classmethod
     def load(cls, path: Path | str, *, encoder: nn.Module | None = None) -> Self:
         """Read a classifier that :meth:`save` wrote.
@@ -201,13 +192,15 @@ class SequenceClassifier(TrainedClassifier[SequenceClassifierNetwork, Classifier
         CheckpointError
             The folder holds something else; its subclasses tell damage and a pickle apart.
         """
-        bundle = read_kind(path, KIND)
-        check_intact(bundle, path)
-        with refused_if_misstated(path, KIND):
-            record = _record(bundle.data)
-            network = _network(record, encoder if encoder is not None else build_encoder(record.encoder))
-        load_weights(network, bundle.tensors, path)
-        return cls(network, record)
+        return cls._loaded(path, cls._blank_network if encoder is None else lambda record: _network(record, encoder))
+
+    @classmethod
+    def _read_record(cls, data: dict[str, Any]) -> ClassifierRecord:
+        return ClassifierRecord.from_json(data)
+
+    @classmethod
+    def _blank_network(cls, record: ClassifierRecord) -> SequenceClassifierNetwork:
+        return _network(record, build_encoder(record.encoder))
 
     def _probabilities(self, codes: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
         length = self.record.length
@@ -218,7 +211,7 @@ class SequenceClassifier(TrainedClassifier[SequenceClassifierNetwork, Classifier
                 f"has {len(codes[wrong[0]])}; pass sequences of {length} bp, cut as those it was trained on."
             )
             raise DataError(message)
-        return predict_classes(self.network, SequenceGroups(codes), both_strands=self.record.both_strands)
+        return predict_classes(self._network(), SequenceGroups(codes), both_strands=self.record.both_strands)
 
 
 def finetune_sequences(
@@ -287,16 +280,6 @@ def finetune_sequences(
         linear=result.linear,
     )
     return SequenceClassifier(result.network, record)
-
-
-def _record(data: dict[str, Any]) -> ClassifierRecord:
-    plain = ("classes", "length", "both_strands", "seed", "encoder", "pretrained", "history")
-    linear = data.get("linear")  # absent from files that are older than the linear reading
-    return ClassifierRecord(
-        config=FinetuneConfig.from_json(data["config"]),
-        linear=None if linear is None else LinearChoice.from_json(linear),
-        **{key: data[key] for key in plain},
-    )
 
 
 def _network(record: ClassifierRecord, encoder: nn.Module) -> SequenceClassifierNetwork:

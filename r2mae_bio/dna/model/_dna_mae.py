@@ -18,7 +18,7 @@ from r2mae_bio.dna.fit._loader import window_loaders
 from r2mae_bio.dna.fit._objective import DNAObjective
 from r2mae_bio.dna.genome._genome import Genome
 from r2mae_bio.dna.model._classifier import finetune_sequences
-from r2mae_bio.dna.model._reader import SavedDNAModel, contig_lengths
+from r2mae_bio.dna.model._reader import DNAReader, contig_lengths
 from r2mae_bio.dna.model._record import DNARecord
 from r2mae_bio.dna.model._split import base_composition, choose_split, measure_floors, train_share
 from r2mae_bio.dna.network._mae import DNAMaskedAutoencoder
@@ -40,7 +40,7 @@ _BATCHES_PER_EPOCH = (16, 2000)
 _TARGET_STEPS = 1000
 
 
-class DNAMAE(SavedDNAModel):
+class DNAMAE(DNAReader):
     """Masked autoencoder of DNA, pretrained at a mask ratio that is itself drawn at random (R2MAE).
 
     A share of the bases of every window is hidden; a rotary transformer with local convolutions

@@ -1,4 +1,4 @@
-"""The part of ``DNAMAE`` that reads sequences, and reads and writes folders."""
+"""A DNA model as a reader of sequences of any length, and its way to folders."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 
-from r2mae_bio.core._saved import SavedModel
+from r2mae_bio.core._trainable import Trainable
 from r2mae_bio.dna.genome._genome import Genome
 from r2mae_bio.dna.model._mean_states import mean_states
 from r2mae_bio.dna.model._predict import predict_hidden
@@ -36,8 +36,8 @@ def contig_lengths(genome: Genome) -> dict[str, int]:
     return dict(zip(genome.contigs, genome.lengths.tolist(), strict=True))
 
 
-class SavedDNAModel(SavedModel[DNARecord, DNAMaskedAutoencoder]):
-    """State of a DNA model, what it reads, and its way to disk."""
+class DNAReader(Trainable[DNARecord, DNAMaskedAutoencoder]):
+    """A DNA model as a reader of sequences, and its way to folders."""
 
     _kind: ClassVar[str] = "DNAMAE"
     _genome: Genome | None

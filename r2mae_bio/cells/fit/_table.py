@@ -1,0 +1,100 @@
+"""Cells and their covariates, and the one way to walk over them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+
+from r2mae_bio._errors import ConfigError
+from r2mae_bio.cells.fit._batch import CellBatch, SparseRows, collate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+__all__ = ["CellTable", "cells_at_a_time"]
+
+_EMBEDDED_AT_ONCE = 256
+_SCANNED_AT_ONCE = 512
+
+
+class RowSource(Protocol):
+    """Random access to cells; :class:`r2mae_bio.io.CellSource` is one."""
+
+    n_cells: int
+    measured: NDArray[np.bool_]
+
+    def rows(self, index: NDArray[np.int64]) -> SparseRows:
+        """Fetch cells."""
+
+
+@dataclass(frozen=True, eq=False)
+class CellTable:
+    """Cells and their covariates."""
+
+    source: Any
+    """A :class:`RowSource`."""
+    context: NDArray[np.float32]
+    """Covariates of every cell, (n_cells, C)."""
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells."""
+        return self.context.shape[0]
+
+    def batch(self, index: NDArray[np.int64]) -> CellBatch:
+        """The cells at these positions."""
+        measured = torch.from_numpy(self.source.measured)[None]
+        return collate(self.source.rows(index), measured, self.context[index])
+
+    def batches(
+        self,
+        step: int = _SCANNED_AT_ONCE,
+        device: torch.device | str = "cpu",
+        *,
+        cells: NDArray[np.int64] | None = None,
+    ) -> Iterator[tuple[slice, CellBatch]]:
+        """Cells in order, some at a time.
+
+        Parameters
+        ----------
+        step
+            Cells at a time.
+        device
+            Where the batches are wanted.
+        cells
+            Positions of the cells; all if None.
+
+        Yields
+        ------
+        Which of the cells these are, counted from the first, and the cells.
+        """
+        chosen = np.arange(self.n_cells) if cells is None else cells
+        for start in range(0, chosen.size, step):
+            some = slice(start, min(start + step, chosen.size))
+            yield some, self.batch(chosen[some]).to(device)
+
+
+def cells_at_a_time(batch_size: int | None) -> int:
+    """How many cells a network reads at once.
+
+    Parameters
+    ----------
+    batch_size
+        What the user asked for; None for 256.
+
+    Raises
+    ------
+    ConfigError
+        It is not positive.
+    """
+    if batch_size is None:
+        return _EMBEDDED_AT_ONCE
+    if batch_size < 1:
+        message = f"batch_size is {batch_size}; needed is a positive number of cells, or None."
+        raise ConfigError(message)
+    return batch_size

@@ -1,0 +1,139 @@
+"""What every model has that can be pretrained: a run, what came of it, and a checksum."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import pandas as pd
+from torch import nn
+
+from r2mae_bio.core._bundle import checksum, versions
+from r2mae_bio.core._record import ModelRecord
+from r2mae_bio.core._resume import latest_checkpoint
+from r2mae_bio.core._run import run_identity
+from r2mae_bio.core._runner import fit, initial_state
+from r2mae_bio.core._saved import Saved
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from r2mae_bio.core._checkpoint import Bundle
+    from r2mae_bio.core._run import Run
+    from r2mae_bio.masking import RatioLaw
+
+__all__ = ["Trainable"]
+
+RecordT = TypeVar("RecordT", bound=ModelRecord)
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
+
+
+class Trainable(Saved[RecordT, NetworkT]):
+    """A saved model that is trained on masked rows; a subclass brings network and rows."""
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """Read a model that :meth:`save` wrote, or the newest checkpoint of a training run.
+
+        Parameters
+        ----------
+        path
+            The folder.
+
+        Returns
+        -------
+        The model, on the CPU.
+
+        Raises
+        ------
+        CheckpointError
+            The folder is none of a model of this kind; its subclasses tell damage, a pickle, and
+            weights of another model apart.
+        """
+        folder = Path(path)
+        if folder.is_dir() and any(folder.glob("step_*/model.json")):
+            folder = latest_checkpoint(folder)
+        return super().load(folder)
+
+    # ------------------------------------------------------------------ training
+
+    def _fit(self, run: Run, build: Callable[[], NetworkT]) -> None:
+        """Train, or continue a run; ``build`` makes the network if there is none yet."""
+        record = self.record
+        state = initial_state(run.options, run.config, run_identity(record, run), steps_per_epoch=len(run.loaders.train))
+        if run.options.resume_from is not None:  # nothing of the model has changed up to here
+            self.network = self._unpack(latest_checkpoint(run.options.resume_from), self._blank_network)[1]
+        network = self.network = build() if self.network is None else self.network
+        self._before_training()
+        record.data_fingerprint, record.train = run.data_fingerprint, run.config.to_json()
+        for name, value in run.findings.items():
+            setattr(record, name, value)
+
+        def checkpoint() -> Bundle:
+            so_far: dict[str, Any] = {"history": state.history, "mask_ratios": state.mask_ratios, "blind_loss": state.blind_loss}
+            return self._pack(replace(record, trained=True, **so_far))
+
+        network.train()
+        result = fit(
+            network, run.objective, record.law, run.loaders, run.config, seed=record.seed, options=run.options, state=state,
+            bundle=checkpoint,
+        )  # fmt: skip
+        network.eval()
+        record.history, record.mask_ratios, record.blind_loss = result.history, result.mask_ratios, result.blind_loss
+        record.trained = True
+
+    def _before_training(self) -> None:
+        """Drop what was derived from weights that are about to change."""
+
+    # ------------------------------------------------------------------ state
+
+    def checksum(self) -> str:
+        """sha256 of kind, configuration and weights: equal for models that compute the same,
+        whatever their history or device.
+
+        Returns
+        -------
+        64 hexadecimal digits.
+
+        Raises
+        ------
+        NotTrainedError
+            There are no weights yet.
+        """
+        explanation = {"kind": self._kind, "config": self.record.config.to_json(), **self._marks()}
+        return checksum(self._network(), explanation)
+
+    @staticmethod
+    def versions() -> dict[str, str]:
+        """Versions of this package and of what its results depend on.
+
+        Returns
+        -------
+        Version by name.
+        """
+        return versions()
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the weights were trained."""
+        return self.record.trained
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row per epoch: losses in nats per hidden gene or base, overall and by mask ratio,
+        learning rate, throughput per second.
+        """
+        return pd.DataFrame(self.record.history)
+
+    @property
+    def blind_loss(self) -> float:
+        """Loss of a prediction that sees nothing, under the validation masks, nats per hidden gene
+        or base; to be beaten.
+        """
+        return self.record.blind_loss
+
+    @property
+    def mask_ratio(self) -> RatioLaw:
+        """Law of the mask ratio."""
+        return self.record.law
