@@ -35,7 +35,6 @@ from benchmarks.ratio_laws_report import F1, QUERY, R2MAE, VALIDATION, markdown
 from r2mae_bio import evaluate
 from r2mae_bio._rng import derive_generator
 from r2mae_bio._splits import split_cells
-from r2mae_bio.cells.fit._table import CellTable
 from r2mae_bio.core._training_plan import MaskedTrainingPlan
 from r2mae_bio.evaluate import MaskedAutoencoder, Split
 from r2mae_bio.likelihoods import GENE_LIKELIHOODS, masked_nll
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from r2mae_bio.cells.fit._table import CellTable
     from r2mae_bio.evaluate import FittedGeneMAE
     from r2mae_bio.evaluate.methods._embedder import SparseCounts
     from r2mae_bio.model import GeneMAE
