@@ -38,9 +38,9 @@ from r2mae_bio.theory.simulate._joint import joint_predictor
 from r2mae_bio.theory.simulate._overlap import Overlaps, simulate_overlap, subspace_overlap
 from r2mae_bio.theory.simulate._overlap_limit import expected_overlap
 from r2mae_bio.theory.simulate._simulate import Simulation, simulate_autoencoder_risk, simulate_risk
+from r2mae_bio.theory.spectrum._gene_spectrum import Spectrum, gene_spectrum
 from r2mae_bio.theory.spectrum._normalize import NormalizedCounts, PearsonResiduals, normalize_counts
 from r2mae_bio.theory.spectrum._shrinkage import gene_correlation
-from r2mae_bio.theory.spectrum._spectrum import Spectrum, gene_spectrum
 from r2mae_bio.theory.spectrum._spikes import NoiseEdge, PowerLaw
 
 __all__ = [

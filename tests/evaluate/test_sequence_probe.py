@@ -17,7 +17,7 @@ from r2mae_bio.core._class_metrics import class_metrics
 from r2mae_bio.dna.network._mae import DNAMaskedAutoencoder
 from r2mae_bio.errors import ConfigError, DataError
 from r2mae_bio.evaluate import SmallCNN, pool_states, sequence_probe
-from r2mae_bio.evaluate.methods._sequence_floors import FLOORS, sequence_floor
+from r2mae_bio.evaluate.methods._sequence_controls import FLOORS, sequence_floor
 from r2mae_bio.evaluate.methods._sequence_states import NetworkModel, untrained_form
 from r2mae_bio.io import decode_bases, encode_bases, read_sequence_table, reverse_complement
 

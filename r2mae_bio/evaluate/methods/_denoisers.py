@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from r2mae_bio._errors import ConfigError
 from r2mae_bio.evaluate.methods._embedder import FittedDenoiser
-from r2mae_bio.evaluate.methods._normalize import check_measured, gene_share, take_measured
+from r2mae_bio.evaluate.methods._log_normalize import check_measured, gene_share, take_measured
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ class NoDenoising:
     """Name in tables."""
 
     def fit(self, counts: SparseCounts, *, seed: int) -> FittedProfile:
-        """The mean profile of counts (n_cells, n_genes); `seed` is not needed."""
+        """The mean profile of counts (n_cells, n_genes); ``seed`` is not needed."""
         return FittedProfile(gene_share(counts), self.pseudocount)
 
 
@@ -51,7 +51,7 @@ class MeanProfile:
     """Name in tables."""
 
     def fit(self, counts: SparseCounts, *, seed: int) -> FittedProfile:
-        """The mean profile of counts (n_cells, n_genes); `seed` is not needed."""
+        """The mean profile of counts (n_cells, n_genes); ``seed`` is not needed."""
         return FittedProfile(gene_share(counts), np.inf)
 
 
@@ -139,8 +139,8 @@ def as_denoiser(name: str, fitted: Any, counts: SparseCounts) -> FittedDenoiser:
         return fitted
     if isinstance(fitted, Reconstructor):
         return LinearDenoiser.of(fitted, counts)
-    msg = f"The method {name!r} gives no expected counts; denoising needs methods whose fit has rates(counts, measured)."
-    raise ConfigError(msg)
+    message = f"The method {name!r} gives no expected counts; denoising needs methods whose fit has rates(counts, measured)."
+    raise ConfigError(message)
 
 
 def own_depth(counts: SparseCounts, measured: NDArray[np.bool_], share_g: Floats) -> Floats:
@@ -152,8 +152,8 @@ def own_depth(counts: SparseCounts, measured: NDArray[np.bool_], share_g: Floats
 
 
 def _mixed(own: Floats, depth: Floats, share_g: Floats, pseudocount: float) -> NDArray[np.float32]:
-    """`own` counts of cells with `pseudocount` counts of the mean profile added, scaled back to the
-    depth.
+    """The ``own`` counts of cells with ``pseudocount`` counts of the mean profile added, scaled
+    back to the depth.
     """
     weight = 0.0 if np.isinf(pseudocount) else depth / np.maximum(depth + pseudocount, 1e-12)
     weight_c = np.broadcast_to(weight, depth.shape)[:, None]

@@ -77,7 +77,7 @@ class BatchAware(Embedder, Protocol):
         ...
 
     def fit(self, counts: SparseCounts, *, seed: int, batch: ArrayLike | None = None) -> FittedEmbedder:
-        """Train on raw counts (n_cells, n_genes), cells of the batches `batch` (n_cells,); of no
+        """Train on raw counts (n_cells, n_genes), cells of the batches ``batch`` (n_cells,); of no
         known batch if None.
         """
         ...

@@ -15,7 +15,7 @@ import numpy as np
 from r2mae_bio._errors import ConfigError
 from r2mae_bio._rng import derive_seed
 from r2mae_bio._splits import as_batches
-from r2mae_bio.evaluate.methods._normalize import check_measured, take_measured
+from r2mae_bio.evaluate.methods._log_normalize import check_measured, take_measured
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,18 +63,18 @@ class SCVI:
     """Name in tables."""
 
     def fit(self, counts: SparseCounts, *, seed: int, batch: ArrayLike | None = None) -> FittedSCVI:
-        """Train on raw counts (n_cells, n_genes), of the batches `batch` (n_cells,) if given.
+        """Train on raw counts (n_cells, n_genes), of the batches ``batch`` (n_cells,) if given.
 
         Raises
         ------
         ConfigError
-            If the encoder is to see batches, which a query does not have.
+            The encoder is to see batches, which a query does not have.
         DataError
-            If counts cannot be used or batches do not fit.
+            Counts cannot be used or batches do not fit.
         """
         if batch is not None and self.model_kwargs.get("encode_covariates"):
-            msg = "encode_covariates=True makes the embedding depend on the batch, which queries lack; leave it out."
-            raise ConfigError(msg)
+            message = "encode_covariates=True makes the embedding depend on the batch, which queries lack; leave it out."
+            raise ConfigError(message)
         adata = _as_anndata(counts, batch)
         with _alone(derive_seed(seed, "scvi") % 2**32):
             import scvi

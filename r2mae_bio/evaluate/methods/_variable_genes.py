@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from r2mae_bio._errors import ConfigError, DataError
-from r2mae_bio.evaluate.methods._normalize import log_normalize
+from r2mae_bio.evaluate.methods._log_normalize import log_normalize
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -34,9 +34,9 @@ def variable_panel(counts: SparseCounts, n_genes: int) -> NDArray[np.bool_]:
     Raises
     ------
     ConfigError
-        If `n_genes` is not positive.
+        ``n_genes`` is not positive.
     DataError
-        If no gene is detected.
+        No gene is detected.
     """
     detected = detected_genes(counts, n_genes)
     if len(detected) > n_genes:
@@ -56,12 +56,12 @@ def _most_variable(values: sparse.csr_array, n_genes: int) -> NDArray[np.bool_]:
 def detected_genes(counts: SparseCounts, n_genes: int) -> NDArray[np.intp]:
     """Positions of the genes with a count."""
     if n_genes < 1:
-        msg = f"n_genes is {n_genes}; at least one gene is needed."
-        raise ConfigError(msg)
+        message = f"n_genes is {n_genes}; at least one gene is needed."
+        raise ConfigError(message)
     detected = np.flatnonzero(np.asarray(counts.sum(axis=0)).ravel() > 0)
     if not len(detected):
-        msg = "No gene is detected in counts; pass raw counts of the reference cells."
-        raise DataError(msg)
+        message = "No gene is detected in counts; pass raw counts of the reference cells."
+        raise DataError(message)
     return detected
 
 

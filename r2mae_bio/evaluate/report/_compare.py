@@ -16,17 +16,17 @@ from r2mae_bio._errors import ConfigError, DataError, SetupError
 from r2mae_bio._splits import Split, as_labels, group_splits, stratified_split
 from r2mae_bio.cells.read._check import check_counts
 from r2mae_bio.cells.read._matrix import describe_matrix, get_matrix, in_memory
-from r2mae_bio.evaluate.methods._baselines import HighlyVariableGenes, MajorityClass
-from r2mae_bio.evaluate.methods._controls import FactorAnalysis, Noise, PCAZeroFill, ProbabilisticPCA
 from r2mae_bio.evaluate.methods._denoisers import MeanProfile, NoDenoising
-from r2mae_bio.evaluate.methods._models import MaskedAutoencoder
+from r2mae_bio.evaluate.methods._linear_controls import FactorAnalysis, Noise, PCAZeroFill, ProbabilisticPCA
+from r2mae_bio.evaluate.methods._masked_autoencoder import MaskedAutoencoder
 from r2mae_bio.evaluate.methods._scvi import SCVI
+from r2mae_bio.evaluate.methods._simple_controls import HighlyVariableGenes, MajorityClass
 from r2mae_bio.evaluate.methods._variable_genes import variable_panel
 from r2mae_bio.evaluate.report._result import ComparisonResult
 from r2mae_bio.evaluate.tasks._denoising import denoising
-from r2mae_bio.evaluate.tasks._depth import depth_transfer
+from r2mae_bio.evaluate.tasks._depth_transfer import depth_transfer
 from r2mae_bio.evaluate.tasks._integration import check_design, integration, require_scib_metrics
-from r2mae_bio.evaluate.tasks._panel import panel_transfer
+from r2mae_bio.evaluate.tasks._panel_transfer import panel_transfer
 from r2mae_bio.evaluate.tasks._transfer import check_unique
 
 if TYPE_CHECKING:
@@ -102,7 +102,8 @@ def compare(
     labels_key
         Column of ``.obs`` with the classes, no missing values.
     batch_key
-        Column with the batches; needed for integration, and the groups if there is no `groups_key`.
+        Column with the batches; needed for integration, and the groups if there is no
+        ``groups_key``.
     groups_key
         Column with donors, studies or technologies to hold out.
     layer
@@ -120,7 +121,7 @@ def compare(
     tasks
         Some of ``"panels"`` (:func:`panel_transfer`), ``"depth"`` (:func:`depth_transfer`),
         ``"denoising"`` (:func:`denoising`) and ``"integration"`` (:func:`integration`), which is
-        left out if there is no `batch_key`.
+        left out if there is no ``batch_key``.
     out
         Folder to make for the report, see :meth:`ComparisonResult.save`.
     on_result
@@ -133,13 +134,13 @@ def compare(
     Raises
     ------
     ConfigError
-        If a task is unknown, names repeat, nothing is asked for, or `out` exists.
+        A task is unknown, names repeat, nothing is asked for, or ``out`` exists.
     SetupError
-        If a column or layer is missing, or scib-metrics for integration.
+        A column or layer is missing, or scib-metrics for integration.
     DataError
-        If labels are missing, there is one group only, or a group shares no class with the others.
+        Labels are missing, there is one group only, or a group shares no class with the others.
     CountsError
-        If the matrix does not hold raw counts.
+        The matrix does not hold raw counts.
     """
     check_unique(methods=default_methods() if methods is None else methods, seeds=seeds, tasks=tasks)
     wanted = _check_request(tasks, out, batch_key)
@@ -204,8 +205,8 @@ class _Data:
         split = splits[group]
         known = np.isin(self.labels[split.query], self.labels[split.reference])
         if not known.any():
-            msg = f"The group {group!r} shares no class with the others; make its labels agree with theirs, or leave it out."
-            raise DataError(msg)
+            message = f"The group {group!r} shares no class with the others; make its labels agree with theirs, or leave it out."
+            raise DataError(message)
         return group, Split(split.reference, split.query[known]), int((~known).sum())
 
 
@@ -292,20 +293,20 @@ def _check_request(tasks: Sequence[str], out: str | Path | None, batch_key: str 
     """Tasks that can be done; refuse before hours are spent."""
     unknown = [task for task in tasks if task not in TASKS]
     if unknown:
-        msg = f"The task {unknown[0]!r} is unknown; choose from {', '.join(TASKS)}."
-        raise ConfigError(msg)
+        message = f"The task {unknown[0]!r} is unknown; choose from {', '.join(TASKS)}."
+        raise ConfigError(message)
     if out is not None and Path(out).exists():
-        msg = f"{out} exists; name a folder that does not, or remove it first."
-        raise ConfigError(msg)
+        message = f"{out} exists; name a folder that does not, or remove it first."
+        raise ConfigError(message)
     wanted = [task for task in tasks if task != "integration" or batch_key is not None]
     if not wanted:
-        msg = "Integration is the only task, and it needs batches; pass batch_key."
-        raise ConfigError(msg)
+        message = "Integration is the only task, and it needs batches; pass batch_key."
+        raise ConfigError(message)
     return wanted
 
 
 def _column(adata: AnnData, key: str) -> NDArray[np.str_]:
     if key not in adata.obs:
-        msg = f"adata.obs has no column {key!r}; its columns are {', '.join(map(repr, adata.obs.columns)) or 'none'}."
-        raise SetupError(msg)
+        message = f"adata.obs has no column {key!r}; its columns are {', '.join(map(repr, adata.obs.columns)) or 'none'}."
+        raise SetupError(message)
     return as_labels(adata.obs[key], f"values of adata.obs[{key!r}]")

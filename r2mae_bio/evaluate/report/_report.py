@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from r2mae_bio._errors import ConfigError
-from r2mae_bio.evaluate.report._report_figures import Styles, curve_figure, dot_figure, method_styles
+from r2mae_bio.evaluate.report._figures import Styles, curve_figure, dot_figure, method_styles
 from r2mae_bio.evaluate.scores._frame import to_markdown
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ def save_report(result: Findings, folder: Path) -> Path:
         The folder exists.
     """
     if folder.exists():
-        msg = f"{folder} exists; name a folder that does not, or remove it first."
-        raise ConfigError(msg)
+        message = f"{folder} exists; name a folder that does not, or remove it first."
+        raise ConfigError(message)
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:

@@ -14,7 +14,7 @@ from scipy import sparse, special
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio._rng import derive_seed
 from r2mae_bio.evaluate.methods._denoisers import as_denoiser
-from r2mae_bio.evaluate.tasks._depth import thin_counts
+from r2mae_bio.evaluate.tasks._depth_transfer import thin_counts
 from r2mae_bio.evaluate.tasks._transfer import check_split, check_unique
 
 if TYPE_CHECKING:
@@ -48,12 +48,12 @@ def denoising(
     r"""Molecular cross-validation: predict the held-out molecules of cells from their other
     molecules.
 
-    Per seed, each molecule goes to the training half with probability `train_share`, to the
+    Per seed, each molecule goes to the training half with probability ``train_share``, to the
     held-out half otherwise. If a small part of a cell's molecules was captured, as is usual, its
     counts are Poisson given expression and the halves independent. Methods are fitted on the
     training halves of reference cells, and asked for the expected counts of query cells given these
-    cells' training halves. These, times (1 - `train_share`) / `train_share`, are compared with the
-    held-out halves. Cells without a molecule in the training half are left out.
+    cells' training halves. These, times (1 - ``train_share``) / ``train_share``, are compared with
+    the held-out halves. Cells without a molecule in the training half are left out.
 
     Parameters
     ----------
@@ -85,16 +85,16 @@ def denoising(
     Raises
     ------
     ConfigError
-        If names repeat, nothing is asked for, `train_share` is out of range, or a method gives no
+        Names repeat, nothing is asked for, ``train_share`` is out of range, or a method gives no
         expected counts.
     DataError
-        If the split does not fit the counts, these are not whole numbers, or a method's expected
+        The split does not fit the counts, these are not whole numbers, or a method's expected
         counts are not usable.
     """
     check_unique(methods=methods, seeds=seeds)
     if not 0 < train_share < 1:
-        msg = f"train_share is {train_share}; a value between 0 and 1, both excluded, is needed."
-        raise ConfigError(msg)
+        message = f"train_share is {train_share}; a value between 0 and 1, both excluded, is needed."
+        raise ConfigError(message)
     cells = sparse.csr_array(counts)
     check_split(split, cells.shape[0])
     rows: list[dict[str, Any]] = []
@@ -155,13 +155,13 @@ def _log_profile(counts: NDArray[np.float64]) -> NDArray[np.float64]:
 def _not_empty(train: sparse.csr_array, rows: NDArray[np.intp]) -> NDArray[np.intp]:
     kept = rows[np.asarray(train[rows].sum(axis=1)).ravel() > 0]
     if not len(kept):
-        msg = "No cell has a molecule in its training half; pass raw counts, and a larger train_share."
-        raise DataError(msg)
+        message = "No cell has a molecule in its training half; pass raw counts, and a larger train_share."
+        raise DataError(message)
     return kept
 
 
 def _checked(rates: NDArray[np.float32], shape: tuple[int, int], name: str) -> NDArray[np.float32]:
     if rates.shape != shape or not np.isfinite(rates).all() or rates.min() < 0:
-        msg = f"The expected counts of {name!r} have shape {rates.shape}, or hold negative or infinite values; {shape} counts are needed."
-        raise DataError(msg)
+        message = f"The expected counts of {name!r} have shape {rates.shape}, or hold negative or infinite values; {shape} counts are needed."
+        raise DataError(message)
     return rates

@@ -22,7 +22,7 @@ from r2mae_bio._errors import ConfigError, DataError, SetupError
 from r2mae_bio._rng import derive_generator, derive_seed
 from r2mae_bio._splits import as_batches, as_labels
 from r2mae_bio.evaluate.methods._embedder import embed_known_batches
-from r2mae_bio.evaluate.methods._normalize import log_normalize
+from r2mae_bio.evaluate.methods._log_normalize import log_normalize
 from r2mae_bio.evaluate.tasks._transfer import check_cells, check_unique
 
 if TYPE_CHECKING:
@@ -118,11 +118,11 @@ def integration(
     Raises
     ------
     ConfigError
-        If names repeat, nothing is asked for, or a metric is unknown.
+        Names repeat, nothing is asked for, or a metric is unknown.
     DataError
-        If labels, batches or an embedding do not fit the counts, or there is nothing to mix.
+        Labels, batches or an embedding do not fit the counts, or there is nothing to mix.
     SetupError
-        If scib-metrics is not installed.
+        scib-metrics is not installed.
     """
     ready = isinstance(embedders, Mapping)
     check_unique(embedders=list(embedders), seeds=seeds)
@@ -195,11 +195,11 @@ def integration_scores(
     Raises
     ------
     ConfigError
-        If a metric is unknown, or pcr_comparison is asked for without a baseline.
+        A metric is unknown, or pcr_comparison is asked for without a baseline.
     DataError
-        If sizes do not fit, values are not finite or all the same, or there is nothing to mix.
+        Sizes do not fit, values are not finite or all the same, or there is nothing to mix.
     SetupError
-        If scib-metrics is not installed.
+        scib-metrics is not installed.
     """
     default = [name for name in INTEGRATION_METRICS if baseline is not None or name != "pcr_comparison"]
     asked = default if metrics is None else _metrics(metrics)
@@ -209,8 +209,8 @@ def integration_scores(
     values = _check_embedding(embedding, len(classes), "embedding")
     before = np.zeros((len(classes), 0), np.float32) if baseline is None else _check_embedding(baseline, len(classes), "baseline")
     if baseline is None and "pcr_comparison" in asked:
-        msg = "pcr_comparison compares with an embedding before integration; pass baseline=integration_baseline(counts)."
-        raise ConfigError(msg)
+        message = "pcr_comparison compares with an embedding before integration; pass baseline=integration_baseline(counts)."
+        raise ConfigError(message)
     order = derive_generator(seed, "integration").permutation(len(classes))
     with _undisturbed():
         cells = _Scored(values[order], classes[order], batches[order], before[order])
@@ -236,15 +236,15 @@ def integration_baseline(counts: SparseCounts, *, n_components: int = N_COMPONEN
     Raises
     ------
     ConfigError
-        If `n_components` is not positive.
+        ``n_components`` is not positive.
     CountsError
-        If the counts are negative or not finite.
+        The counts are negative or not finite.
     """
     from sklearn.decomposition import PCA
 
     if n_components < 1:
-        msg = f"n_components is {n_components}; at least one component is needed."
-        raise ConfigError(msg)
+        message = f"n_components is {n_components}; at least one component is needed."
+        raise ConfigError(message)
     values = log_normalize(counts, np.ones(counts.shape[1], dtype=bool))
     state = derive_seed(0, "integration-baseline") % 2**32
     model = PCA(min(n_components, min(values.shape) - 1), svd_solver="arpack", random_state=state)
@@ -257,14 +257,14 @@ def require_scib_metrics() -> Any:
     Raises
     ------
     SetupError
-        If it is not installed.
+        It is not installed.
     """
     with _undisturbed():
         try:
             import scib_metrics
         except ImportError as error:
-            msg = 'Integration metrics need scib-metrics, which is not installed: pip install "r2mae_bio[evaluate]".'
-            raise SetupError(msg) from error
+            message = 'Integration metrics need scib-metrics, which is not installed: pip install "r2mae_bio[evaluate]".'
+            raise SetupError(message) from error
     return scib_metrics
 
 
@@ -370,8 +370,8 @@ def _metrics(metrics: Sequence[str] | None) -> list[str]:
     check_unique(metrics=asked)
     unknown = [name for name in asked if name not in INTEGRATION_METRICS]
     if unknown:
-        msg = f"The metric {unknown[0]!r} is unknown; choose from {', '.join(INTEGRATION_METRICS)}."
-        raise ConfigError(msg)
+        message = f"The metric {unknown[0]!r} is unknown; choose from {', '.join(INTEGRATION_METRICS)}."
+        raise ConfigError(message)
     return asked
 
 
@@ -379,23 +379,25 @@ def check_design(labels: NDArray[np.str_], batch: NDArray[np.str_]) -> None:
     """Refuse cells of one batch or one class, or classes that each have a batch of their own."""
     for what, values in (("batch", batch), ("class", labels)):
         if len(np.unique(values)) < 2:
-            msg = f"All {len(values)} cells are of the {what} {str(values[0])!r}; integration needs at least two batches and two classes."
-            raise DataError(msg)
+            message = f"All {len(values)} cells are of the {what} {str(values[0])!r}; integration needs at least two batches and two classes."
+            raise DataError(message)
     table = pd.crosstab(labels, batch).to_numpy()
     if not ((table > 0).sum(axis=1) > 1).any():
-        msg = "No class has cells of two batches: what the batch does cannot be told from what the class does. Use other batches."
-        raise DataError(msg)
+        message = (
+            "No class has cells of two batches: what the batch does cannot be told from what the class does. Use other batches."
+        )
+        raise DataError(message)
 
 
 def _check_embedding(embedding: ArrayLike, n_cells: int, name: str) -> Floats:
     values = np.asarray(embedding, dtype=np.float32)
     if values.ndim != 2 or len(values) != n_cells or not values.shape[1]:
-        msg = f"{name!r} has shape {values.shape}; an embedding (n_cells, k) of {n_cells} cells is needed."
-        raise DataError(msg)
+        message = f"{name!r} has shape {values.shape}; an embedding (n_cells, k) of {n_cells} cells is needed."
+        raise DataError(message)
     if not np.isfinite(values).all():
-        msg = f"{name!r} holds NaN or infinite values; every cell needs a finite embedding."
-        raise DataError(msg)
+        message = f"{name!r} holds NaN or infinite values; every cell needs a finite embedding."
+        raise DataError(message)
     if not np.ptp(values, axis=0).any():
-        msg = f"{name!r} is the same for all {n_cells} cells; there is nothing to score."
-        raise DataError(msg)
+        message = f"{name!r} is the same for all {n_cells} cells; there is nothing to score."
+        raise DataError(message)
     return values

@@ -19,7 +19,7 @@ from r2mae_bio.dna.fit._linear import fit_features
 from r2mae_bio.dna.fit._linear_readings import fit_readings
 from r2mae_bio.dna.fit._sequence_batches import SequenceGroups, predict_classes
 from r2mae_bio.dna.sequences._table import read_sequence_table
-from r2mae_bio.evaluate.methods._sequence_floors import FLOORS, SEEDED
+from r2mae_bio.evaluate.methods._sequence_controls import FLOORS, SEEDED
 from r2mae_bio.evaluate.methods._sequence_states import POOLINGS, pool_states, untrained_form
 
 if TYPE_CHECKING:

@@ -123,16 +123,16 @@ def check_unique(**asked: Sequence[Any]) -> None:
         repeated = [key for key, n in Counter(keys).items() if n > 1]
         if repeated or not keys:
             found = f"repeat {repeated[0]!r}" if repeated else "are empty"
-            msg = f"The {what} {found}; pass at least one, each once (embedders are told apart by their name)."
-            raise ConfigError(msg)
+            message = f"The {what} {found}; pass at least one, each once (embedders are told apart by their name)."
+            raise ConfigError(message)
 
 
 def check_cells(counts: SparseCounts, labels: ArrayLike) -> Cells:
     """Counts and labels of as many cells."""
     cells = Cells(sparse.csr_array(counts), as_labels(labels))
     if len(cells.labels) != cells.counts.shape[0]:
-        msg = f"There are {cells.counts.shape[0]} cells and {len(cells.labels)} labels; one label per cell is needed."
-        raise DataError(msg)
+        message = f"There are {cells.counts.shape[0]} cells and {len(cells.labels)} labels; one label per cell is needed."
+        raise DataError(message)
     return cells
 
 
@@ -140,8 +140,8 @@ def check_split(split: Split, n_cells: int) -> None:
     """Refuse a split that leaks, is empty on one side or belongs to other cells."""
     rows = np.concatenate([split.reference, split.query])
     if len(np.unique(rows)) < len(rows):
-        msg = "Reference and query share cells, or repeat them; a cell that was learned from must not be scored."
-        raise DataError(msg)
+        message = "Reference and query share cells, or repeat them; a cell that was learned from must not be scored."
+        raise DataError(message)
     if not len(split.reference) or not len(split.query) or rows.min() < 0 or rows.max() >= n_cells:
-        msg = f"The split has rows that the {n_cells} cells lack, or an empty side; make it from the same labels."
-        raise DataError(msg)
+        message = f"The split has rows that the {n_cells} cells lack, or an empty side; make it from the same labels."
+        raise DataError(message)

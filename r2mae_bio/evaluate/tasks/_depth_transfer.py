@@ -9,7 +9,7 @@ import pandas as pd
 
 from r2mae_bio._errors import ConfigError, FractionalCountsError
 from r2mae_bio._rng import derive_generator
-from r2mae_bio.evaluate.methods._normalize import take_measured
+from r2mae_bio.evaluate.methods._log_normalize import take_measured
 from r2mae_bio.evaluate.tasks._transfer import (
     CLASS_COLUMNS,
     SCORES,
@@ -37,7 +37,7 @@ COLUMNS = ["method", "seed", "depth", "mean_counts", *SCORES]
 
 
 def thin_counts(counts: SparseCounts, share: float, *, seed: int) -> sparse.csr_array:
-    """Keep every molecule with probability `share`, independently: exact binomial thinning.
+    """Keep every molecule with probability ``share``, independently: exact binomial thinning.
 
     Parameters
     ----------
@@ -55,17 +55,17 @@ def thin_counts(counts: SparseCounts, share: float, *, seed: int) -> sparse.csr_
     Raises
     ------
     ConfigError
-        If `share` is out of range.
+        ``share`` is out of range.
     FractionalCountsError, NegativeCountsError, NonFiniteError
-        If the counts are not whole numbers, or negative, or not finite.
+        The counts are not whole numbers, or negative, or not finite.
     """
     if not 0 < share <= 1:
-        msg = f"The share of molecules to keep is {share}; a value above 0, at most 1, is needed."
-        raise ConfigError(msg)
+        message = f"The share of molecules to keep is {share}; a value above 0, at most 1, is needed."
+        raise ConfigError(message)
     kept = take_measured(counts, np.ones(counts.shape[1], bool))
     if (kept.data != np.floor(kept.data)).any():
-        msg = "The counts hold values that are not whole numbers; molecules can only be drawn from raw counts."
-        raise FractionalCountsError(msg)
+        message = "The counts hold values that are not whole numbers; molecules can only be drawn from raw counts."
+        raise FractionalCountsError(message)
     kept.sum_duplicates()
     rng = derive_generator(seed, "thin", round(share * 2**40))
     kept.data = rng.binomial(kept.data.astype(np.int64), share).astype(np.float32)
@@ -120,9 +120,9 @@ def depth_transfer(
     Raises
     ------
     ConfigError
-        If names repeat, nothing is asked for, or a depth is out of range.
+        Names repeat, nothing is asked for, or a depth is out of range.
     DataError
-        If labels or split do not fit the counts, or these are not whole numbers.
+        Labels or split do not fit the counts, or these are not whole numbers.
     """
     check_unique(embedders=embedders, depths=depths, seeds=seeds, probes=probes)
     cells = check_cells(counts, labels)

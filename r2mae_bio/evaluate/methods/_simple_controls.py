@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from r2mae_bio.evaluate.methods._normalize import check_measured, log_normalize
+from r2mae_bio.evaluate.methods._log_normalize import check_measured, log_normalize
 from r2mae_bio.evaluate.methods._variable_genes import variable_panel
 
 if TYPE_CHECKING:
@@ -35,14 +35,14 @@ class HighlyVariableGenes:
     """Name in tables."""
 
     def fit(self, counts: SparseCounts, *, seed: int) -> FittedGenes:
-        """Choose genes on counts (n_cells, n_genes); `seed` is not needed.
+        """Choose genes on counts (n_cells, n_genes); ``seed`` is not needed.
 
         Raises
         ------
         ConfigError
-            If `n_genes` is not positive.
+            ``n_genes`` is not positive.
         DataError
-            If no gene is detected.
+            No gene is detected.
         """
         return FittedGenes(np.flatnonzero(variable_panel(counts, self.n_genes)), counts.shape[1])
 

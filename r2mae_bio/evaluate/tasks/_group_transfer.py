@@ -80,15 +80,15 @@ def label_transfer(
     Raises
     ------
     ConfigError
-        If names repeat, nothing is asked for, or `unseen` is unknown.
+        Names repeat, nothing is asked for, or ``unseen`` is unknown.
     DataError
-        If labels, groups or batches do not fit the counts, or a group shares no class with the
+        Labels, groups or batches do not fit the counts, or a group shares no class with the
         others.
     """
     check_unique(embedders=embedders, seeds=seeds, probes=probes)
     if unseen not in get_args(Unseen):
-        msg = f"unseen is {unseen!r}; choose one of {', '.join(map(repr, get_args(Unseen)))}."
-        raise ConfigError(msg)
+        message = f"unseen is {unseen!r}; choose one of {', '.join(map(repr, get_args(Unseen)))}."
+        raise ConfigError(message)
     cells = check_cells(counts, labels)
     batches = None if batch is None else as_batches(batch, len(cells.labels))
     options: dict[str, Any] = {"probes": probes, "by_class": by_class, "on_result": on_result}
@@ -104,16 +104,16 @@ def label_transfer(
 
 def _splits(groups: ArrayLike, n_cells: int) -> dict[str, Split]:
     if len(np.asarray(groups)) != n_cells:
-        msg = f"There are {n_cells} cells and {len(np.asarray(groups))} groups; one group per cell is needed."
-        raise DataError(msg)
+        message = f"There are {n_cells} cells and {len(np.asarray(groups))} groups; one group per cell is needed."
+        raise DataError(message)
     return group_splits(groups)
 
 
 def _view(cells: Cells, split: Split, group: str, unseen: Unseen) -> View:
     known = np.isin(cells.labels[split.query], cells.labels[split.reference])
     if not known.any():
-        msg = f"The group {group!r} shares no class with the others; make its labels agree with theirs, or leave it out."
-        raise DataError(msg)
+        message = f"The group {group!r} shares no class with the others; make its labels agree with theirs, or leave it out."
+        raise DataError(message)
     rows = split.query[known] if unseen == "drop" else split.query
     columns = {"group": group, "n_query": len(rows), "n_unseen": int((~known).sum())}
     return View(columns, f"{group} held out", cells.take(rows), np.ones(cells.counts.shape[1], bool))

@@ -62,7 +62,7 @@ def panel_transfer(
         Reference and query cells, the same for every seed.
     fractions
         Shares of the genes that random panels measure, each above 0, at most 1; may be empty if
-        `panels` are given.
+        ``panels`` are given.
     panels
         Further panels by name, the same for every seed: positions of genes, or a boolean mask
         (n_genes,). Designed panels must be chosen from the reference cells, see
@@ -90,9 +90,9 @@ def panel_transfer(
     Raises
     ------
     ConfigError
-        If names repeat or nothing is asked for.
+        Names repeat or nothing is asked for.
     DataError
-        If labels, split or a panel do not fit the counts.
+        Labels, split or a panel do not fit the counts.
     """
     named = dict(panels or {})
     check_unique(embedders=embedders, panels=[*map(_percent, fractions), *named], seeds=seeds, probes=probes)

@@ -16,7 +16,7 @@ from sklearn import decomposition
 
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio._rng import derive_generator, derive_seed
-from r2mae_bio.evaluate.methods._normalize import check_measured, gene_share, log_normalize
+from r2mae_bio.evaluate.methods._log_normalize import check_measured, gene_share, log_normalize
 
 if TYPE_CHECKING:
     from r2mae_bio.evaluate.methods._embedder import SparseCounts
@@ -42,15 +42,15 @@ class PCAZeroFill:
     """Name in tables."""
 
     def fit(self, counts: SparseCounts, *, seed: int) -> FittedPCA:
-        """Eigenvectors of the covariance of log-normalised counts (n_cells, n_genes); `seed` is not
-        needed.
+        """Eigenvectors of the covariance of log-normalised counts (n_cells, n_genes); ``seed`` is
+        not needed.
 
         Raises
         ------
         ConfigError
-            If `n_components` does not fit the data.
+            ``n_components`` does not fit the data.
         DataError
-            If the counts do not vary.
+            The counts do not vary.
         """
         values = log_normalize(counts, np.ones(counts.shape[1], dtype=bool))
         mean_g, covariance_gg = _moments(values)
@@ -97,14 +97,14 @@ class ProbabilisticPCA:
     """Name in tables."""
 
     def fit(self, counts: SparseCounts, *, seed: int) -> LinearGaussian:
-        """Maximum-likelihood W and noise from counts (n_cells, n_genes); `seed` is not needed.
+        """Maximum-likelihood W and noise from counts (n_cells, n_genes); ``seed`` is not needed.
 
         Raises
         ------
         ConfigError
-            If `n_components` does not fit the data.
+            ``n_components`` does not fit the data.
         DataError
-            If the counts do not vary.
+            The counts do not vary.
         """
         share_g = gene_share(counts)
         mean_g, covariance_gg = _moments(log_normalize(counts, np.ones(len(share_g), dtype=bool)))
@@ -131,15 +131,15 @@ class FactorAnalysis:
     """Name in tables."""
 
     def fit(self, counts: SparseCounts, *, seed: int) -> LinearGaussian:
-        """Maximum-likelihood W and noise from counts (n_cells, n_genes); `seed` starts the
+        """Maximum-likelihood W and noise from counts (n_cells, n_genes); ``seed`` starts the
         randomised SVD.
 
         Raises
         ------
         ConfigError
-            If `n_components` does not fit the data.
+            ``n_components`` does not fit the data.
         DataError
-            If the counts do not vary.
+            The counts do not vary.
         """
         _check_components(self.n_components, counts.shape)
         share_g = gene_share(counts)
@@ -217,7 +217,7 @@ class Noise:
     """Name in tables."""
 
     def fit(self, counts: SparseCounts, *, seed: int) -> FittedNoise:
-        """Nothing is learned from `counts`; `seed` names the stream."""
+        """Nothing is learned from ``counts``; ``seed`` names the stream."""
         return FittedNoise(self.n_components, seed)
 
 
@@ -261,16 +261,16 @@ def _leading_eigenpairs(covariance_gg: Floats, n_components: int, shape: tuple[i
 
 def _check_components(n_components: int, shape: tuple[int, ...]) -> None:
     if not 1 <= n_components < min(shape):
-        msg = (
+        message = (
             f"n_components is {n_components}, {shape[0]} cells x {shape[1]} genes allow 1 to {min(shape) - 1}; choose from that."
         )
-        raise ConfigError(msg)
+        raise ConfigError(message)
 
 
 def _positive_variance(variance: float) -> float:
     if not variance > 1e-12:
-        msg = f"The mean variance of log-normalised genes is {variance:.3g}: the cells are alike; pass other cells or genes."
-        raise DataError(msg)
+        message = f"The mean variance of log-normalised genes is {variance:.3g}: the cells are alike; pass other cells or genes."
+        raise DataError(message)
     return float(variance)
 
 

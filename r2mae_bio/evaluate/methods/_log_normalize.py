@@ -20,10 +20,10 @@ __all__ = ["check_measured", "gene_share", "log_normalize", "take_measured"]
 def log_normalize(
     counts: SparseCounts, measured: ArrayLike, gene_share: ArrayLike | None = None, target: float = 1e4
 ) -> sparse.csr_array:
-    r"""Counts per `target`, log1p, with the total taken over the measured genes only.
+    r"""Counts per ``target``, log1p, with the total taken over the measured genes only.
 
     A panel holds a part of the transcriptome, so the same count is a larger fraction of a panel's
-    total. With `gene_share` the total is divided by the share of all training counts that falls
+    total. With ``gene_share`` the total is divided by the share of all training counts that falls
     into the measured genes, which brings the values back to the training scale:
 
     .. math::
@@ -56,15 +56,15 @@ def log_normalize(
     Raises
     ------
     ConfigError
-        If `target` is not positive.
+        ``target`` is not positive.
     DataError
-        If shapes do not fit or no gene is measured.
+        Shapes do not fit or no gene is measured.
     NonFiniteError, NegativeCountsError
-        If a measured column holds such a value.
+        A measured column holds such a value.
     """
     if not target > 0:
-        msg = f"target is {target}, it must be positive; the usual value is 1e4."
-        raise ConfigError(msg)
+        message = f"target is {target}, it must be positive; the usual value is 1e4."
+        raise ConfigError(message)
     mask = check_measured(measured, counts.shape[1])
     kept = take_measured(counts, mask)
     share = 1.0 if gene_share is None else float(np.asarray(gene_share, dtype=np.float64)[mask].sum())
@@ -80,23 +80,23 @@ def take_measured(counts: SparseCounts, measured: NDArray[np.bool_]) -> sparse.c
     """
     kept = sparse.csr_array(counts)[:, np.flatnonzero(measured)].astype(np.float64)
     if not np.isfinite(kept.data).all():
-        msg = "The measured genes hold NaN or infinite values; raw counts are needed. Mark such genes as not measured."
-        raise NonFiniteError(msg)
+        message = "The measured genes hold NaN or infinite values; raw counts are needed. Mark such genes as not measured."
+        raise NonFiniteError(message)
     if kept.nnz and kept.data.min() < 0:
-        msg = f"The measured genes hold negative values (smallest {kept.data.min():.3g}); pass raw counts."
-        raise NegativeCountsError(msg)
+        message = f"The measured genes hold negative values (smallest {kept.data.min():.3g}); pass raw counts."
+        raise NegativeCountsError(message)
     return kept
 
 
 def check_measured(measured: ArrayLike, n_genes: int) -> NDArray[np.bool_]:
-    """`measured` as a boolean array (n_genes,) with at least one gene."""
+    """``measured`` as a boolean array (n_genes,) with at least one gene."""
     mask = np.asarray(measured)
     if mask.dtype != np.bool_ or mask.shape != (n_genes,):
-        msg = f"measured has dtype {mask.dtype} and shape {mask.shape}; a boolean mask of shape ({n_genes},) is needed."
-        raise DataError(msg)
+        message = f"measured has dtype {mask.dtype} and shape {mask.shape}; a boolean mask of shape ({n_genes},) is needed."
+        raise DataError(message)
     if not mask.any():
-        msg = f"None of the {n_genes} genes is measured; at least one is needed."
-        raise DataError(msg)
+        message = f"None of the {n_genes} genes is measured; at least one is needed."
+        raise DataError(message)
     return mask
 
 
@@ -105,6 +105,6 @@ def gene_share(counts: SparseCounts) -> NDArray[np.float64]:
     per_gene: NDArray[np.float64] = np.asarray(counts.sum(axis=0), dtype=np.float64).ravel()
     total = float(per_gene.sum())
     if not total > 0:
-        msg = f"The {counts.shape[0]} training cells hold no count at all; pass raw counts."
-        raise DataError(msg)
+        message = f"The {counts.shape[0]} training cells hold no count at all; pass raw counts."
+        raise DataError(message)
     return per_gene / total

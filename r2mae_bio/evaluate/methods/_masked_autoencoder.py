@@ -121,7 +121,7 @@ class FittedGeneMAE:
 
         Returns
         -------
-        Embedding, float32 (n_cells, n_latent), one column more with `depth`.
+        Embedding, float32 (n_cells, n_latent), one column more with ``depth``.
         """
         adata = _as_anndata(counts, measured)
         with _empty_cells_allowed():

@@ -72,13 +72,13 @@ def interval_coverage(
         Shapes differ, or predictions are not usable.
     """
     if not 0 < level < 1:
-        msg = f"level is {level}; a probability between 0 and 1, both excluded, is needed."
-        raise ConfigError(msg)
+        message = f"level is {level}; a probability between 0 and 1, both excluded, is needed."
+        raise ConfigError(message)
     values = sparse.csr_array(observed)
     expected, spread = _checked(values.shape, mean, sd)
     if not 1 <= n_groups <= values.shape[1]:
-        msg = f"n_groups is {n_groups}; a number from 1 to the {values.shape[1]} genes is needed."
-        raise ConfigError(msg)
+        message = f"n_groups is {n_groups}; a number from 1 to the {values.shape[1]} genes is needed."
+        raise ConfigError(message)
     rng, tail = derive_generator(seed, "coverage"), (1 - level) / 2
     below, above = np.zeros(values.shape[1]), np.zeros(values.shape[1])
     for start in range(0, values.shape[0], CELLS_AT_A_TIME):
@@ -104,11 +104,13 @@ def _places(
 def _checked(shape: tuple[int, ...], mean: ArrayLike, sd: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
     expected, spread = np.asarray(mean), np.asarray(sd)
     if not shape == expected.shape == spread.shape or not shape[0]:
-        msg = f"observed has shape {shape}, mean {expected.shape} and sd {spread.shape}; one shape (n_cells, n_genes) is needed."
-        raise DataError(msg)
+        message = (
+            f"observed has shape {shape}, mean {expected.shape} and sd {spread.shape}; one shape (n_cells, n_genes) is needed."
+        )
+        raise DataError(message)
     if not (np.isfinite(expected).all() and np.isfinite(spread).all() and spread.min() >= 0):
-        msg = "mean or sd hold NaN, infinite or negative values; leave out the genes that the model does not know."
-        raise DataError(msg)
+        message = "mean or sd hold NaN, infinite or negative values; leave out the genes that the model does not know."
+        raise DataError(message)
     return expected, spread
 
 
