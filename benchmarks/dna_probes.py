@@ -28,13 +28,14 @@ import torch
 
 from benchmarks.dna_probes_report import FIRST, markdown, setting, unique
 from r2mae_bio.config._finetune_sequences import FinetuneConfig
-from r2mae_bio.evaluate.tasks._sequence_probe import floor_methods, model_methods, score_methods
+from r2mae_bio.evaluate.methods._sequence_methods import control_methods, model_methods
+from r2mae_bio.evaluate.tasks._sequence_probe import score_methods
 from r2mae_bio.io import SequenceTable, read_sequence_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from r2mae_bio.evaluate.tasks._sequence_probe import SequenceMethod
+    from r2mae_bio.evaluate.methods._sequence_methods import SequenceMethod
     from r2mae_bio.model import DNAMAE
 
 TASKS = {
@@ -90,7 +91,7 @@ def settings_of(options: argparse.Namespace) -> dict[str, Any]:
 def methods_of(options: argparse.Namespace) -> tuple[list[SequenceMethod], dict[str, str]]:
     """What is to be run, and the checksum of each model; random weights have none."""
     kinds = {name.removesuffix("s") for name in options.methods}
-    methods = [m for m in floor_methods() if "floors" in options.methods or not m.seeded]
+    methods = [m for m in control_methods() if "floors" in options.methods or not m.seeded]
     if LINEAR in kinds:
         kinds.add("floor")
     models = load_models(options)

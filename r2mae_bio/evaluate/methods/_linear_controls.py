@@ -1,4 +1,4 @@
-"""Control methods: what any model must beat before its table means something.
+"""The linear controls: principal components and models of latent factors.
 
 All see raw counts and no labels. Axis letters: c cells, g genes, o measured genes, k latent
 dimensions.
@@ -15,13 +15,14 @@ from scipy import linalg, sparse
 from sklearn import decomposition
 
 from r2mae_bio._errors import ConfigError, DataError
-from r2mae_bio._rng import derive_generator, derive_seed
+from r2mae_bio._rng import derive_seed
+from r2mae_bio.evaluate.methods._embedder import all_measured
 from r2mae_bio.evaluate.methods._log_normalize import check_measured, gene_share, log_normalize
 
 if TYPE_CHECKING:
     from r2mae_bio.evaluate.methods._embedder import SparseCounts
 
-__all__ = ["FactorAnalysis", "LinearGaussian", "Noise", "PCAZeroFill", "ProbabilisticPCA"]
+__all__ = ["FactorAnalysis", "LinearGaussian", "PCAZeroFill", "ProbabilisticPCA"]
 
 Floats = NDArray[np.float64]
 
@@ -29,7 +30,7 @@ Floats = NDArray[np.float64]
 @dataclass(frozen=True)
 class PCAZeroFill:
     """Principal components, genes that were not measured taken as zero: what most users do, and the
-    naive baseline.
+    naive control.
 
     Counts are scaled to 1e4 per cell by the total over the measured genes, log1p, centred on the
     training mean of every gene, and projected on the leading eigenvectors of the training
@@ -52,7 +53,7 @@ class PCAZeroFill:
         DataError
             The counts do not vary.
         """
-        values = log_normalize(counts, np.ones(counts.shape[1], dtype=bool))
+        values = log_normalize(counts, all_measured(counts))
         mean_g, covariance_gg = _moments(values)
         _, vectors_gk = _leading_eigenpairs(covariance_gg, self.n_components, counts.shape)
         return FittedPCA(mean_g, vectors_gk)
@@ -107,10 +108,10 @@ class ProbabilisticPCA:
             The counts do not vary.
         """
         share_g = gene_share(counts)
-        mean_g, covariance_gg = _moments(log_normalize(counts, np.ones(len(share_g), dtype=bool)))
+        mean_g, covariance_gg = _moments(log_normalize(counts, all_measured(counts)))
         variance_k, vectors_gk = _leading_eigenpairs(covariance_gg, self.n_components, counts.shape)
         total = float(np.trace(covariance_gg))
-        noise = _floored(np.array((total - variance_k.sum()) / (len(share_g) - self.n_components)), total / len(share_g))
+        noise = _not_negligible(np.array((total - variance_k.sum()) / (len(share_g) - self.n_components)), total / len(share_g))
         loadings_gk = vectors_gk * np.sqrt(np.maximum(variance_k - noise, 0))
         return LinearGaussian(mean_g, loadings_gk, np.full(len(share_g), noise), share_g)
 
@@ -143,11 +144,11 @@ class FactorAnalysis:
         """
         _check_components(self.n_components, counts.shape)
         share_g = gene_share(counts)
-        values = log_normalize(counts, np.ones(len(share_g), dtype=bool)).toarray()
+        values = log_normalize(counts, all_measured(counts)).toarray()
         variance = _positive_variance(values.var(axis=0).mean())
-        state = derive_seed(seed, "factor-analysis") % 2**32
+        state = derive_seed(seed, "factor-analysis") % 2**32  # scikit-learn takes no longer seeds
         model = decomposition.FactorAnalysis(self.n_components, random_state=state).fit(values)
-        noise_g = _floored(model.noise_variance_, variance)
+        noise_g = _not_negligible(model.noise_variance_, variance)
         vectors_gk, lengths_k, _ = linalg.svd(model.components_.T, full_matrices=False)
         return LinearGaussian(model.mean_, vectors_gk * lengths_k, noise_g, share_g)
 
@@ -207,41 +208,6 @@ class LinearGaussian:
         return np.asarray(linalg.solve(precision_kk, projected_ck.T, assume_a="pos").T)
 
 
-@dataclass(frozen=True)
-class Noise:
-    """Standard normal numbers, whatever the cells: the floor of every table."""
-
-    n_components: int = 64
-    """Width of the embedding (k)."""
-    name: str = "noise"
-    """Name in tables."""
-
-    def fit(self, counts: SparseCounts, *, seed: int) -> FittedNoise:
-        """Nothing is learned from ``counts``; ``seed`` names the stream."""
-        return FittedNoise(self.n_components, seed)
-
-
-@dataclass
-class FittedNoise:
-    """A trained :class:`Noise`. Every call draws anew: repeated rows would let a probe recognise
-    cells by their position.
-    """
-
-    n_components: int
-    """Width of the embedding (k)."""
-    seed: int
-    """Seed of the stream."""
-    n_calls: int = 0
-    """Calls so far, the position in the stream."""
-
-    def embed(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Independent standard normal numbers (n_cells, k)."""
-        check_measured(measured, counts.shape[1])
-        rng = derive_generator(self.seed, "noise-embedding", self.n_calls)
-        self.n_calls += 1
-        return rng.standard_normal((counts.shape[0], self.n_components), dtype=np.float32)
-
-
 def _moments(values_cg: sparse.csr_array) -> tuple[Floats, Floats]:
     """Mean (n_genes,) and covariance (n_genes, n_genes) with 1/n, without a dense copy of the
     cells.
@@ -274,7 +240,7 @@ def _positive_variance(variance: float) -> float:
     return float(variance)
 
 
-def _floored(noise: Floats, mean_variance: float) -> Floats:
+def _not_negligible(noise: Floats, mean_variance: float) -> Floats:
     """Noise variances kept above a millionth of the mean variance, so that a constant gene cannot
     dominate a query.
     """

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import sparse
 
 from r2mae_bio._splits import as_batches
+from r2mae_bio.evaluate.methods._as_anndata import as_anndata
+from r2mae_bio.evaluate.methods._embedder import all_measured
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +86,7 @@ class MaskedAutoencoder:
         from r2mae_bio.cells.model._gene_mae import GeneMAE
 
         started = time.perf_counter()
-        adata = _as_anndata(counts, np.ones(counts.shape[1], bool))
+        adata = _as_anndata(counts, all_measured(counts))
         if batch is not None:
             adata.obs["batch"] = as_batches(batch, adata.n_obs)
         GeneMAE.setup_anndata(adata, batch_key=None if batch is None else "batch")
@@ -180,23 +183,18 @@ class FittedGeneMAE:
         Two arrays float32 (n_cells, n_genes).
         """
         with _empty_cells_allowed():
-            return self.model.get_predictive_moments(_as_anndata(counts, np.ones(counts.shape[1], bool)), **masks)
+            return self.model.get_predictive_moments(_as_anndata(counts, all_measured(counts)), **masks)
 
 
 @contextmanager
 def _empty_cells_allowed() -> Iterator[None]:
     with warnings.catch_warnings():
-        # a cell without a count on a small panel is embedded as an average cell, as for every other
+        # a cell without a count on a small panel is embedded as an average cell, as by every other
         # method
         warnings.filterwarnings("ignore", message=".*embedded all the same.*")
         yield
 
 
 def _as_anndata(counts: SparseCounts, measured: NDArray[np.bool_]) -> AnnData:
-    import pandas as pd
-    from anndata import AnnData
-    from scipy import sparse
-
-    names = np.array([f"gene_{i}" for i in np.flatnonzero(measured)])
     matrix = sparse.csr_matrix(counts)[:, measured].astype(np.float32)
-    return AnnData(matrix, obs=pd.DataFrame(index=[f"cell_{i}" for i in range(matrix.shape[0])]), var=pd.DataFrame(index=names))
+    return as_anndata(matrix, np.flatnonzero(measured))

@@ -1,4 +1,4 @@
-"""Floors of sequence classification: what is reached without any pretraining."""
+"""The controls of sequence classification: what is reached without any pretraining."""
 
 from __future__ import annotations
 
@@ -23,42 +23,42 @@ if TYPE_CHECKING:
     from r2mae_bio.dna.fit._linear import Features
     from r2mae_bio.dna.sequences._table import LabelledSequences, SequenceTable
 
-__all__ = ["FLOORS", "sequence_floor"]
+__all__ = ["CONTROLS", "sequence_control"]
 
 _CNN_BATCH = 64
 """Sequences per step of the small network."""
 
-Floor: TypeAlias = "Callable[[SequenceTable, int], NDArray[np.floating] | None]"
+Control: TypeAlias = "Callable[[SequenceTable, int], NDArray[np.floating] | None]"
 
 
-def sequence_floor(table: SequenceTable, method: str, *, seed: int = 0) -> NDArray[np.floating] | None:
-    """Probabilities of the test rows by one floor.
+def sequence_control(table: SequenceTable, method: str, *, seed: int = 0) -> NDArray[np.floating] | None:
+    """Probabilities of the test rows by one control.
 
     Parameters
     ----------
     table
         The task.
     method
-        A key of :data:`FLOORS`.
+        A key of :data:`CONTROLS`.
     seed
         Of the small CNN; the others draw nothing.
 
     Returns
     -------
-    Probabilities (test rows, K), or None where the floor needs sequences of one length and they
+    Probabilities (test rows, K), or None where the control needs sequences of one length and they
     have several.
     """
-    return FLOORS[method](table, seed)
+    return CONTROLS[method](table, seed)
 
 
-def _linear(candidates: list[Features], *, one_length: bool = False) -> Floor:
-    def floor(table: SequenceTable, seed: int) -> NDArray[np.floating] | None:
+def _linear(candidates: list[Features], *, one_length: bool = False) -> Control:
+    def control(table: SequenceTable, seed: int) -> NDArray[np.floating] | None:
         if one_length and table.length is None:
             return None
         fitted, features = fit_features(table, candidates)
         return fitted.predict_proba(features(table.test))
 
-    return floor
+    return control
 
 
 def _majority(table: SequenceTable, seed: int) -> NDArray[np.float64]:
@@ -87,9 +87,8 @@ def _positions(part: LabelledSequences) -> sparse.csr_array:
 
 def _small_cnn(table: SequenceTable, seed: int) -> NDArray[np.float32]:
     n_batches = -(-len(table.train) // _CNN_BATCH)
-    n_steps = min(max(10 * n_batches, 600), 4000)
     config = FinetuneConfig(
-        n_steps=n_steps,
+        n_steps=min(max(10 * n_batches, 600), 4000),
         batch_size=_CNN_BATCH,
         learning_rate=1e-3,
         encoder_rate=1.0,
@@ -101,7 +100,7 @@ def _small_cnn(table: SequenceTable, seed: int) -> NDArray[np.float32]:
     return predict_classes(result.network, SequenceGroups(table.test.codes), both_strands=result.both_strands)
 
 
-FLOORS: dict[str, Floor] = {
+CONTROLS: dict[str, Control] = {
     "majority": _majority,
     "GC + length": _linear([_gc_and_length]),
     "5-mer": _linear(_kmers(5)),
@@ -110,9 +109,9 @@ FLOORS: dict[str, Floor] = {
     "positional pairs + 4-mer": _linear([KmerFeatures(4, position_k=2)], one_length=True),
     "small CNN": _small_cnn,
 }
-"""Floors by name: the share of classes; logistic regressions, L2 strength (and, for k-mers, one
+"""Controls by name: the share of classes; logistic regressions, L2 strength (and, for k-mers, one
 strand or both) picked on dev rows; a small convolutional network trained with early stopping on dev
 rows.
 """
 SEEDED = frozenset({"small CNN"})
-"""Floors that differ between seeds."""
+"""Controls that differ between seeds."""

@@ -1,4 +1,6 @@
-"""Two lines that every table of cell types needs: the plain genes, and no information at all."""
+"""The simple controls, which every table of cell types needs: the plain genes, and no information
+at all.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from r2mae_bio._rng import derive_generator
 from r2mae_bio.evaluate.methods._log_normalize import check_measured, log_normalize
 from r2mae_bio.evaluate.methods._variable_genes import variable_panel
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
     from r2mae_bio.evaluate.methods._embedder import SparseCounts
 
-__all__ = ["HighlyVariableGenes", "MajorityClass"]
+__all__ = ["HighlyVariableGenes", "MajorityClass", "Noise"]
 
 
 @dataclass(frozen=True)
@@ -85,3 +88,38 @@ class MajorityClass:
         """Zeros (n_cells, 1)."""
         check_measured(measured, counts.shape[1])
         return np.zeros((counts.shape[0], 1), np.float32)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Standard normal numbers, whatever the cells: the weakest control of every table."""
+
+    n_components: int = 64
+    """Width of the embedding (k)."""
+    name: str = "noise"
+    """Name in tables."""
+
+    def fit(self, counts: SparseCounts, *, seed: int) -> FittedNoise:
+        """Nothing is learned from ``counts``; ``seed`` names the stream."""
+        return FittedNoise(self.n_components, seed)
+
+
+@dataclass
+class FittedNoise:
+    """A trained :class:`Noise`. Every call draws anew: repeated rows would let a probe recognise
+    cells by their position.
+    """
+
+    n_components: int
+    """Width of the embedding (k)."""
+    seed: int
+    """Seed of the stream."""
+    n_calls: int = 0
+    """Calls so far, the position in the stream."""
+
+    def embed(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Independent standard normal numbers (n_cells, k)."""
+        check_measured(measured, counts.shape[1])
+        rng = derive_generator(self.seed, "noise-embedding", self.n_calls)
+        self.n_calls += 1
+        return rng.standard_normal((counts.shape[0], self.n_components), dtype=np.float32)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Styles", "curve_figure", "dot_figure", "method_styles"]
+__all__ = ["PROBES", "Styles", "curve_figure", "dot_figure", "method_styles"]
 
 Styles: TypeAlias = dict[str, dict[str, Any]]
 """Arguments of ``Axes.errorbar`` by method."""
@@ -25,8 +25,8 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#99
 colours apart once they repeat.
 """
 MARKERS = "osD^vPX<>h"
-FLOORS = ("majority class", "noise")
-"""Drawn dashed: no method, only what is reached without looking at the cells."""
+UNINFORMED = ("majority class", "noise")
+"""Drawn dotted: the controls that show what is reached without looking at the cells."""
 PROBES = {"linear": "linear probe", "knn": "k nearest neighbours"}
 METRICS = {
     "isolated_labels": "isolated labels",
@@ -76,7 +76,7 @@ def method_styles(methods: list[str], reference: str) -> Styles:
     others = [method for method in methods if method != reference]
     styles: Styles = {}
     for i, method in enumerate(others):
-        line = ":" if method in FLOORS else "-"
+        line = ":" if method in UNINFORMED else "-"
         styles[method] = {"color": COLORS[i % len(COLORS)], "marker": MARKERS[1 + i % (len(MARKERS) - 1)], "linestyle": line}
         styles[method] |= {"linewidth": 1.3, "markersize": 4.5, "zorder": 2}
     top = {"color": REFERENCE_COLOR, "marker": MARKERS[0], "linestyle": "-", "linewidth": 2.2, "markersize": 6, "zorder": 3}

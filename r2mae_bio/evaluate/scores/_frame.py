@@ -9,13 +9,13 @@ import numpy as np
 from r2mae_bio._errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
     from r2mae_bio.evaluate.scores._probe import ProbeKind
 
-__all__ = ["KEYS", "METRICS", "check_columns", "metrics_of", "summarize", "to_markdown"]
+__all__ = ["KEYS", "METRICS", "check_columns", "column_head", "method_table", "metrics_of", "summarize", "to_markdown"]
 
 KEYS = ("set", "method", "panel", "fraction", "depth", "group", "n_genes", "reference", "probe", "label", "kind", "metric")
 """Columns that say what a row is about, the seed apart."""
@@ -108,11 +108,22 @@ def to_markdown(
     if shown.duplicated(["method", spread] if spread else ["method"]).any():
         message = f"A method has several rows for one {spread or 'metric'}; pass the summary of one data set, and name the probe."
         raise DataError(message)
-    parts = {metric: shown} if spread is None else {_head(v): shown[shown[spread] == v] for v in _ordered(shown, spread)}
+    parts = {metric: shown} if spread is None else {column_head(v): shown[shown[spread] == v] for v in _ordered(shown, spread)}
     texts = [_markdown_column(rows, metric, digits) for rows in parts.values()]
-    body = [[method.replace("|", "\\|"), *(text.get(method, "") for text in texts)] for method in shown["method"].unique()]
-    head = ["method", *parts]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *body])
+    body = {method: [text.get(method, "") for text in texts] for method in shown["method"].unique()}
+    return method_table(list(parts), body)
+
+
+def method_table(heads: Sequence[str], body: Mapping[str, Sequence[str]]) -> str:
+    """Lines of a markdown table with a row per method."""
+    rows = [[method.replace("|", "\\|"), *cells] for method, cells in body.items()]
+    head = ["method", *heads]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *rows])
+
+
+def column_head(value: object) -> str:
+    """A share as a percentage, anything else as it is."""
+    return f"{100 * value:.3g}%" if isinstance(value, float) else str(value)
 
 
 def metrics_of(frame: pd.DataFrame) -> list[str]:
@@ -149,10 +160,6 @@ def _ordered(shown: pd.DataFrame, spread: str) -> list[object]:
     share = dict(zip(shown["panel"], shown.get("fraction", shown["panel"]), strict=True))
     shares = sorted((v for v in values if str(v).endswith("%")), key=lambda v: share[v], reverse=True)
     return [*shares, *(v for v in values if v not in shares)]
-
-
-def _head(value: object) -> str:
-    return f"{100 * value:.3g}%" if isinstance(value, float) else str(value)
 
 
 def _markdown_column(rows: pd.DataFrame, metric: str, digits: int) -> dict[str, str]:

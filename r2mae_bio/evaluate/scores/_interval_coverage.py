@@ -10,6 +10,7 @@ from scipy import sparse
 
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio._rng import derive_generator
+from r2mae_bio.evaluate._chunks import chunks
 from r2mae_bio.likelihoods import predictive_distribution
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["interval_coverage"]
 
 COLUMNS = ["expression", "n_genes", "mean", "coverage", "below", "above"]
-CELLS_AT_A_TIME = 512
 
 
 def interval_coverage(
@@ -81,8 +81,7 @@ def interval_coverage(
         raise ConfigError(message)
     rng, tail = derive_generator(seed, "coverage"), (1 - level) / 2
     below, above = np.zeros(values.shape[1]), np.zeros(values.shape[1])
-    for start in range(0, values.shape[0], CELLS_AT_A_TIME):
-        some = slice(start, start + CELLS_AT_A_TIME)
+    for some in chunks(values.shape[0]):
         u = _places(values[some].toarray(), expected[some], spread[some], likelihood=likelihood, rng=rng)
         below += (u < tail).sum(axis=0)
         above += (u > 1 - tail).sum(axis=0)

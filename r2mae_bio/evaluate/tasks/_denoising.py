@@ -13,9 +13,12 @@ from scipy import sparse, special
 
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio._rng import derive_seed
+from r2mae_bio.evaluate._checks import check_unique
+from r2mae_bio.evaluate._chunks import chunks
 from r2mae_bio.evaluate.methods._denoisers import as_denoiser
+from r2mae_bio.evaluate.methods._embedder import all_measured
 from r2mae_bio.evaluate.tasks._depth_transfer import thin_counts
-from r2mae_bio.evaluate.tasks._transfer import check_split, check_unique
+from r2mae_bio.evaluate.tasks._transfer import check_split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,12 +31,12 @@ if TYPE_CHECKING:
 __all__ = ["denoising"]
 
 COLUMNS = ["method", "seed", "n_cells", "n_genes", "train_share", "poisson_nll", "mse_log"]
-FLOOR = 1e-6
+LEAST_EXPECTED = 1e-6
 """Smallest expected count, the same for every method: an impossible count would cost infinitely
 much.
 """
 TARGET = 1e4
-CELLS_AT_A_TIME = 512
+"""Counts per cell of the profiles that are compared."""
 
 
 def denoising(
@@ -124,11 +127,10 @@ def _score(
 ) -> dict[str, float]:
     reference, query = _not_empty(train, split.reference), _not_empty(train, split.query)
     fitted = as_denoiser(method.name, method.fit(train[reference], seed=seed), train[reference])
-    rates = _checked(fitted.rates(train[query], np.ones(train.shape[1], bool)), (len(query), train.shape[1]), method.name)
+    rates = _checked(fitted.rates(train[query], all_measured(train)), (len(query), train.shape[1]), method.name)
     nll, squares, n_profiles = 0.0, 0.0, 0
-    for start in range(0, len(query), CELLS_AT_A_TIME):
-        some = slice(start, start + CELLS_AT_A_TIME)
-        expected = np.maximum(rates[some].astype(np.float64) * (1 - train_share) / train_share, FLOOR)
+    for some in chunks(len(query)):
+        expected = np.maximum(rates[some].astype(np.float64) * (1 - train_share) / train_share, LEAST_EXPECTED)
         observed = held_out[query[some]].toarray().astype(np.float64)
         nll += float(poisson_nll(observed, expected).sum())
         known = observed.sum(axis=1) > 0

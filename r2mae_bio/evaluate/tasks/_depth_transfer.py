@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from r2mae_bio._errors import ConfigError, FractionalCountsError
 from r2mae_bio._rng import derive_generator
+from r2mae_bio.evaluate._checks import check_unique
+from r2mae_bio.evaluate.methods._embedder import all_measured
 from r2mae_bio.evaluate.methods._log_normalize import take_measured
-from r2mae_bio.evaluate.tasks._transfer import (
-    CLASS_COLUMNS,
-    SCORES,
-    Cells,
-    View,
-    check_cells,
-    check_split,
-    check_unique,
-    score_views,
-)
+from r2mae_bio.evaluate.tasks._transfer import SCORES, Cells, Round, View, check_cells, check_split, transfer_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import pandas as pd
     from numpy.typing import ArrayLike
     from scipy import sparse
 
@@ -62,12 +55,12 @@ def thin_counts(counts: SparseCounts, share: float, *, seed: int) -> sparse.csr_
     if not 0 < share <= 1:
         message = f"The share of molecules to keep is {share}; a value above 0, at most 1, is needed."
         raise ConfigError(message)
-    kept = take_measured(counts, np.ones(counts.shape[1], bool))
+    kept = take_measured(counts, all_measured(counts))
     if (kept.data != np.floor(kept.data)).any():
         message = "The counts hold values that are not whole numbers; molecules can only be drawn from raw counts."
         raise FractionalCountsError(message)
     kept.sum_duplicates()
-    rng = derive_generator(seed, "thin", round(share * 2**40))
+    rng = derive_generator(seed, "thin", round(share * 2**40))  # positions in a stream are whole numbers
     kept.data = rng.binomial(kept.data.astype(np.int64), share).astype(np.float32)
     kept.eliminate_zeros()
     return kept
@@ -128,16 +121,11 @@ def depth_transfer(
     cells = check_cells(counts, labels)
     check_split(split, len(cells.labels))
     reference, query = cells.take(split.reference), cells.take(split.query)
-    options: dict[str, Any] = {"probes": probes, "by_class": by_class, "on_result": on_result}
-    rows: list[dict[str, Any]] = []
-    for seed in seeds:
-        views = [_view(query, depth, seed) for depth in depths]
-        for embedder in embedders:
-            rows += score_views(embedder, reference, views, seed=seed, **options)
-    return pd.DataFrame(rows, columns=COLUMNS + CLASS_COLUMNS * by_class)
+    rounds = (Round(seed, reference, [_view(query, depth, seed) for depth in depths]) for seed in seeds)
+    return transfer_table(embedders, rounds, columns=COLUMNS, probes=probes, by_class=by_class, on_result=on_result)
 
 
 def _view(query: Cells, depth: float, seed: int) -> View:
     counts = thin_counts(query.counts, depth, seed=seed)
     columns = {"depth": depth, "mean_counts": float(counts.sum() / counts.shape[0])}
-    return View(columns, f"depth {depth:g}", Cells(counts, query.labels), np.ones(counts.shape[1], bool))
+    return View(columns, f"depth {depth:g}", Cells(counts, query.labels), all_measured(counts))

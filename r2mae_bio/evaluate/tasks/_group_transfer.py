@@ -4,18 +4,20 @@ one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
-import pandas as pd
 
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio._splits import Split, as_batches, group_splits
-from r2mae_bio.evaluate.tasks._transfer import CLASS_COLUMNS, SCORES, Cells, View, check_cells, check_unique, score_views
+from r2mae_bio.evaluate._checks import check_unique
+from r2mae_bio.evaluate.methods._embedder import all_measured
+from r2mae_bio.evaluate.tasks._transfer import SCORES, Cells, Round, View, check_cells, known_classes, transfer_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    import pandas as pd
     from numpy.typing import ArrayLike
 
     from r2mae_bio.evaluate.methods._embedder import Embedder, SparseCounts
@@ -91,15 +93,15 @@ def label_transfer(
         raise ConfigError(message)
     cells = check_cells(counts, labels)
     batches = None if batch is None else as_batches(batch, len(cells.labels))
-    options: dict[str, Any] = {"probes": probes, "by_class": by_class, "on_result": on_result}
-    rows: list[dict[str, Any]] = []
-    for group, split in _splits(groups, len(cells.labels)).items():
-        reference, view = cells.take(split.reference), _view(cells, split, group, unseen)
-        told = None if batches is None else batches[split.reference]
-        for seed in seeds:
-            for embedder in embedders:
-                rows += score_views(embedder, reference, [view], seed=seed, batch=told, **options)
-    return pd.DataFrame(rows, columns=COLUMNS + CLASS_COLUMNS * by_class)
+    splits = _splits(groups, len(cells.labels))
+
+    def rounds() -> Iterator[Round]:
+        for group, split in splits.items():
+            reference, view = cells.take(split.reference), _view(cells, split, group, unseen)
+            told = None if batches is None else batches[split.reference]
+            yield from (Round(seed, reference, [view], told) for seed in seeds)
+
+    return transfer_table(embedders, rounds(), columns=COLUMNS, probes=probes, by_class=by_class, on_result=on_result)
 
 
 def _splits(groups: ArrayLike, n_cells: int) -> dict[str, Split]:
@@ -110,10 +112,7 @@ def _splits(groups: ArrayLike, n_cells: int) -> dict[str, Split]:
 
 
 def _view(cells: Cells, split: Split, group: str, unseen: Unseen) -> View:
-    known = np.isin(cells.labels[split.query], cells.labels[split.reference])
-    if not known.any():
-        message = f"The group {group!r} shares no class with the others; make its labels agree with theirs, or leave it out."
-        raise DataError(message)
+    known = known_classes(cells.labels, split, group)
     rows = split.query[known] if unseen == "drop" else split.query
     columns = {"group": group, "n_query": len(rows), "n_unseen": int((~known).sum())}
-    return View(columns, f"{group} held out", cells.take(rows), np.ones(cells.counts.shape[1], bool))
+    return View(columns, f"{group} held out", cells.take(rows), all_measured(cells.counts))

@@ -4,17 +4,17 @@ measured.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
+from r2mae_bio.evaluate._checks import check_unique
 from r2mae_bio.evaluate.tasks._gene_panels import as_panel, panel_mask
-from r2mae_bio.evaluate.tasks._transfer import CLASS_COLUMNS, SCORES, View, check_cells, check_split, check_unique, score_views
+from r2mae_bio.evaluate.tasks._transfer import SCORES, Round, View, check_cells, check_split, transfer_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
+    import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
     from r2mae_bio._splits import Split
@@ -26,7 +26,8 @@ __all__ = ["panel_transfer"]
 
 REFERENCES = ("all genes", "panel")
 """Genes of the reference cells that a probe learns from."""
-COLUMNS = ["method", "seed", "panel", "fraction", "n_genes", *SCORES]
+COLUMNS = ["method", "seed", "panel", "fraction", "n_genes"]
+"""Columns before the scores."""
 
 
 def panel_transfer(
@@ -101,20 +102,17 @@ def panel_transfer(
     reference, query = cells.take(split.reference), cells.take(split.query)
     n_genes = cells.counts.shape[1]
     designed = {name: as_panel(panel, n_genes, name) for name, panel in named.items()}
-    options: dict[str, Any] = {"probes": probes, "by_class": by_class, "on_result": on_result}
-    rows: list[dict[str, Any]] = []
-    for seed in seeds:
+    references = REFERENCES if matched else (None,)
+
+    def views(seed: int) -> list[View]:
         masks = {_percent(fraction): panel_mask(n_genes, fraction, seed=seed) for fraction in fractions}
         shares = dict(zip(masks, fractions, strict=True))
-        views = [
-            _view(name, mask, query, shares.get(name), genes)
-            for name, mask in {**masks, **designed}.items()
-            for genes in (REFERENCES if matched else [None])
-        ]
-        for embedder in embedders:
-            rows += score_views(embedder, reference, views, seed=seed, **options)
-    columns = [*COLUMNS[: -len(SCORES)], *["reference"] * matched, *SCORES]
-    return pd.DataFrame(rows, columns=columns + CLASS_COLUMNS * by_class)
+        measured = {**masks, **designed}
+        return [_view(name, mask, query, shares.get(name), genes) for name, mask in measured.items() for genes in references]
+
+    rounds = (Round(seed, reference, views(seed)) for seed in seeds)
+    columns = [*COLUMNS, *["reference"] * matched, *SCORES]
+    return transfer_table(embedders, rounds, columns=columns, probes=probes, by_class=by_class, on_result=on_result)
 
 
 def _percent(fraction: float) -> str:
