@@ -72,13 +72,9 @@ def expected_calibration_error(
         message = f"None of the {len(truth)} labels is one of the classes {', '.join(names[:5])}; pass the names of the columns as classes."
         raise DataError(message)
     confidence, right = table.max(axis=1), names[table.argmax(axis=1)] == truth
-    gap = np.bincount(_bins(confidence, n_bins), weights=right - confidence, minlength=n_bins)
+    bins = np.searchsorted(np.arange(1, n_bins) / n_bins, confidence, side="left")  # the right edge belongs to the bin
+    gap = np.bincount(bins, weights=right - confidence, minlength=n_bins)
     return float(np.abs(gap).sum() / len(table))
-
-
-def _bins(confidence: NDArray[np.float64], n_bins: int) -> NDArray[np.intp]:
-    """Bin of each confidence; the right edge belongs to the bin."""
-    return np.searchsorted(np.arange(1, n_bins) / n_bins, confidence, side="left")
 
 
 def _class_names(probabilities: ArrayLike, classes: ArrayLike | None, n_classes: int) -> ArrayLike:

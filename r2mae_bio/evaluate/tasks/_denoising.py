@@ -102,18 +102,14 @@ def denoising(
     check_split(split, cells.shape[0])
     rows: list[dict[str, Any]] = []
     for seed in seeds:
-        halves = _halves(cells, train_share, seed)
+        train = thin_counts(cells, train_share, seed=derive_seed(seed, "molecules"))
+        held_out = sparse.csr_array(cells - train)
         for method in methods:
-            scores = _score(method, *halves, split=split, train_share=train_share, seed=seed)
+            scores = _score(method, train, held_out, split=split, train_share=train_share, seed=seed)
             rows.append({"method": method.name, "seed": seed, "n_genes": cells.shape[1], "train_share": train_share, **scores})
             if on_result is not None:
                 on_result(f"{method.name}, seed {seed}: Poisson nll {scores['poisson_nll']:.5f}, mse_log {scores['mse_log']:.4f}")
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _halves(counts: sparse.csr_array, train_share: float, seed: int) -> tuple[sparse.csr_array, sparse.csr_array]:
-    train = thin_counts(counts, train_share, seed=derive_seed(seed, "molecules"))
-    return train, sparse.csr_array(counts - train)
 
 
 def _score(
