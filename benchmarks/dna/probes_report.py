@@ -69,11 +69,11 @@ def markdown(rows: Rows) -> str:
     lines = [
         "Test MCC x 100; mean ± standard deviation over seeds where there are several.",
         "",
-        "Controls, without pretraining:",
+        "Floors, without pretraining:",
         "",
         *table(["task", *scores.controls], body),
         "",
-        "Models beside the best control and published figures (DNABERT-2's):",
+        "Models beside the best floor and published figures (DNABERT-2's):",
         "",
         *models_table(scores),
         "",
@@ -104,7 +104,7 @@ def models_table(scores: Scores) -> list[str]:
     means = [np.mean([scores.best_control(task)[0] for task in scores.tasks])]
     means += [np.mean([scores.mean(task, *model) for task in scores.tasks]) for model in scores.models]
     body.append(["mean", *(f"{m:.2f}" if np.isfinite(m) else "" for m in means), *[""] * len(PUBLISHED_NAMES)])
-    return table(["task", "best control", *titles, *PUBLISHED_NAMES], body)
+    return table(["task", "best floor", *titles, *PUBLISHED_NAMES], body)
 
 
 def above_controls(scores: Scores) -> list[str]:
@@ -114,7 +114,7 @@ def above_controls(scores: Scores) -> list[str]:
         gaps = np.array([scores.mean(task, name, kind, *rest) - scores.best_control(task)[0] for task in scores.tasks])
         known = gaps[np.isfinite(gaps)]
         if known.size:
-            lines.append(f"- {name}, {KIND_NAMES[kind]}: above the best control in {(known > 0).sum()} of {known.size} tasks.")
+            lines.append(f"- {name}, {KIND_NAMES[kind]}: above the best floor in {(known > 0).sum()} of {known.size} tasks.")
     return lines
 
 

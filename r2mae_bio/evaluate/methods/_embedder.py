@@ -77,8 +77,8 @@ class BatchAware(Embedder, Protocol):
 
     @property
     def uses_batch(self) -> bool:
-        """Whether tasks that know the batches tell the method; False makes it a method that is
-        blind to them.
+        """Whether tasks that know the batches tell the method; False makes it a method that
+        does not know them.
         """
         ...
 
