@@ -149,8 +149,7 @@ def throughput(bench: Bench, encoder: str, mode: str) -> dict:
         batch = bench.batch()
         plan = bench.plan(batch, step)
         with amp:
-            visible = batch.tokens().hide(plan)
-            params = compiled(visible, batch.context)
+            params = compiled(batch.tokens().hide(plan), batch.context)
         nats = masked_nll(network.likelihood, params, batch.rows, batch.genes, batch.values, plan.hidden)
         optimizer.zero_grad(set_to_none=True)
         (nats.sum() / plan.hidden.sum()).backward()
@@ -169,14 +168,13 @@ def throughput(bench: Bench, encoder: str, mode: str) -> dict:
     training, embedding = seconds(train, n, bench.device), seconds(embed, n, bench.device)
     preparation = seconds(lambda step: bench.plan(bench.batch(), step), n, bench.device)
     flops = step_flops(bench, network)
-    expressed = float(np.mean(tokens))
     return {
         "encoder": encoder,
         "mode": mode,
         "train_cells_per_second": cells / training,
         "train_tokens_per_second": cells * bench.options.genes / training,
         "embed_cells_per_second": cells / embedding,
-        "embed_expressed_tokens_per_second": expressed / embedding,
+        "embed_expressed_tokens_per_second": float(np.mean(tokens)) / embedding,
         "preparation_share": preparation / training,
         "step_tflop": flops / 1e12,
         "model_flop_utilisation": flops / training / (bench.options.peak_tflops * 1e12),

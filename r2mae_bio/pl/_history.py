@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def history(model: GeneMAE, *, by_ratio: bool = False, ax: Axes | None = None) -> Axes:
-    """Plot the loss per epoch beside the blind baseline.
+    """Plot the loss per epoch beside the control that knows each gene's mean (``blind_loss``).
 
     Parameters
     ----------

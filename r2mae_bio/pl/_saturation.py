@@ -154,12 +154,12 @@ def _logo(ax: Axes, p: NDArray[np.float64], information: NDArray[np.float64]) ->
     top = 1.05 * top if top > 0 else 1.0
     rank = np.argsort(heights, axis=1, kind="stable")  # the likeliest letter on top
     ordered = np.take_along_axis(heights, rank, axis=1)
-    floors = np.empty_like(heights)
-    np.put_along_axis(floors, rank, np.cumsum(ordered, axis=1) - ordered, axis=1)
+    bottoms = np.empty_like(heights)
+    np.put_along_axis(bottoms, rank, np.cumsum(ordered, axis=1) - ordered, axis=1)
     for k, base in enumerate(_BASES):
         glyph = _glyph(base)
         drawn = np.flatnonzero(heights[:, k] > _SMALLEST_LETTER * top).tolist()
-        paths = [_place(glyph, i, floors[i, k], heights[i, k]) for i in drawn]
+        paths = [_place(glyph, i, bottoms[i, k], heights[i, k]) for i in drawn]
         ax.add_collection(PathCollection(paths, facecolors=_COLORS[base], edgecolors="none", label=base), autolim=False)
     ax.set(ylim=(0, top), ylabel="information (bits)")
     ax.spines[["top", "right"]].set_visible(False)
@@ -176,11 +176,11 @@ def _glyph(letter: str) -> Path:
     return Path((np.asarray(outline.vertices) - box.min) / box.size, outline.codes)
 
 
-def _place(glyph: Path, column: int, floor: float, height: float) -> Path:
+def _place(glyph: Path, column: int, bottom: float, height: float) -> Path:
     from matplotlib.path import Path
 
     width = 0.92
-    return Path(np.asarray(glyph.vertices) * (width, height) + (column - width / 2, floor), glyph.codes)
+    return Path(np.asarray(glyph.vertices) * (width, height) + (column - width / 2, bottom), glyph.codes)
 
 
 def _positions(ax: Axes, table: pd.DataFrame) -> None:

@@ -48,7 +48,7 @@ def spectrum(adata: AnnData, *, key: str = KEYS.spectrum, ax: Axes | None = None
     ax = plt.subplots(figsize=(5, 3.8), layout="constrained")[1] if ax is None else ax
     ax.set(xscale="log", yscale="log", xlabel="rank", ylabel="eigenvalue of the gene correlation")
     _eigenvalues(ax, record)
-    _noise_edge(ax, record)
+    ax.axhline(record["edge"], color=_COLORS["edge"], lw=0.9, ls="--", label=f"edge of the noise, {record['edge']:.2f}")
     _decay(ax, record)
     _limits(ax, record)
     ax.legend(frameon=False, fontsize="small", loc="lower left")
@@ -78,10 +78,6 @@ def _eigenvalues(ax: Axes, record: dict[str, Any]) -> None:
     if k:
         label = f"{k} above the noise"
         ax.plot(ranks[:k], sample[:k], "o", ms=3.5, mfc=_COLORS["spikes"], mec="white", mew=0.4, label=label, zorder=3)
-
-
-def _noise_edge(ax: Axes, record: dict[str, Any]) -> None:
-    ax.axhline(record["edge"], color=_COLORS["edge"], lw=0.9, ls="--", label=f"edge of the noise, {record['edge']:.2f}")
 
 
 def _decay(ax: Axes, record: dict[str, Any]) -> None:

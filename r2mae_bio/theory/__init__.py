@@ -16,10 +16,8 @@ from r2mae_bio.theory.risk._closed_forms import (
     ClosedForm,
     high_ratio_risk,
     isotropic_risk,
-    latent_factor_population_risk,
     one_spike_risk,
     peak_ratio,
-    population_risk,
     ridgeless_risk,
 )
 from r2mae_bio.theory.risk._covariances import (
@@ -33,14 +31,15 @@ from r2mae_bio.theory.risk._covariances import (
     spiked_covariance,
 )
 from r2mae_bio.theory.risk._decompose import Eigendecomposition, decompose
+from r2mae_bio.theory.risk._population import latent_factor_population_risk, population_risk
 from r2mae_bio.theory.risk._risk import Panel, Risk, regression_risk
 from r2mae_bio.theory.simulate._joint import joint_predictor
 from r2mae_bio.theory.simulate._overlap import Overlaps, simulate_overlap, subspace_overlap
 from r2mae_bio.theory.simulate._overlap_limit import expected_overlap
 from r2mae_bio.theory.simulate._simulate import Simulation, simulate_autoencoder_risk, simulate_risk
+from r2mae_bio.theory.spectrum._gene_spectrum import Spectrum, gene_spectrum
 from r2mae_bio.theory.spectrum._normalize import NormalizedCounts, PearsonResiduals, normalize_counts
 from r2mae_bio.theory.spectrum._shrinkage import gene_correlation
-from r2mae_bio.theory.spectrum._spectrum import Spectrum, gene_spectrum
 from r2mae_bio.theory.spectrum._spikes import NoiseEdge, PowerLaw
 
 __all__ = [

@@ -190,7 +190,9 @@ def test_ready_embeddings_and_a_choice_of_cells(cells, monkeypatch):
     assert ready["value"].item() == values(embedding, labels, batch, metrics=CHEAP, seed=5)["graph_connectivity"]
     seen = []
     monkeypatch.setitem(
-        sys.modules["r2mae_bio.evaluate.tasks._integration"]._ARITHMETIC, CHEAP[0], lambda c: seen.append(len(c.labels)) or 0.5
+        sys.modules["r2mae_bio.evaluate.scores._integration_scores"]._ARITHMETIC,
+        CHEAP[0],
+        lambda c: seen.append(len(c.labels)) or 0.5,
     )
     assert integration({"mine": embedding}, counts, labels, max_cells=60, **options)["value"].item() == 0.5
     assert seen == [60]

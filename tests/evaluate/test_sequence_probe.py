@@ -17,7 +17,7 @@ from r2mae_bio.core._class_metrics import class_metrics
 from r2mae_bio.dna.network._mae import DNAMaskedAutoencoder
 from r2mae_bio.errors import ConfigError, DataError
 from r2mae_bio.evaluate import SmallCNN, pool_states, sequence_probe
-from r2mae_bio.evaluate.methods._sequence_floors import FLOORS, sequence_floor
+from r2mae_bio.evaluate.methods._sequence_controls import CONTROLS, sequence_control
 from r2mae_bio.evaluate.methods._sequence_states import NetworkModel, untrained_form
 from r2mae_bio.io import decode_bases, encode_bases, read_sequence_table, reverse_complement
 
@@ -61,7 +61,7 @@ def place() -> pd.DataFrame:
 
 def mcc(table: pd.DataFrame, method: str) -> float:
     task = read_sequence_table(table)
-    return class_metrics(task.test.labels, sequence_floor(task, method))["mcc"]
+    return class_metrics(task.test.labels, sequence_control(task, method))["mcc"]
 
 
 def test_each_floor_reads_what_it_can(composition, motif, place):
@@ -75,7 +75,7 @@ def test_each_floor_reads_what_it_can(composition, motif, place):
 
 def test_the_majority_knows_nothing(composition):
     task = read_sequence_table(composition)
-    found = class_metrics(task.test.labels, sequence_floor(task, "majority"))
+    found = class_metrics(task.test.labels, sequence_control(task, "majority"))
     assert found["mcc"] == 0
     assert found["auroc"] == 0.5
 
@@ -83,8 +83,8 @@ def test_the_majority_knows_nothing(composition):
 def test_floors_by_position_need_one_length(motif):
     table = motif.assign(sequence=[s[: 20 + i % 5] for i, s in enumerate(motif["sequence"])])
     task = read_sequence_table(table)
-    assert sequence_floor(task, "positional") is None
-    assert sequence_floor(task, "5-mer").shape == (200, 2)
+    assert sequence_control(task, "positional") is None
+    assert sequence_control(task, "5-mer").shape == (200, 2)
 
 
 def test_the_network_is_a_floor_of_its_own(place):
@@ -207,10 +207,10 @@ def test_models_are_also_trained_end_to_end(place):
 
 
 def test_linear_readings_are_fitted_once_and_lift_blind_states(composition, monkeypatch):
-    from r2mae_bio.evaluate.tasks import _sequence_probe
+    from r2mae_bio.evaluate.methods import _sequence_methods
 
-    fit, calls = _sequence_probe.fit_readings, []
-    monkeypatch.setattr(_sequence_probe, "fit_readings", lambda table: calls.append(table) or fit(table))
+    fit, calls = _sequence_methods.fit_readings, []
+    monkeypatch.setattr(_sequence_methods, "fit_readings", lambda table: calls.append(table) or fit(table))
     config = FinetuneConfig(n_steps=5, batch_size=32)
     models = {"blind": Blind(), "random init": Blind()}
     frame = sequence_probe(composition, models, floors=False, finetune=True, finetune_config=config, seeds=(0, 1))
@@ -245,10 +245,10 @@ def test_shared_rows_are_counted(motif):
 
 
 def test_every_floor_is_printed_once_and_chance_is_repeated(place, monkeypatch):
-    monkeypatch.setitem(FLOORS, "small CNN", lambda table, seed: np.eye(2)[np.full(len(table.test), seed % 2)])
+    monkeypatch.setitem(CONTROLS, "small CNN", lambda table, seed: np.eye(2)[np.full(len(table.test), seed % 2)])
     frame = sequence_probe(place, seeds=(0, 1))
     counts = frame["method"].value_counts()
-    assert set(counts.index) == set(FLOORS)
+    assert set(counts.index) == set(CONTROLS)
     assert counts["small CNN"] == 2
     assert (counts.drop("small CNN") == 1).all()
     drawn = sequence_probe(place[place["split"] != "dev"], seeds=(0, 1))
@@ -274,5 +274,5 @@ def test_kmers_reach_the_floor_of_a_published_task(shared_data):
         pytest.skip("the task is not among the shared data")
     task = read_sequence_table(path)
     assert (len(task.train), len(task.dev), len(task.test), task.length) == (2620, 328, 328, 101)
-    assert class_metrics(task.test.labels, sequence_floor(task, "6-mer"))["mcc"] > 0.65
-    assert abs(class_metrics(task.test.labels, sequence_floor(task, "GC + length"))["mcc"]) < 0.15
+    assert class_metrics(task.test.labels, sequence_control(task, "6-mer"))["mcc"] > 0.65
+    assert abs(class_metrics(task.test.labels, sequence_control(task, "GC + length"))["mcc"]) < 0.15

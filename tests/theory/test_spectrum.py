@@ -16,8 +16,8 @@ from sklearn.covariance import ledoit_wolf
 from r2mae_bio import theory
 from r2mae_bio._errors import ConfigError, DataError, EmptyCellsError, NegativeCountsError, NonFiniteError
 from r2mae_bio.theory.spectrum._blocks import BLOCK
+from r2mae_bio.theory.spectrum._gene_spectrum import spectrum_of
 from r2mae_bio.theory.spectrum._shrinkage import sample_correlation
-from r2mae_bio.theory.spectrum._spectrum import spectrum_of
 from r2mae_bio.theory.spectrum._spikes import marchenko_pastur_edge, power_law
 
 

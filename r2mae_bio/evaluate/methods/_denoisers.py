@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r2mae_bio._errors import ConfigError
-from r2mae_bio.evaluate.methods._embedder import FittedDenoiser
-from r2mae_bio.evaluate.methods._normalize import check_measured, gene_share, take_measured
+from r2mae_bio.evaluate._chunks import chunks
+from r2mae_bio.evaluate.methods._embedder import FittedDenoiser, all_measured
+from r2mae_bio.evaluate.methods._log_normalize import check_measured, gene_share, take_measured
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["FittedProfile", "LinearDenoiser", "MeanProfile", "NoDenoising", "as_denoiser"]
 
 Floats = NDArray[np.float64]
-CELLS_AT_A_TIME = 512
 SMALLEST_SHARE = 1e-6
 """Share of the training counts below which a panel says nothing about the depth of a cell."""
 
@@ -37,7 +37,7 @@ class NoDenoising:
     """Name in tables."""
 
     def fit(self, counts: SparseCounts, *, seed: int) -> FittedProfile:
-        """The mean profile of counts (n_cells, n_genes); `seed` is not needed."""
+        """The mean profile of counts (n_cells, n_genes); ``seed`` is not needed."""
         return FittedProfile(gene_share(counts), self.pseudocount)
 
 
@@ -51,7 +51,7 @@ class MeanProfile:
     """Name in tables."""
 
     def fit(self, counts: SparseCounts, *, seed: int) -> FittedProfile:
-        """The mean profile of counts (n_cells, n_genes); `seed` is not needed."""
+        """The mean profile of counts (n_cells, n_genes); ``seed`` is not needed."""
         return FittedProfile(gene_share(counts), np.inf)
 
 
@@ -106,9 +106,9 @@ class LinearDenoiser:
     @classmethod
     def of(cls, model: Reconstructor, counts: SparseCounts) -> LinearDenoiser:
         """Take the constants from the training counts (n_cells, n_genes)."""
-        share, everything = gene_share(counts), np.ones(counts.shape[1], dtype=bool)
+        share = gene_share(counts)
         raw = cls(model, share, np.ones(len(share)), 0.0)
-        predicted = sum(part.sum(axis=0, dtype=np.float64) for part in raw._chunks(counts, everything))
+        predicted = sum(part.sum(axis=0, dtype=np.float64) for part in raw._parts(counts, all_measured(counts)))
         observed = share * counts.sum()
         factor = np.divide(observed, predicted, out=np.ones(len(share)), where=np.asarray(predicted) > 0)
         return cls(model, share, factor)
@@ -116,11 +116,11 @@ class LinearDenoiser:
     def rates(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Expected counts (n_cells, n_genes); see :meth:`FittedDenoiser.rates`."""
         measured = check_measured(measured, len(self.share_g))
-        return np.concatenate([np.zeros((0, len(self.share_g)), np.float32), *self._chunks(counts, measured)])
+        return np.concatenate([np.zeros((0, len(self.share_g)), np.float32), *self._parts(counts, measured)])
 
-    def _chunks(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> Iterator[NDArray[np.float32]]:
-        for start in range(0, counts.shape[0], CELLS_AT_A_TIME):
-            part = counts[start : start + CELLS_AT_A_TIME]
+    def _parts(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> Iterator[NDArray[np.float32]]:
+        for some in chunks(counts.shape[0]):
+            part = counts[some]
             profile = np.expm1(np.maximum(self.model.reconstruct(part, measured), 0)) * self.factor_g
             total, depth = profile.sum(axis=1), own_depth(part, measured, self.share_g)
             scale = np.divide(depth, total, out=np.zeros_like(total), where=total > 0)
@@ -139,8 +139,8 @@ def as_denoiser(name: str, fitted: Any, counts: SparseCounts) -> FittedDenoiser:
         return fitted
     if isinstance(fitted, Reconstructor):
         return LinearDenoiser.of(fitted, counts)
-    msg = f"The method {name!r} gives no expected counts; denoising needs methods whose fit has rates(counts, measured)."
-    raise ConfigError(msg)
+    message = f"The method {name!r} gives no expected counts; denoising needs methods whose fit has rates(counts, measured)."
+    raise ConfigError(message)
 
 
 def own_depth(counts: SparseCounts, measured: NDArray[np.bool_], share_g: Floats) -> Floats:
@@ -152,8 +152,8 @@ def own_depth(counts: SparseCounts, measured: NDArray[np.bool_], share_g: Floats
 
 
 def _mixed(own: Floats, depth: Floats, share_g: Floats, pseudocount: float) -> NDArray[np.float32]:
-    """`own` counts of cells with `pseudocount` counts of the mean profile added, scaled back to the
-    depth.
+    """The ``own`` counts of cells with ``pseudocount`` counts of the mean profile added, scaled
+    back to the depth.
     """
     weight = 0.0 if np.isinf(pseudocount) else depth / np.maximum(depth + pseudocount, 1e-12)
     weight_c = np.broadcast_to(weight, depth.shape)[:, None]

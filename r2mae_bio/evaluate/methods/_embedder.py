@@ -18,12 +18,18 @@ __all__ = [
     "FittedDenoiser",
     "FittedEmbedder",
     "SparseCounts",
+    "all_measured",
     "embed_known_batches",
     "fit_embedder",
 ]
 
 SparseCounts: TypeAlias = sparse.csr_matrix | sparse.csr_array
 """Raw counts (n_cells, n_genes) in compressed sparse rows."""
+
+
+def all_measured(counts: SparseCounts) -> NDArray[np.bool_]:
+    """The mask (n_genes,) of cells in which every gene was measured."""
+    return np.ones(counts.shape[1], dtype=bool)
 
 
 @runtime_checkable
@@ -71,13 +77,13 @@ class BatchAware(Embedder, Protocol):
 
     @property
     def uses_batch(self) -> bool:
-        """Whether tasks that know the batches tell the method; False makes it a method that is
-        blind to them.
+        """Whether tasks that know the batches tell the method; False makes it a method that
+        does not know them.
         """
         ...
 
     def fit(self, counts: SparseCounts, *, seed: int, batch: ArrayLike | None = None) -> FittedEmbedder:
-        """Train on raw counts (n_cells, n_genes), cells of the batches `batch` (n_cells,); of no
+        """Train on raw counts (n_cells, n_genes), cells of the batches ``batch`` (n_cells,); of no
         known batch if None.
         """
         ...
@@ -146,7 +152,6 @@ def embed_known_batches(embedder: Embedder, counts: SparseCounts, *, seed: int, 
     the method asks for them.
     """
     fitted = fit_embedder(embedder, counts, seed=seed, batch=batch)
-    everything = np.ones(counts.shape[1], dtype=bool)
     if isinstance(fitted, BatchCorrecting) and isinstance(embedder, BatchAware) and embedder.uses_batch:
-        return fitted.embed_batches(counts, everything, batch)
-    return fitted.embed(counts, everything)
+        return fitted.embed_batches(counts, all_measured(counts), batch)
+    return fitted.embed(counts, all_measured(counts))

@@ -11,17 +11,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import sparse
 
 from r2mae_bio._errors import ConfigError
 from r2mae_bio._rng import derive_seed
 from r2mae_bio._splits import as_batches
-from r2mae_bio.evaluate.methods._normalize import check_measured, take_measured
+from r2mae_bio.evaluate._chunks import chunks
+from r2mae_bio.evaluate.methods._as_anndata import as_anndata
+from r2mae_bio.evaluate.methods._embedder import all_measured
+from r2mae_bio.evaluate.methods._log_normalize import check_measured, take_measured
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from anndata import AnnData
     from numpy.typing import ArrayLike, NDArray
-    from scipy import sparse
     from torch import Tensor
 
     from r2mae_bio.evaluate.methods._embedder import SparseCounts
@@ -32,7 +36,6 @@ N_SAMPLES = 10
 """Draws from the posterior over which expected counts are averaged; scvi-tools has no mean without
 sampling.
 """
-CELLS_AT_A_TIME = 512
 
 
 @dataclass(frozen=True)
@@ -63,20 +66,20 @@ class SCVI:
     """Name in tables."""
 
     def fit(self, counts: SparseCounts, *, seed: int, batch: ArrayLike | None = None) -> FittedSCVI:
-        """Train on raw counts (n_cells, n_genes), of the batches `batch` (n_cells,) if given.
+        """Train on raw counts (n_cells, n_genes), of the batches ``batch`` (n_cells,) if given.
 
         Raises
         ------
         ConfigError
-            If the encoder is to see batches, which a query does not have.
+            The encoder is to see batches, which a query does not have.
         DataError
-            If counts cannot be used or batches do not fit.
+            Counts cannot be used or batches do not fit.
         """
         if batch is not None and self.model_kwargs.get("encode_covariates"):
-            msg = "encode_covariates=True makes the embedding depend on the batch, which queries lack; leave it out."
-            raise ConfigError(msg)
+            message = "encode_covariates=True makes the embedding depend on the batch, which queries lack; leave it out."
+            raise ConfigError(message)
         adata = _as_anndata(counts, batch)
-        with _alone(derive_seed(seed, "scvi") % 2**32):
+        with _alone(derive_seed(seed, "scvi") % 2**32):  # NumPy's global generator takes no longer seeds
             import scvi
 
             started = time.perf_counter()
@@ -132,24 +135,22 @@ def _minibatches(kept: sparse.csr_array, genes: NDArray[np.intp], n_genes: int) 
     import torch
     from scvi import REGISTRY_KEYS
 
-    for start in range(0, kept.shape[0], CELLS_AT_A_TIME):
-        part = kept[start : start + CELLS_AT_A_TIME]
+    for some in chunks(kept.shape[0]):
+        part = kept[some]
         filled = np.zeros((part.shape[0], n_genes), np.float32)
         filled[:, genes] = part.toarray()
         first = torch.zeros((len(filled), 1), dtype=torch.int64)
         yield {REGISTRY_KEYS.X_KEY: torch.from_numpy(filled), REGISTRY_KEYS.BATCH_KEY: first, REGISTRY_KEYS.LABELS_KEY: first}
 
 
-def _as_anndata(counts: SparseCounts, batch: ArrayLike | None) -> Any:
+def _as_anndata(counts: SparseCounts, batch: ArrayLike | None) -> AnnData:
     import pandas as pd
-    from anndata import AnnData
-    from scipy import sparse
 
-    matrix = sparse.csr_matrix(take_measured(counts, np.ones(counts.shape[1], bool)).astype(np.float32))
-    obs = pd.DataFrame(index=[f"cell_{i}" for i in range(matrix.shape[0])])
+    matrix = sparse.csr_matrix(take_measured(counts, all_measured(counts)).astype(np.float32))
+    adata = as_anndata(matrix, range(matrix.shape[1]))
     if batch is not None:
-        obs["batch"] = pd.Categorical(as_batches(batch, len(obs)))
-    return AnnData(matrix, obs=obs, var=pd.DataFrame(index=[f"gene_{i}" for i in range(matrix.shape[1])]))
+        adata.obs["batch"] = pd.Categorical(as_batches(batch, adata.n_obs))
+    return adata
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A small convolutional network without pretraining, the floor that a fine-tuned model has to
+"""A small convolutional network without pretraining, the control that a fine-tuned model has to
 beat.
 """
 

@@ -8,7 +8,8 @@ import numpy as np
 from scipy import sparse
 
 from r2mae_bio._errors import ConfigError, DataError
-from r2mae_bio.evaluate.methods._normalize import log_normalize
+from r2mae_bio.evaluate.methods._embedder import all_measured
+from r2mae_bio.evaluate.methods._log_normalize import log_normalize
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -34,14 +35,15 @@ def variable_panel(counts: SparseCounts, n_genes: int) -> NDArray[np.bool_]:
     Raises
     ------
     ConfigError
-        If `n_genes` is not positive.
+        ``n_genes`` is not positive.
     DataError
-        If no gene is detected.
+        No gene is detected.
     """
-    detected = detected_genes(counts, n_genes)
-    if len(detected) > n_genes:
-        detected = detected[_most_variable(log_normalize(counts, np.ones(counts.shape[1], bool))[:, detected], n_genes)]
-    return positions_to_mask(detected, counts.shape[1])
+    check_panel_size(n_genes)
+    genes = np.flatnonzero(check_detected(counts))
+    if len(genes) > n_genes:
+        genes = genes[_most_variable(log_normalize(counts, all_measured(counts))[:, genes], n_genes)]
+    return positions_to_mask(genes, counts.shape[1])
 
 
 def _most_variable(values: sparse.csr_array, n_genes: int) -> NDArray[np.bool_]:
@@ -53,15 +55,24 @@ def _most_variable(values: sparse.csr_array, n_genes: int) -> NDArray[np.bool_]:
     return np.asarray(found["highly_variable"], dtype=bool)
 
 
-def detected_genes(counts: SparseCounts, n_genes: int) -> NDArray[np.intp]:
-    """Positions of the genes with a count."""
+def check_panel_size(n_genes: int) -> None:
+    """Refuse a panel of no gene."""
     if n_genes < 1:
-        msg = f"n_genes is {n_genes}; at least one gene is needed."
-        raise ConfigError(msg)
-    detected = np.flatnonzero(np.asarray(counts.sum(axis=0)).ravel() > 0)
-    if not len(detected):
-        msg = "No gene is detected in counts; pass raw counts of the reference cells."
-        raise DataError(msg)
+        message = f"n_genes is {n_genes}; at least one gene is needed."
+        raise ConfigError(message)
+
+
+def detected_genes(counts: SparseCounts) -> NDArray[np.bool_]:
+    """Whether each gene has a count (n_genes,)."""
+    return np.asarray(counts.sum(axis=0)).ravel() > 0
+
+
+def check_detected(counts: SparseCounts) -> NDArray[np.bool_]:
+    """As :func:`detected_genes`; refuse cells without any count."""
+    detected = detected_genes(counts)
+    if not detected.any():
+        message = "No gene is detected in counts; pass raw counts of the reference cells."
+        raise DataError(message)
     return detected
 
 

@@ -5,32 +5,35 @@ of it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from r2mae_bio._errors import ConfigError, DataError, SetupError
+from r2mae_bio._errors import ConfigError, SetupError
 from r2mae_bio._splits import Split, as_labels, group_splits, stratified_split
 from r2mae_bio.cells.read._check import check_counts
 from r2mae_bio.cells.read._matrix import describe_matrix, get_matrix, in_memory
-from r2mae_bio.evaluate.methods._baselines import HighlyVariableGenes, MajorityClass
-from r2mae_bio.evaluate.methods._controls import FactorAnalysis, Noise, PCAZeroFill, ProbabilisticPCA
+from r2mae_bio.evaluate._checks import check_unique
 from r2mae_bio.evaluate.methods._denoisers import MeanProfile, NoDenoising
-from r2mae_bio.evaluate.methods._models import MaskedAutoencoder
+from r2mae_bio.evaluate.methods._linear_controls import FactorAnalysis, PCAZeroFill, ProbabilisticPCA
+from r2mae_bio.evaluate.methods._masked_autoencoder import MaskedAutoencoder
 from r2mae_bio.evaluate.methods._scvi import SCVI
-from r2mae_bio.evaluate.methods._variable_genes import variable_panel
+from r2mae_bio.evaluate.methods._simple_controls import HighlyVariableGenes, MajorityClass, Noise
+from r2mae_bio.evaluate.methods._variable_genes import detected_genes, variable_panel
+from r2mae_bio.evaluate.report._forms import check_new
 from r2mae_bio.evaluate.report._result import ComparisonResult
+from r2mae_bio.evaluate.scores._integration_scores import check_design, require_scib_metrics
 from r2mae_bio.evaluate.tasks._denoising import denoising
-from r2mae_bio.evaluate.tasks._depth import depth_transfer
-from r2mae_bio.evaluate.tasks._integration import check_design, integration, require_scib_metrics
-from r2mae_bio.evaluate.tasks._panel import panel_transfer
-from r2mae_bio.evaluate.tasks._transfer import check_unique
+from r2mae_bio.evaluate.tasks._depth_transfer import depth_transfer
+from r2mae_bio.evaluate.tasks._integration import integration
+from r2mae_bio.evaluate.tasks._panel_transfer import panel_transfer
+from r2mae_bio.evaluate.tasks._transfer import known_classes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from anndata import AnnData
     from numpy.typing import NDArray
@@ -102,7 +105,8 @@ def compare(
     labels_key
         Column of ``.obs`` with the classes, no missing values.
     batch_key
-        Column with the batches; needed for integration, and the groups if there is no `groups_key`.
+        Column with the batches; needed for integration, and the groups if there is no
+        ``groups_key``.
     groups_key
         Column with donors, studies or technologies to hold out.
     layer
@@ -120,7 +124,7 @@ def compare(
     tasks
         Some of ``"panels"`` (:func:`panel_transfer`), ``"depth"`` (:func:`depth_transfer`),
         ``"denoising"`` (:func:`denoising`) and ``"integration"`` (:func:`integration`), which is
-        left out if there is no `batch_key`.
+        left out if there is no ``batch_key``.
     out
         Folder to make for the report, see :meth:`ComparisonResult.save`.
     on_result
@@ -133,13 +137,13 @@ def compare(
     Raises
     ------
     ConfigError
-        If a task is unknown, names repeat, nothing is asked for, or `out` exists.
+        A task is unknown, names repeat, nothing is asked for, or ``out`` exists.
     SetupError
-        If a column or layer is missing, or scib-metrics for integration.
+        A column or layer is missing, or scib-metrics for integration.
     DataError
-        If labels are missing, there is one group only, or a group shares no class with the others.
+        Labels are missing, there is one group only, or a group shares no class with the others.
     CountsError
-        If the matrix does not hold raw counts.
+        The matrix does not hold raw counts.
     """
     check_unique(methods=default_methods() if methods is None else methods, seeds=seeds, tasks=tasks)
     wanted = _check_request(tasks, out, batch_key)
@@ -202,10 +206,7 @@ class _Data:
         splits = group_splits(self.groups)
         group = list(splits)[turn % len(splits)]
         split = splits[group]
-        known = np.isin(self.labels[split.query], self.labels[split.reference])
-        if not known.any():
-            msg = f"The group {group!r} shares no class with the others; make its labels agree with theirs, or leave it out."
-            raise DataError(msg)
+        known = known_classes(self.labels, split, group)
         return group, Split(split.reference, split.query[known]), int((~known).sum())
 
 
@@ -250,8 +251,7 @@ class _Run:
         if task == "depth":
             return depth_transfer(methods, self.data.counts, self.data.labels, **options)
         reference = self.data.counts[split.reference]
-        detected = int((np.asarray(reference.sum(axis=0)).ravel() > 0).sum())
-        if self.n_variable is not None and detected > self.n_variable:
+        if self.n_variable is not None and detected_genes(reference).sum() > self.n_variable:
             options["panels"] = {f"{self.n_variable} variable": variable_panel(reference, self.n_variable)}
         return panel_transfer(methods, self.data.counts, self.data.labels, fractions=self.panels, **options)
 
@@ -292,20 +292,19 @@ def _check_request(tasks: Sequence[str], out: str | Path | None, batch_key: str 
     """Tasks that can be done; refuse before hours are spent."""
     unknown = [task for task in tasks if task not in TASKS]
     if unknown:
-        msg = f"The task {unknown[0]!r} is unknown; choose from {', '.join(TASKS)}."
-        raise ConfigError(msg)
-    if out is not None and Path(out).exists():
-        msg = f"{out} exists; name a folder that does not, or remove it first."
-        raise ConfigError(msg)
+        message = f"The task {unknown[0]!r} is unknown; choose from {', '.join(TASKS)}."
+        raise ConfigError(message)
+    if out is not None:
+        check_new(out)
     wanted = [task for task in tasks if task != "integration" or batch_key is not None]
     if not wanted:
-        msg = "Integration is the only task, and it needs batches; pass batch_key."
-        raise ConfigError(msg)
+        message = "Integration is the only task, and it needs batches; pass batch_key."
+        raise ConfigError(message)
     return wanted
 
 
 def _column(adata: AnnData, key: str) -> NDArray[np.str_]:
     if key not in adata.obs:
-        msg = f"adata.obs has no column {key!r}; its columns are {', '.join(map(repr, adata.obs.columns)) or 'none'}."
-        raise SetupError(msg)
+        message = f"adata.obs has no column {key!r}; its columns are {', '.join(map(repr, adata.obs.columns)) or 'none'}."
+        raise SetupError(message)
     return as_labels(adata.obs[key], f"values of adata.obs[{key!r}]")

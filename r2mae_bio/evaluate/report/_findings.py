@@ -40,7 +40,8 @@ class Findings:
         """By task, mean and standard deviation over seeds (and the groups they hold out), see
         :func:`summarize`.
         """
-        return {task: summarize(frame, over=_over(frame)) for task, frame in self.frames.items()}
+        over = ("seed", "group")
+        return {task: summarize(frame, over=[c for c in over if c in frame]) for task, frame in self.frames.items()}
 
     def differences(self, *, level: float = 0.95) -> dict[str, pd.DataFrame]:
         """By task, the reference minus every other method, paired over seeds, see
@@ -55,7 +56,3 @@ class Findings:
                 options = {**DIFFERENCES[task], "pair": ("seed", "group"), "level": level}
                 found[task] = paired_differences(frame, reference=self.reference, **options)
         return found
-
-
-def _over(frame: pd.DataFrame) -> list[str]:
-    return [column for column in ("seed", "group") if column in frame]

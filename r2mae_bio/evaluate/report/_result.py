@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from r2mae_bio.evaluate.report._findings import Findings
-from r2mae_bio.evaluate.report._report import report_html, report_markdown, save_report
+from r2mae_bio.evaluate.report._forms import report_html, report_markdown, save_report
 
 __all__ = ["ComparisonResult"]
 

@@ -37,8 +37,8 @@ def expected_calibration_error(
     Parameters
     ----------
     labels
-        True class of each cell (n_cells,): positions of columns, or names if `classes` are given or
-        `probabilities` is a data frame.
+        True class of each cell (n_cells,): positions of columns, or names if ``classes`` are given
+        or ``probabilities`` is a data frame.
     probabilities
         Probabilities (n_cells, n_classes), rows with a sum of one; an array, or a data frame with
         the classes as columns.
@@ -59,24 +59,22 @@ def expected_calibration_error(
         Shapes do not fit, labels are missing or none is a class, or the rows are no probabilities.
     """
     if n_bins < 1:
-        msg = f"n_bins is {n_bins}; at least one bin is needed."
-        raise ConfigError(msg)
+        message = f"n_bins is {n_bins}; at least one bin is needed."
+        raise ConfigError(message)
     table, truth = _as_probabilities(probabilities), as_labels(labels)
     names = as_labels(_class_names(probabilities, classes, table.shape[1]), "classes")
     if len(truth) != len(table) or len(names) != table.shape[1]:
-        msg = f"There are {len(truth)} labels and {len(names)} classes for probabilities of shape {table.shape}; they must agree."
-        raise DataError(msg)
+        message = (
+            f"There are {len(truth)} labels and {len(names)} classes for probabilities of shape {table.shape}; they must agree."
+        )
+        raise DataError(message)
     if not np.isin(truth, names).any():
-        msg = f"None of the {len(truth)} labels is one of the classes {', '.join(names[:5])}; pass the names of the columns as classes."
-        raise DataError(msg)
+        message = f"None of the {len(truth)} labels is one of the classes {', '.join(names[:5])}; pass the names of the columns as classes."
+        raise DataError(message)
     confidence, right = table.max(axis=1), names[table.argmax(axis=1)] == truth
-    gap = np.bincount(_bins(confidence, n_bins), weights=right - confidence, minlength=n_bins)
+    bins = np.searchsorted(np.arange(1, n_bins) / n_bins, confidence, side="left")  # the right edge belongs to the bin
+    gap = np.bincount(bins, weights=right - confidence, minlength=n_bins)
     return float(np.abs(gap).sum() / len(table))
-
-
-def _bins(confidence: NDArray[np.float64], n_bins: int) -> NDArray[np.intp]:
-    """Bin of each confidence; the right edge belongs to the bin."""
-    return np.searchsorted(np.arange(1, n_bins) / n_bins, confidence, side="left")
 
 
 def _class_names(probabilities: ArrayLike, classes: ArrayLike | None, n_classes: int) -> ArrayLike:
@@ -88,14 +86,14 @@ def _class_names(probabilities: ArrayLike, classes: ArrayLike | None, n_classes:
 def _as_probabilities(probabilities: ArrayLike) -> NDArray[np.float64]:
     table = np.asarray(probabilities, dtype=np.float64)
     if table.ndim != 2 or 0 in table.shape:
-        msg = f"Probabilities have shape {table.shape}; (cells, classes) with at least one of each is needed."
-        raise DataError(msg)
+        message = f"Probabilities have shape {table.shape}; (cells, classes) with at least one of each is needed."
+        raise DataError(message)
     wrong = ~((table >= 0).all(axis=1) & (np.abs(table.sum(axis=1) - 1) <= _TOLERANCE))  # also true of NaN
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        msg = (
+        message = (
             f"{int(wrong.sum())} of {len(table)} rows are no probabilities, for example row {row} with the sum {table[row].sum():.4g}; "
             "values of 0 or more with a sum of one are needed. Apply a softmax to logits first."
         )
-        raise DataError(msg)
+        raise DataError(message)
     return table

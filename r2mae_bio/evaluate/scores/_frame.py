@@ -9,13 +9,13 @@ import numpy as np
 from r2mae_bio._errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
     from r2mae_bio.evaluate.scores._probe import ProbeKind
 
-__all__ = ["KEYS", "METRICS", "check_columns", "metrics_of", "summarize", "to_markdown"]
+__all__ = ["KEYS", "METRICS", "check_columns", "column_head", "method_table", "metrics_of", "summarize", "to_markdown"]
 
 KEYS = ("set", "method", "panel", "fraction", "depth", "group", "n_genes", "reference", "probe", "label", "kind", "metric")
 """Columns that say what a row is about, the seed apart."""
@@ -44,14 +44,14 @@ def summarize(frame: pd.DataFrame, *, over: Sequence[str] = ("seed",)) -> pd.Dat
     Returns
     -------
     One row per method and whatever else tells rows apart (panel, fraction, n_genes, depth, group,
-    probe, label, kind, metric), in the order of `frame`, with two columns per metric, such as
+    probe, label, kind, metric), in the order of ``frame``, with two columns per metric, such as
     macro_f1_mean and macro_f1_std, and n_seeds. The standard deviation divides by the number of
     rows minus 1 and is NaN for one row.
 
     Raises
     ------
     DataError
-        If a column is missing.
+        A column is missing.
     """
     check_columns(frame, ["method", *over])
     keys = [key for key in KEYS if key in frame and key not in over]
@@ -94,33 +94,44 @@ def to_markdown(
     Raises
     ------
     ConfigError
-        If the probe or the metric is not in the summary.
+        The probe or the metric is not in the summary.
     DataError
-        If a column is missing or a cell of the table has several rows.
+        A column is missing or a cell of the table has several rows.
     """
     spread = columns or next((c for c in ("panel", "fraction", "depth", "group") if c in summary), None)
     _check_metric(summary, metric)
     check_columns(summary, ["method", f"{metric}_std", *([spread] if spread else []), *(["probe"] if probe else [])])
     shown = summary if probe is None else summary[summary["probe"] == probe]
     if shown.empty:
-        msg = f"The summary has no rows of the probe {probe!r}; it has {', '.join(map(repr, summary['probe'].unique()))}."
-        raise ConfigError(msg)
+        message = f"The summary has no rows of the probe {probe!r}; it has {', '.join(map(repr, summary['probe'].unique()))}."
+        raise ConfigError(message)
     if shown.duplicated(["method", spread] if spread else ["method"]).any():
-        msg = f"A method has several rows for one {spread or 'metric'}; pass the summary of one data set, and name the probe."
-        raise DataError(msg)
-    parts = {metric: shown} if spread is None else {_head(v): shown[shown[spread] == v] for v in _ordered(shown, spread)}
+        message = f"A method has several rows for one {spread or 'metric'}; pass the summary of one data set, and name the probe."
+        raise DataError(message)
+    parts = {metric: shown} if spread is None else {column_head(v): shown[shown[spread] == v] for v in _ordered(shown, spread)}
     texts = [_markdown_column(rows, metric, digits) for rows in parts.values()]
-    body = [[method.replace("|", "\\|"), *(text.get(method, "") for text in texts)] for method in shown["method"].unique()]
-    head = ["method", *parts]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *body])
+    body = {method: [text.get(method, "") for text in texts] for method in shown["method"].unique()}
+    return method_table(list(parts), body)
+
+
+def method_table(heads: Sequence[str], body: Mapping[str, Sequence[str]]) -> str:
+    """Lines of a markdown table with a row per method."""
+    rows = [[method.replace("|", "\\|"), *cells] for method, cells in body.items()]
+    head = ["method", *heads]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *rows])
+
+
+def column_head(value: object) -> str:
+    """A share as a percentage, anything else as it is."""
+    return f"{100 * value:.3g}%" if isinstance(value, float) else str(value)
 
 
 def metrics_of(frame: pd.DataFrame) -> list[str]:
     """Metrics that a table has, in its order."""
     metrics = [column for column in frame.columns if column in METRICS]
     if not metrics:
-        msg = "The frame has no column with a metric; pass the result of panel_transfer, label_transfer or their like."
-        raise DataError(msg)
+        message = "The frame has no column with a metric; pass the result of panel_transfer, label_transfer or their like."
+        raise DataError(message)
     return metrics
 
 
@@ -128,15 +139,17 @@ def check_columns(frame: pd.DataFrame, columns: Sequence[str]) -> None:
     """Refuse a frame that lacks columns."""
     missing = [column for column in columns if column not in frame]
     if missing:
-        msg = f"The frame lacks the columns {', '.join(missing)}; pass the result of panel_transfer or its like, or of summarize."
-        raise DataError(msg)
+        message = (
+            f"The frame lacks the columns {', '.join(missing)}; pass the result of panel_transfer or its like, or of summarize."
+        )
+        raise DataError(message)
 
 
 def _check_metric(summary: pd.DataFrame, metric: str) -> None:
     known = [column.removesuffix("_mean") for column in summary.columns if column.endswith("_mean")]
     if metric not in known:
-        msg = f"The metric is {metric!r}; choose one of {', '.join(known) or 'those of a summary'}."
-        raise ConfigError(msg)
+        message = f"The metric is {metric!r}; choose one of {', '.join(known) or 'those of a summary'}."
+        raise ConfigError(message)
 
 
 def _ordered(shown: pd.DataFrame, spread: str) -> list[object]:
@@ -147,10 +160,6 @@ def _ordered(shown: pd.DataFrame, spread: str) -> list[object]:
     share = dict(zip(shown["panel"], shown.get("fraction", shown["panel"]), strict=True))
     shares = sorted((v for v in values if str(v).endswith("%")), key=lambda v: share[v], reverse=True)
     return [*shares, *(v for v in values if v not in shares)]
-
-
-def _head(value: object) -> str:
-    return f"{100 * value:.3g}%" if isinstance(value, float) else str(value)
 
 
 def _markdown_column(rows: pd.DataFrame, metric: str, digits: int) -> dict[str, str]:

@@ -55,22 +55,22 @@ def paired_differences(
 
     Returns
     -------
-    One row per value of `by` and method, in the order of `frame`, with the columns `by`, method, n
-    (pairs), mean and sd of the difference, low and high (ends of the interval of the mean), and
-    wins (pairs in which the reference is better; ties are not). For poisson_nll and mse_log smaller
-    is better, and a win is a negative difference. sd, low and high are NaN for a single pair, and
-    so is mean without a common pair. Missing scores are left out.
+    One row per value of ``by`` and method, in the order of ``frame``, with the columns ``by``,
+    method, n (pairs), mean and sd of the difference, low and high (ends of the interval of the
+    mean), and wins (pairs in which the reference is better; ties are not). For poisson_nll and
+    mse_log smaller is better, and a win is a negative difference. sd, low and high are NaN for a
+    single pair, and so is mean without a common pair. Missing scores are left out.
 
     Raises
     ------
     ConfigError
-        If the level is out of range, or the reference is not in the frame or is alone in it.
+        The level is out of range, or the reference is not in the frame or is alone in it.
     DataError
-        If a column is missing, or a method has several rows for one pair.
+        A column is missing, or a method has several rows for one pair.
     """
     if not 0 < level < 1:
-        msg = f"level is {level}; a value between 0 and 1, both excluded, is needed."
-        raise ConfigError(msg)
+        message = f"level is {level}; a value between 0 and 1, both excluded, is needed."
+        raise ConfigError(message)
     check_columns(frame, ["method", metric])
     groups, pairs = [c for c in by if c in frame], [c for c in pair if c in frame]
     check_columns(frame, [] if pairs else list(pair))
@@ -99,13 +99,15 @@ def _statistics(differences: NDArray[np.float64], level: float, larger_is_better
 def _check_reference(frame: pd.DataFrame, reference: str) -> None:
     methods = frame["method"].unique()
     if reference not in methods or len(methods) < 2:
-        msg = f"The reference is {reference!r}, the frame has {', '.join(map(repr, methods))}; name one of them, beside others."
-        raise ConfigError(msg)
+        message = (
+            f"The reference is {reference!r}, the frame has {', '.join(map(repr, methods))}; name one of them, beside others."
+        )
+        raise ConfigError(message)
 
 
 def _check_rows(frame: pd.DataFrame, keys: list[str]) -> None:
     repeated = frame.duplicated(keys)
     if repeated.any():
         row = frame.loc[repeated, keys].iloc[0].to_dict()
-        msg = f"There are several rows for {row}; name what tells them apart in `by` (compared apart) or `pair` (paired)."
-        raise DataError(msg)
+        message = f"There are several rows for {row}; name what tells them apart in `by` (compared apart) or `pair` (paired)."
+        raise DataError(message)

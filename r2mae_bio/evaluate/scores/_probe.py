@@ -36,7 +36,7 @@ class ProbeResult:
     accuracy: float
     """Share of query cells with the right label."""
     macro_f1: float
-    """Unweighted mean of `per_class`."""
+    """Unweighted mean of ``per_class``."""
     per_class: dict[str, float]
     """F1 of each class that is present in the query labels."""
     n_query: int
@@ -57,8 +57,8 @@ class FittedProbe:
         """Labels (n_query,) for query embeddings (n_query, k)."""
         features = _as_embedding(query, "query")
         if features.shape[1] != self.n_features:
-            msg = f"The query embedding has {features.shape[1]} columns, the reference {self.n_features}; they must agree."
-            raise DataError(msg)
+            message = f"The query embedding has {features.shape[1]} columns, the reference {self.n_features}; they must agree."
+            raise DataError(message)
         return np.asarray(self._classifier.predict(features))
 
     def score(self, query: ArrayLike, labels: ArrayLike) -> ProbeResult:
@@ -81,7 +81,7 @@ class FittedProbe:
         Raises
         ------
         DataError
-            If shapes do not fit, values are not finite or labels are missing.
+            Shapes do not fit, values are not finite or labels are missing.
         """
         truth = as_labels(labels)
         predicted = self.predict(query)
@@ -118,15 +118,15 @@ def fit_probe(reference: ArrayLike, reference_labels: ArrayLike, *, kind: ProbeK
     Raises
     ------
     ConfigError
-        If `kind` is unknown.
+        ``kind`` is unknown.
     DataError
-        If shapes do not fit, values are not finite, labels are missing or all the same.
+        Shapes do not fit, values are not finite, labels are missing or all the same.
     """
     features, labels = _as_embedding(reference, "reference"), as_labels(reference_labels)
     _check_rows(features, labels, "reference")
     if len(np.unique(labels)) < 2:
-        msg = f"All {len(labels)} reference cells have the label {labels[0]!r}; a probe needs at least two classes."
-        raise DataError(msg)
+        message = f"All {len(labels)} reference cells have the label {labels[0]!r}; a probe needs at least two classes."
+        raise DataError(message)
     classifier = _classifier(kind, len(features))
     if (features == features[0]).all():
         classifier = make_pipeline(DummyClassifier(strategy="most_frequent"))
@@ -159,9 +159,9 @@ def probe(
     Raises
     ------
     ConfigError
-        If `kind` is unknown.
+        ``kind`` is unknown.
     DataError
-        If shapes do not fit, values are not finite, labels are missing, or all reference labels are
+        Shapes do not fit, values are not finite, labels are missing, or all reference labels are
         the same.
     """
     return fit_probe(reference, reference_labels, kind=kind).score(query, query_labels)
@@ -172,23 +172,23 @@ def _classifier(kind: str, n_reference: int) -> Pipeline:
         return make_pipeline(StandardScaler(), LogisticRegression(C=LINEAR_C, max_iter=2000))
     if kind == "knn":
         return make_pipeline(KNeighborsClassifier(min(N_NEIGHBORS, n_reference)))
-    msg = f"The probe is {kind!r}; choose 'linear' or 'knn'."
-    raise ConfigError(msg)
+    message = f"The probe is {kind!r}; choose 'linear' or 'knn'."
+    raise ConfigError(message)
 
 
 def _as_embedding(values: ArrayLike, side: str) -> NDArray[np.float64]:
     features = np.asarray(values, dtype=np.float64)
     if features.ndim != 2 or 0 in features.shape:
-        msg = f"The {side} embedding has shape {features.shape}; (cells, dimensions) with at least one of each is needed."
-        raise DataError(msg)
+        message = f"The {side} embedding has shape {features.shape}; (cells, dimensions) with at least one of each is needed."
+        raise DataError(message)
     if not np.isfinite(features).all():
         n_bad = int((~np.isfinite(features).all(axis=1)).sum())
-        msg = f"{n_bad} of {len(features)} {side} cells have NaN or infinite embeddings; every cell needs a finite one."
-        raise DataError(msg)
+        message = f"{n_bad} of {len(features)} {side} cells have NaN or infinite embeddings; every cell needs a finite one."
+        raise DataError(message)
     return features
 
 
 def _check_rows(features: NDArray[np.generic], labels: NDArray[np.str_], side: str) -> None:
     if len(features) != len(labels):
-        msg = f"The {side} has {len(features)} embeddings and {len(labels)} labels; one label per cell is needed."
-        raise DataError(msg)
+        message = f"The {side} has {len(features)} embeddings and {len(labels)} labels; one label per cell is needed."
+        raise DataError(message)

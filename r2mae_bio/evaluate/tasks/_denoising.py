@@ -13,9 +13,12 @@ from scipy import sparse, special
 
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio._rng import derive_seed
+from r2mae_bio.evaluate._checks import check_unique
+from r2mae_bio.evaluate._chunks import chunks
 from r2mae_bio.evaluate.methods._denoisers import as_denoiser
-from r2mae_bio.evaluate.tasks._depth import thin_counts
-from r2mae_bio.evaluate.tasks._transfer import check_split, check_unique
+from r2mae_bio.evaluate.methods._embedder import all_measured
+from r2mae_bio.evaluate.tasks._depth_transfer import thin_counts
+from r2mae_bio.evaluate.tasks._transfer import check_split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,12 +31,12 @@ if TYPE_CHECKING:
 __all__ = ["denoising"]
 
 COLUMNS = ["method", "seed", "n_cells", "n_genes", "train_share", "poisson_nll", "mse_log"]
-FLOOR = 1e-6
+LEAST_EXPECTED = 1e-6
 """Smallest expected count, the same for every method: an impossible count would cost infinitely
 much.
 """
 TARGET = 1e4
-CELLS_AT_A_TIME = 512
+"""Counts per cell of the profiles that are compared."""
 
 
 def denoising(
@@ -48,12 +51,12 @@ def denoising(
     r"""Molecular cross-validation: predict the held-out molecules of cells from their other
     molecules.
 
-    Per seed, each molecule goes to the training half with probability `train_share`, to the
+    Per seed, each molecule goes to the training half with probability ``train_share``, to the
     held-out half otherwise. If a small part of a cell's molecules was captured, as is usual, its
     counts are Poisson given expression and the halves independent. Methods are fitted on the
     training halves of reference cells, and asked for the expected counts of query cells given these
-    cells' training halves. These, times (1 - `train_share`) / `train_share`, are compared with the
-    held-out halves. Cells without a molecule in the training half are left out.
+    cells' training halves. These, times (1 - ``train_share``) / ``train_share``, are compared with
+    the held-out halves. Cells without a molecule in the training half are left out.
 
     Parameters
     ----------
@@ -85,32 +88,28 @@ def denoising(
     Raises
     ------
     ConfigError
-        If names repeat, nothing is asked for, `train_share` is out of range, or a method gives no
+        Names repeat, nothing is asked for, ``train_share`` is out of range, or a method gives no
         expected counts.
     DataError
-        If the split does not fit the counts, these are not whole numbers, or a method's expected
+        The split does not fit the counts, these are not whole numbers, or a method's expected
         counts are not usable.
     """
     check_unique(methods=methods, seeds=seeds)
     if not 0 < train_share < 1:
-        msg = f"train_share is {train_share}; a value between 0 and 1, both excluded, is needed."
-        raise ConfigError(msg)
+        message = f"train_share is {train_share}; a value between 0 and 1, both excluded, is needed."
+        raise ConfigError(message)
     cells = sparse.csr_array(counts)
     check_split(split, cells.shape[0])
     rows: list[dict[str, Any]] = []
     for seed in seeds:
-        halves = _halves(cells, train_share, seed)
+        train = thin_counts(cells, train_share, seed=derive_seed(seed, "molecules"))
+        held_out = sparse.csr_array(cells - train)
         for method in methods:
-            scores = _score(method, *halves, split=split, train_share=train_share, seed=seed)
+            scores = _score(method, train, held_out, split=split, train_share=train_share, seed=seed)
             rows.append({"method": method.name, "seed": seed, "n_genes": cells.shape[1], "train_share": train_share, **scores})
             if on_result is not None:
                 on_result(f"{method.name}, seed {seed}: Poisson nll {scores['poisson_nll']:.5f}, mse_log {scores['mse_log']:.4f}")
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _halves(counts: sparse.csr_array, train_share: float, seed: int) -> tuple[sparse.csr_array, sparse.csr_array]:
-    train = thin_counts(counts, train_share, seed=derive_seed(seed, "molecules"))
-    return train, sparse.csr_array(counts - train)
 
 
 def _score(
@@ -124,11 +123,10 @@ def _score(
 ) -> dict[str, float]:
     reference, query = _not_empty(train, split.reference), _not_empty(train, split.query)
     fitted = as_denoiser(method.name, method.fit(train[reference], seed=seed), train[reference])
-    rates = _checked(fitted.rates(train[query], np.ones(train.shape[1], bool)), (len(query), train.shape[1]), method.name)
+    rates = _checked(fitted.rates(train[query], all_measured(train)), (len(query), train.shape[1]), method.name)
     nll, squares, n_profiles = 0.0, 0.0, 0
-    for start in range(0, len(query), CELLS_AT_A_TIME):
-        some = slice(start, start + CELLS_AT_A_TIME)
-        expected = np.maximum(rates[some].astype(np.float64) * (1 - train_share) / train_share, FLOOR)
+    for some in chunks(len(query)):
+        expected = np.maximum(rates[some].astype(np.float64) * (1 - train_share) / train_share, LEAST_EXPECTED)
         observed = held_out[query[some]].toarray().astype(np.float64)
         nll += float(poisson_nll(observed, expected).sum())
         known = observed.sum(axis=1) > 0
@@ -155,13 +153,13 @@ def _log_profile(counts: NDArray[np.float64]) -> NDArray[np.float64]:
 def _not_empty(train: sparse.csr_array, rows: NDArray[np.intp]) -> NDArray[np.intp]:
     kept = rows[np.asarray(train[rows].sum(axis=1)).ravel() > 0]
     if not len(kept):
-        msg = "No cell has a molecule in its training half; pass raw counts, and a larger train_share."
-        raise DataError(msg)
+        message = "No cell has a molecule in its training half; pass raw counts, and a larger train_share."
+        raise DataError(message)
     return kept
 
 
 def _checked(rates: NDArray[np.float32], shape: tuple[int, int], name: str) -> NDArray[np.float32]:
     if rates.shape != shape or not np.isfinite(rates).all() or rates.min() < 0:
-        msg = f"The expected counts of {name!r} have shape {rates.shape}, or hold negative or infinite values; {shape} counts are needed."
-        raise DataError(msg)
+        message = f"The expected counts of {name!r} have shape {rates.shape}, or hold negative or infinite values; {shape} counts are needed."
+        raise DataError(message)
     return rates

@@ -11,9 +11,10 @@ from scipy import sparse
 
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio._rng import derive_generator
-from r2mae_bio._splits import as_labels
-from r2mae_bio.evaluate.methods._normalize import check_measured, log_normalize
-from r2mae_bio.evaluate.methods._variable_genes import detected_genes, positions_to_mask
+from r2mae_bio.evaluate.methods._embedder import all_measured
+from r2mae_bio.evaluate.methods._log_normalize import check_measured, log_normalize
+from r2mae_bio.evaluate.methods._variable_genes import check_detected, check_panel_size, positions_to_mask
+from r2mae_bio.evaluate.tasks._transfer import check_cells
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -48,31 +49,22 @@ def panel_mask(n_genes: int, fraction: float, *, seed: int, counts: SparseCounts
     Raises
     ------
     ConfigError
-        If `fraction` or `n_genes` is out of range.
+        ``fraction`` or ``n_genes`` is out of range.
     DataError
-        If `counts` has another number of genes or no count.
+        ``counts`` has another number of genes or no count.
     """
     if n_genes < 1 or not 0 < fraction <= 1:
-        msg = f"n_genes is {n_genes} and fraction {fraction}; at least one gene and a fraction above 0, at most 1, are needed."
-        raise ConfigError(msg)
+        message = (
+            f"n_genes is {n_genes} and fraction {fraction}; at least one gene and a fraction above 0, at most 1, are needed."
+        )
+        raise ConfigError(message)
     order = derive_generator(seed, "panel").permutation(n_genes)
     if counts is not None:
-        order = order[_is_detected(counts, n_genes)[order]]
-    mask = np.zeros(n_genes, dtype=bool)
-    mask[order[: max(round(fraction * n_genes), 1)]] = True
-    return mask
-
-
-def _is_detected(counts: SparseCounts, n_genes: int) -> NDArray[np.bool_]:
-    """Whether each gene has a count (n_genes,)."""
-    if counts.shape[1] != n_genes:
-        msg = f"counts have {counts.shape[1]} genes, n_genes is {n_genes}; they must agree."
-        raise DataError(msg)
-    detected = np.asarray(counts.sum(axis=0)).ravel() > 0
-    if not detected.any():
-        msg = "No gene is detected in counts; pass raw counts of the reference cells."
-        raise DataError(msg)
-    return detected
+        if counts.shape[1] != n_genes:
+            message = f"counts have {counts.shape[1]} genes, n_genes is {n_genes}; they must agree."
+            raise DataError(message)
+        order = order[check_detected(counts)[order]]
+    return positions_to_mask(order[: max(round(fraction * n_genes), 1)], n_genes)
 
 
 def marker_panel(counts: SparseCounts, labels: ArrayLike, n_genes: int) -> NDArray[np.bool_]:
@@ -100,22 +92,22 @@ def marker_panel(counts: SparseCounts, labels: ArrayLike, n_genes: int) -> NDArr
     Raises
     ------
     ConfigError
-        If `n_genes` is not positive.
+        ``n_genes`` is not positive.
     DataError
-        If labels do not fit, or no class has a marker.
+        Labels do not fit, or no class has a marker.
     """
-    detected_genes(counts, n_genes)
-    classes = as_labels(labels)
-    if len(classes) != counts.shape[0]:
-        msg = f"There are {counts.shape[0]} cells and {len(classes)} labels; one label per cell is needed."
-        raise DataError(msg)
-    scores = welch_t(log_normalize(counts, np.ones(counts.shape[1], bool)), classes)
+    check_panel_size(n_genes)
+    check_detected(counts)
+    classes = check_cells(counts, labels).labels
+    scores = welch_t(log_normalize(counts, all_measured(counts)), classes)
     order = np.argsort(-scores, axis=1, kind="stable")
     ranked = [genes[row[genes] > 0] for genes, row in zip(order, scores, strict=True)]
     queue = [genes[i] for i in range(max(map(len, ranked), default=0)) for genes in ranked if i < len(genes)]
     if not queue:
-        msg = "No gene is higher in one class than in the others; pass labels that differ in expression, or use variable_panel."
-        raise DataError(msg)
+        message = (
+            "No gene is higher in one class than in the others; pass labels that differ in expression, or use variable_panel."
+        )
+        raise DataError(message)
     return positions_to_mask(list(dict.fromkeys(queue))[:n_genes], counts.shape[1])
 
 
@@ -147,11 +139,13 @@ def as_panel(panel: ArrayLike, n_genes: int, name: str) -> NDArray[np.bool_]:
     if values.dtype == np.bool_:
         return check_measured(values, n_genes)
     if values.ndim != 1 or values.dtype.kind not in "iu" or not len(values):
-        msg = (
+        message = (
             f"The panel {name!r} has dtype {values.dtype} and shape {values.shape}; gene positions or a boolean mask are needed."
         )
-        raise DataError(msg)
+        raise DataError(message)
     if values.min() < 0 or values.max() >= n_genes or len(np.unique(values)) < len(values):
-        msg = f"The panel {name!r} repeats genes or has positions outside 0 to {n_genes - 1}; name each gene of the counts once."
-        raise DataError(msg)
+        message = (
+            f"The panel {name!r} repeats genes or has positions outside 0 to {n_genes - 1}; name each gene of the counts once."
+        )
+        raise DataError(message)
     return positions_to_mask(values, n_genes)

@@ -1,71 +1,39 @@
-"""Integration: whether the batches mix, and the classes stay apart.
-
-Luecken et al. (2022), "Benchmarking atlas-level data integration in single-cell genomics", Nature
-Methods 19, 41-50; BRAS from Rautenstrauch & Ohler (2025). The arithmetic is that of scib-metrics.
-"""
+"""Integration: whether the batches mix, and the classes stay apart."""
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Callable, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from r2mae_bio._errors import ConfigError, DataError, SetupError
+from r2mae_bio._errors import ConfigError
 from r2mae_bio._rng import derive_generator, derive_seed
-from r2mae_bio._splits import as_batches, as_labels
-from r2mae_bio.evaluate.methods._embedder import embed_known_batches
-from r2mae_bio.evaluate.methods._normalize import log_normalize
-from r2mae_bio.evaluate.tasks._transfer import check_cells, check_unique
+from r2mae_bio._splits import as_batches
+from r2mae_bio.evaluate._checks import check_unique
+from r2mae_bio.evaluate.methods._embedder import all_measured, embed_known_batches
+from r2mae_bio.evaluate.methods._log_normalize import log_normalize
+from r2mae_bio.evaluate.scores._integration_scores import (
+    check_design,
+    check_embedding,
+    check_metrics,
+    integration_scores,
+    require_scib_metrics,
+)
+from r2mae_bio.evaluate.tasks._transfer import check_cells
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from r2mae_bio.evaluate.methods._embedder import Embedder, SparseCounts
-    from r2mae_bio.evaluate.tasks._transfer import Cells
 
-__all__ = [
-    "INTEGRATION_METRICS",
-    "check_design",
-    "integration",
-    "integration_baseline",
-    "integration_scores",
-    "require_scib_metrics",
-]
+__all__ = ["integration", "integration_baseline"]
 
-BIO, MIXING = "bio conservation", "batch mixing"
-INTEGRATION_METRICS = {
-    "isolated_labels": BIO,
-    "nmi": BIO,
-    "ari": BIO,
-    "silhouette_label": BIO,
-    "clisi": BIO,
-    "bras": MIXING,
-    "ilisi": MIXING,
-    "kbet": MIXING,
-    "graph_connectivity": MIXING,
-    "pcr_comparison": MIXING,
-}
-"""Metrics, and what each is about; all are between 0 and 1, larger is better; ari is 0 by chance,
-and can be a little less.
-"""
 COLUMNS = ["method", "seed", "kind", "metric", "value"]
 N_COMPONENTS = 50
-N_NEIGHBORS = {"clisi": 90, "ilisi": 90, "kbet": 50, "graph_connectivity": 15}
-"""Neighbours, the cell itself included, as in ``scib_metrics.benchmark.Benchmarker``; all cells if
-there are fewer.
-"""
-
-Floats = NDArray[np.float32]
 
 
 def integration(
@@ -118,15 +86,15 @@ def integration(
     Raises
     ------
     ConfigError
-        If names repeat, nothing is asked for, or a metric is unknown.
+        Names repeat, nothing is asked for, or a metric is unknown.
     DataError
-        If labels, batches or an embedding do not fit the counts, or there is nothing to mix.
+        Labels, batches or an embedding do not fit the counts, or there is nothing to mix.
     SetupError
-        If scib-metrics is not installed.
+        scib-metrics is not installed.
     """
-    ready = isinstance(embedders, Mapping)
+    ready = embedders if isinstance(embedders, Mapping) else {}
     check_unique(embedders=list(embedders), seeds=seeds)
-    asked = _metrics(metrics)
+    asked = check_metrics(metrics)
     cells = check_cells(counts, labels)
     batches = as_batches(batch, len(cells.labels))
     check_design(cells.labels, batches)
@@ -136,9 +104,11 @@ def integration(
         some = _chosen(len(batches), max_cells, seed)
         baseline = integration_baseline(cells.counts[some]) if "pcr_comparison" in asked else None
         for method in embedders:
-            name = method if isinstance(method, str) else method.name
-            embedding = np.asarray(embedders[name]) if ready else _embed(method, cells, batches, seed)  # type: ignore[arg-type,call-overload]
-            _check_embedding(embedding, len(batches), name)
+            if isinstance(method, str):
+                name, embedding = method, np.asarray(ready[method])
+            else:
+                name, embedding = method.name, embed_known_batches(method, cells.counts, seed=seed, batch=batches)
+            check_embedding(embedding, len(batches), name)
             scores = integration_scores(
                 embedding[some], cells.labels[some], batches[some], baseline=baseline, metrics=asked, seed=seed
             )
@@ -149,78 +119,9 @@ def integration(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def integration_scores(
-    embedding: ArrayLike,
-    labels: ArrayLike,
-    batch: ArrayLike,
-    *,
-    baseline: ArrayLike | None = None,
-    metrics: Sequence[str] | None = None,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Score one embedding, whatever made it. Needs scib-metrics:
-    ``pip install "r2mae_bio[evaluate]"``.
-
-    Bio conservation: ``isolated_labels`` (silhouette of the classes that lie in the fewest
-    batches), ``nmi`` and ``ari`` (k-means with as many clusters as classes, against the classes),
-    ``silhouette_label``, ``clisi`` (classes among 90 neighbours). Batch mixing: ``bras``
-    (silhouette of the batches within each class), ``ilisi`` (batches among 90 neighbours), ``kbet``
-    (share of cells whose neighbours of the same class have the batches of the class),
-    ``graph_connectivity`` (largest connected part of each class among 15 neighbours),
-    ``pcr_comparison`` (variance that the batch explains, its relative decrease from the baseline; 0
-    if it grew). Neighbours are exact and Euclidean; with fewer than 90 cells, all are neighbours.
-
-    Parameters
-    ----------
-    embedding
-        Embedding (n_cells, k), finite.
-    labels
-        Class per cell (n_cells,), at least two classes.
-    batch
-        Batch per cell (n_cells,), at least two, and a class that has cells of two.
-    baseline
-        Embedding without integration (n_cells, any k), see :func:`integration_baseline`; needed for
-        pcr_comparison alone.
-    metrics
-        Names as above; if None all, but pcr_comparison only if there is a baseline.
-    seed
-        Seed of the order of the cells, from which k-means starts.
-
-    Returns
-    -------
-    One row per metric, with columns kind, metric and value: 0 to 1, larger is better, ari a little
-    below 0 by chance; NaN where a metric is not defined, such as kbet if every class of two batches
-    has fewer than ten cells.
-
-    Raises
-    ------
-    ConfigError
-        If a metric is unknown, or pcr_comparison is asked for without a baseline.
-    DataError
-        If sizes do not fit, values are not finite or all the same, or there is nothing to mix.
-    SetupError
-        If scib-metrics is not installed.
-    """
-    default = [name for name in INTEGRATION_METRICS if baseline is not None or name != "pcr_comparison"]
-    asked = default if metrics is None else _metrics(metrics)
-    classes = as_labels(labels)
-    batches = as_batches(batch, len(classes))
-    check_design(classes, batches)
-    values = _check_embedding(embedding, len(classes), "embedding")
-    before = np.zeros((len(classes), 0), np.float32) if baseline is None else _check_embedding(baseline, len(classes), "baseline")
-    if baseline is None and "pcr_comparison" in asked:
-        msg = "pcr_comparison compares with an embedding before integration; pass baseline=integration_baseline(counts)."
-        raise ConfigError(msg)
-    order = derive_generator(seed, "integration").permutation(len(classes))
-    with _undisturbed():
-        cells = _Scored(values[order], classes[order], batches[order], before[order])
-        rows = [(INTEGRATION_METRICS[name], name, float(_ARITHMETIC[name](cells))) for name in asked]
-    return pd.DataFrame(rows, columns=["kind", "metric", "value"])
-
-
-def integration_baseline(counts: SparseCounts, *, n_components: int = N_COMPONENTS) -> Floats:
-    """The embedding without integration: principal components of log-normalised counts, as
-    ``scanpy.pp.pca`` has them.
+def integration_baseline(counts: SparseCounts, *, n_components: int = N_COMPONENTS) -> NDArray[np.float32]:
+    """The control of pcr_comparison, an embedding without integration: principal components of
+    log-normalised counts, as ``scanpy.pp.pca`` has them.
 
     Parameters
     ----------
@@ -236,166 +137,22 @@ def integration_baseline(counts: SparseCounts, *, n_components: int = N_COMPONEN
     Raises
     ------
     ConfigError
-        If `n_components` is not positive.
+        ``n_components`` is not positive.
     CountsError
-        If the counts are negative or not finite.
+        The counts are negative or not finite.
     """
     from sklearn.decomposition import PCA
 
     if n_components < 1:
-        msg = f"n_components is {n_components}; at least one component is needed."
-        raise ConfigError(msg)
-    values = log_normalize(counts, np.ones(counts.shape[1], dtype=bool))
-    state = derive_seed(0, "integration-baseline") % 2**32
+        message = f"n_components is {n_components}; at least one component is needed."
+        raise ConfigError(message)
+    values = log_normalize(counts, all_measured(counts))
+    state = derive_seed(0, "integration-baseline") % 2**32  # scikit-learn takes no longer seeds
     model = PCA(min(n_components, min(values.shape) - 1), svd_solver="arpack", random_state=state)
     return np.asarray(model.fit_transform(values), dtype=np.float32)
-
-
-def require_scib_metrics() -> Any:
-    """The package scib-metrics.
-
-    Raises
-    ------
-    SetupError
-        If it is not installed.
-    """
-    with _undisturbed():
-        try:
-            import scib_metrics
-        except ImportError as error:
-            msg = 'Integration metrics need scib-metrics, which is not installed: pip install "r2mae_bio[evaluate]".'
-            raise SetupError(msg) from error
-    return scib_metrics
-
-
-@dataclass(frozen=True, eq=False)
-class _Scored:
-    """Cells as the metrics want them."""
-
-    embedding: Floats
-    """Embedding (n_cells, k)."""
-    labels: NDArray[np.str_]
-    """Class per cell (n_cells,)."""
-    batch: NDArray[np.str_]
-    """Batch per cell (n_cells,)."""
-    baseline: Floats
-    """Embedding without integration (n_cells, any k); k is 0 if there is none."""
-
-    @cached_property
-    def scib(self) -> Any:
-        return require_scib_metrics()
-
-    @cached_property
-    def kmeans(self) -> dict[str, float]:
-        """NMI and ARI of one clustering."""
-        scores: dict[str, float] = self.scib.nmi_ari_cluster_labels_kmeans(self.embedding, self.labels)
-        return scores
-
-    @cached_property
-    def _neighbors(self) -> Any:
-        return _exact_neighbors(self.embedding, max(N_NEIGHBORS.values()))
-
-    def neighbors(self, metric: str) -> Any:
-        """As many neighbours as the metric looks at."""
-        return self._neighbors.subset_neighbors(min(N_NEIGHBORS[metric], len(self.labels)))
-
-    def kbet(self) -> float:
-        """Neighbours in the diffusion map of each class are exact, too: the approximate search
-        takes minutes to compile.
-        """
-        from scib_metrics import nearest_neighbors
-
-        replaced = nearest_neighbors.pynndescent
-        nearest_neighbors.pynndescent = _exact_neighbors
-        try:
-            return float(self.scib.kbet_per_label(self.neighbors("kbet"), self.batch, self.labels))
-        finally:
-            nearest_neighbors.pynndescent = replaced
-
-    def pcr_comparison(self) -> float:
-        """A direction without variance has no explained share of it, and is left out."""
-        before, after = (values[:, np.ptp(values, axis=0) > 0] for values in (self.baseline, self.embedding))
-        return float(self.scib.pcr_comparison(before, after, self.batch, categorical=True))
-
-
-def _exact_neighbors(values: NDArray[Any], n_neighbors: int) -> Any:
-    """Neighbours of every cell, itself first; all cells if there are fewer."""
-    from scib_metrics.nearest_neighbors import NeighborsResults
-    from sklearn.neighbors import NearestNeighbors
-
-    search = NearestNeighbors(n_neighbors=min(n_neighbors, len(values))).fit(values)
-    distances, indices = search.kneighbors(values)
-    return NeighborsResults(indices, distances)
-
-
-_ARITHMETIC: dict[str, Callable[[_Scored], float]] = {
-    "isolated_labels": lambda c: c.scib.isolated_labels(c.embedding, c.labels, c.batch),
-    "nmi": lambda c: c.kmeans["nmi"],
-    "ari": lambda c: c.kmeans["ari"],
-    "silhouette_label": lambda c: c.scib.silhouette_label(c.embedding, c.labels),
-    "clisi": lambda c: c.scib.clisi_knn(c.neighbors("clisi"), c.labels),
-    "bras": lambda c: c.scib.bras(c.embedding, c.labels, c.batch),
-    "ilisi": lambda c: c.scib.ilisi_knn(c.neighbors("ilisi"), c.batch),
-    "kbet": _Scored.kbet,
-    "graph_connectivity": lambda c: c.scib.graph_connectivity(c.neighbors("graph_connectivity"), c.labels),
-    "pcr_comparison": _Scored.pcr_comparison,
-}
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Silence the libraries, which also give the root logger a handler."""
-    root = logging.getLogger()
-    handlers = list(root.handlers)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            yield
-        finally:
-            root.handlers[:] = handlers
-
-
-def _embed(embedder: Embedder, cells: Cells, batches: NDArray[np.str_], seed: int) -> Floats:
-    return embed_known_batches(embedder, cells.counts, seed=seed, batch=batches)
 
 
 def _chosen(n_cells: int, max_cells: int | None, seed: int) -> NDArray[np.intp]:
     if max_cells is None or n_cells <= max_cells:
         return np.arange(n_cells)
     return np.sort(derive_generator(seed, "integration-cells").permutation(n_cells)[:max_cells])
-
-
-def _metrics(metrics: Sequence[str] | None) -> list[str]:
-    asked = list(INTEGRATION_METRICS if metrics is None else metrics)
-    check_unique(metrics=asked)
-    unknown = [name for name in asked if name not in INTEGRATION_METRICS]
-    if unknown:
-        msg = f"The metric {unknown[0]!r} is unknown; choose from {', '.join(INTEGRATION_METRICS)}."
-        raise ConfigError(msg)
-    return asked
-
-
-def check_design(labels: NDArray[np.str_], batch: NDArray[np.str_]) -> None:
-    """Refuse cells of one batch or one class, or classes that each have a batch of their own."""
-    for what, values in (("batch", batch), ("class", labels)):
-        if len(np.unique(values)) < 2:
-            msg = f"All {len(values)} cells are of the {what} {str(values[0])!r}; integration needs at least two batches and two classes."
-            raise DataError(msg)
-    table = pd.crosstab(labels, batch).to_numpy()
-    if not ((table > 0).sum(axis=1) > 1).any():
-        msg = "No class has cells of two batches: what the batch does cannot be told from what the class does. Use other batches."
-        raise DataError(msg)
-
-
-def _check_embedding(embedding: ArrayLike, n_cells: int, name: str) -> Floats:
-    values = np.asarray(embedding, dtype=np.float32)
-    if values.ndim != 2 or len(values) != n_cells or not values.shape[1]:
-        msg = f"{name!r} has shape {values.shape}; an embedding (n_cells, k) of {n_cells} cells is needed."
-        raise DataError(msg)
-    if not np.isfinite(values).all():
-        msg = f"{name!r} holds NaN or infinite values; every cell needs a finite embedding."
-        raise DataError(msg)
-    if not np.ptp(values, axis=0).any():
-        msg = f"{name!r} is the same for all {n_cells} cells; there is nothing to score."
-        raise DataError(msg)
-    return values

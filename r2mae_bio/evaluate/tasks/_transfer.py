@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from r2mae_bio._errors import ConfigError, DataError
+from r2mae_bio._errors import DataError
 from r2mae_bio._splits import as_labels
-from r2mae_bio.evaluate.methods._embedder import fit_embedder
+from r2mae_bio.evaluate.methods._embedder import all_measured, fit_embedder
 from r2mae_bio.evaluate.scores._probe import fit_probe
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from r2mae_bio.evaluate.methods._embedder import Embedder, SparseCounts
     from r2mae_bio.evaluate.scores._probe import FittedProbe, ProbeKind, ProbeResult
 
-__all__ = ["CLASS_COLUMNS", "SCORES", "Cells", "View", "check_cells", "check_split", "check_unique", "score_views"]
+__all__ = ["CLASS_COLUMNS", "SCORES", "Cells", "Round", "View", "check_cells", "check_split", "known_classes", "transfer_table"]
 
 SCORES = ["probe", "accuracy", "macro_f1"]
 """Columns at the end of every transfer table."""
@@ -68,39 +69,71 @@ class View:
     """
 
 
-def score_views(
-    embedder: Embedder,
-    reference: Cells,
-    views: Iterable[View],
+@dataclass(frozen=True, eq=False)
+class Round:
+    """What every method learns from once, and what it is then asked."""
+
+    seed: int
+    """Seed of the methods."""
+    reference: Cells
+    """What methods and probes learn from."""
+    views: Sequence[View]
+    """What they are asked."""
+    batch: ArrayLike | None = None
+    """Batch per reference cell (n_cells,), for methods that ask for it."""
+
+
+def transfer_table(
+    embedders: Sequence[Embedder],
+    rounds: Iterable[Round],
     *,
-    seed: int,
+    columns: Sequence[str],
     probes: Sequence[ProbeKind],
     by_class: bool,
     on_result: Callable[[str], None] | None,
-    batch: ArrayLike | None = None,
+) -> pd.DataFrame:
+    """Rows of all methods, round by round; ``columns`` are those of a table that is not by class.
+
+    Rounds may come from an iterator: the cells of a round are then held while it is scored.
+    """
+    rows: list[dict[str, Any]] = []
+    for asked in rounds:
+        for embedder in embedders:
+            rows += _score(embedder, asked, probes=probes, by_class=by_class, on_result=on_result)
+    return pd.DataFrame(rows, columns=[*columns, *CLASS_COLUMNS * by_class])
+
+
+def _score(
+    embedder: Embedder,
+    asked: Round,
+    *,
+    probes: Sequence[ProbeKind],
+    by_class: bool,
+    on_result: Callable[[str], None] | None,
 ) -> Iterator[dict[str, Any]]:
-    """Rows of one method under one seed: it is fitted once, and each view is embedded once for all
+    """Rows of one method in one round: it is fitted once, and each view is embedded once for all
     probes.
 
     Reference cells are embedded with every gene measured, and each probe is trained on them once;
     views that are matched have probes of their own.
     """
-    fitted = fit_embedder(embedder, reference.counts, seed=seed, batch=batch)
+    reference = asked.reference
+    fitted = fit_embedder(embedder, reference.counts, seed=asked.seed, batch=asked.batch)
 
     def trained(measured: NDArray[np.bool_]) -> list[FittedProbe]:
         embedding = fitted.embed(reference.counts, measured)
         return [fit_probe(embedding, reference.labels, kind=kind) for kind in probes]
 
-    whole = trained(np.ones(reference.counts.shape[1], dtype=bool))
-    for view in views:
+    whole = trained(all_measured(reference.counts))
+    for view in asked.views:
         embedding = fitted.embed(view.cells.counts, view.measured)
         for probe in trained(view.measured) if view.matched and not view.measured.all() else whole:
             result = probe.score(embedding, view.cells.labels)
-            row = {"method": embedder.name, "seed": seed, **view.columns, "probe": probe.kind}
+            row = {"method": embedder.name, "seed": asked.seed, **view.columns, "probe": probe.kind}
             yield from _rows(row, result, view.cells.labels, by_class=by_class)
             if on_result is not None:
                 on_result(
-                    f"{embedder.name}, seed {seed}, {view.what}, {probe.kind} probe: macro-F1 {result.macro_f1:.3f}",
+                    f"{embedder.name}, seed {asked.seed}, {view.what}, {probe.kind} probe: macro-F1 {result.macro_f1:.3f}",
                 )
 
 
@@ -114,25 +147,12 @@ def _rows(row: dict[str, Any], result: ProbeResult, labels: Labels, *, by_class:
         yield {**row, "label": label, "n_label": size[label], "f1": f1}
 
 
-def check_unique(**asked: Sequence[Any]) -> None:
-    """Refuse a request that names nothing, or the same thing twice; embedders are told apart by
-    their name.
-    """
-    for what, values in asked.items():
-        keys = [getattr(value, "name", value) for value in values]
-        repeated = [key for key, n in Counter(keys).items() if n > 1]
-        if repeated or not keys:
-            found = f"repeat {repeated[0]!r}" if repeated else "are empty"
-            msg = f"The {what} {found}; pass at least one, each once (embedders are told apart by their name)."
-            raise ConfigError(msg)
-
-
 def check_cells(counts: SparseCounts, labels: ArrayLike) -> Cells:
     """Counts and labels of as many cells."""
     cells = Cells(sparse.csr_array(counts), as_labels(labels))
     if len(cells.labels) != cells.counts.shape[0]:
-        msg = f"There are {cells.counts.shape[0]} cells and {len(cells.labels)} labels; one label per cell is needed."
-        raise DataError(msg)
+        message = f"There are {cells.counts.shape[0]} cells and {len(cells.labels)} labels; one label per cell is needed."
+        raise DataError(message)
     return cells
 
 
@@ -140,8 +160,19 @@ def check_split(split: Split, n_cells: int) -> None:
     """Refuse a split that leaks, is empty on one side or belongs to other cells."""
     rows = np.concatenate([split.reference, split.query])
     if len(np.unique(rows)) < len(rows):
-        msg = "Reference and query share cells, or repeat them; a cell that was learned from must not be scored."
-        raise DataError(msg)
+        message = "Reference and query share cells, or repeat them; a cell that was learned from must not be scored."
+        raise DataError(message)
     if not len(split.reference) or not len(split.query) or rows.min() < 0 or rows.max() >= n_cells:
-        msg = f"The split has rows that the {n_cells} cells lack, or an empty side; make it from the same labels."
-        raise DataError(msg)
+        message = f"The split has rows that the {n_cells} cells lack, or an empty side; make it from the same labels."
+        raise DataError(message)
+
+
+def known_classes(labels: Labels, split: Split, group: str) -> NDArray[np.bool_]:
+    """Which query cells of a held-out group have a class that the reference has (n_query,); refuse
+    a group without any.
+    """
+    known = np.isin(labels[split.query], labels[split.reference])
+    if not known.any():
+        message = f"The group {group!r} shares no class with the others; make its labels agree with theirs, or leave it out."
+        raise DataError(message)
+    return known

@@ -11,8 +11,8 @@ from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio.theory.advice._recommend import recommend
 from r2mae_bio.theory.spectrum._blocks import location_and_variance
 from r2mae_bio.theory.spectrum._bootstrap import bootstrap_eigenvalues
+from r2mae_bio.theory.spectrum._gene_spectrum import spectrum_of
 from r2mae_bio.theory.spectrum._normalize import NormalizedCounts, most_variable, normalize_counts
-from r2mae_bio.theory.spectrum._spectrum import spectrum_of
 
 if TYPE_CHECKING:
     from r2mae_bio.theory.advice._recommend import Recommendation

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 _LEAST_VARIANCE = 0.05
-"""Floor of a sample's variance along an eigenvector: rare genes may be missing from a sample."""
+"""Least variance of a sample along an eigenvector: rare genes may be missing from a sample."""
 
 
 def bootstrap_eigenvalues(matrix: Any, vectors: Float, *, shrinkage: float = 0.0, n_samples: int = 20, seed: int = 0) -> Float:

@@ -1,1 +1,0 @@
-"""Parts of :mod:`benchmarks.theory_networks`: data, masks, learners, predictions, report."""

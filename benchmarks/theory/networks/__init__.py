@@ -1,0 +1,1 @@
+"""Parts of :mod:`benchmarks.theory.trained_networks`: data, masks, learners, theory, report."""
