@@ -72,6 +72,26 @@ def mean_states(
         return (sums / n_known[:, None]).astype(np.float32), np.rint(n_known).astype(np.int64)
 
 
+def stack_tiles(codes: Sequence[NDArray[np.uint8]]) -> Callable[[Tiles], NDArray[np.uint8]]:
+    """A way to read tiles of sequences in memory.
+
+    Parameters
+    ----------
+    codes
+        Codes of each sequence, (L_i,).
+
+    Returns
+    -------
+    From tiles of one length L to their codes, (T, L).
+    """
+
+    def read(tiles: Tiles) -> NDArray[np.uint8]:
+        length = int(tiles.length[0])
+        return np.stack([codes[i][start : start + length] for i, start in zip(tiles.sequence, tiles.start, strict=True)])
+
+    return read
+
+
 def check_strand(strand: str) -> None:
     """Refuse an unknown way to read strands.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from r2mae_bio.dna.genome._genome import Genome
     from r2mae_bio.dna.genome._reference import GenomeReference
     from r2mae_bio.dna.scoring._haplotypes import HaplotypeWindows
+    from r2mae_bio.dna.scoring._settings import ScoreSettings
     from r2mae_bio.dna.variants._alleles import MinimalChange
     from r2mae_bio.dna.variants._batch import VariantBatch
 
@@ -41,22 +41,6 @@ _MEANINGS: Final = {
 }
 NUMBERS: Final = ("llr", "abs_llr", "p_ref", "p_alt", "entropy", _DISTANCE)
 """Values of type float32, in the order in which they are written."""
-
-
-@dataclass(frozen=True)
-class ScoreSettings:
-    """How alleles are scored."""
-
-    context: int
-    """Width of a window, bp."""
-    flank: int
-    """Bases scored on either side of a change that is not a single base, bp."""
-    max_length: int
-    """Longest REF or ALT that is scored, bp."""
-    embedding_distance: bool
-    """Whether the distance of the mean states is computed."""
-    batch_size: int | None
-    """Windows the model reads at a time."""
 
 
 def value_fields(settings: ScoreSettings, *, as_info: bool) -> list[InfoField]:

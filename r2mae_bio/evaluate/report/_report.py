@@ -7,19 +7,18 @@ from __future__ import annotations
 import base64
 import html
 import re
-import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from r2mae_bio._errors import ConfigError
+from r2mae_bio._files import whole_folder
 from r2mae_bio.evaluate.report._report_figures import Styles, curve_figure, dot_figure, method_styles
 from r2mae_bio.evaluate.scores._frame import to_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import pandas as pd
 
@@ -100,15 +99,8 @@ def save_report(result: Findings, folder: Path) -> Path:
     if folder.exists():
         msg = f"{folder} exists; name a folder that does not, or remove it first."
         raise ConfigError(msg)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with whole_folder(folder) as temporary:
         _write(result, temporary)
-        temporary.chmod(0o755)
-        temporary.rename(folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
     return folder
 
 
