@@ -3,17 +3,10 @@ ours.
 
 A model needs no base class, only the members that are asked for:
 
-========================================  ==========================================================
-asked for by                              members
-========================================  ==========================================================
-``tl.embed_sequences``, ``embed_regions``  :class:`StateModel`: ``window``, ``checksum``, ``n_dim``,
-                                          ``states``
-``tl.saturation_mutagenesis``             :class:`LikelihoodModel`: ``window``, ``checksum``,
-                                          ``log_probs``
-``tl.score_variants``                     :class:`VariantModel`: all of these
-``evaluate.sequence_probe``               :class:`SequenceModel`: those of a StateModel, and
-                                          ``network``
-========================================  ==========================================================
+- by ``tl.embed_sequences`` and ``tl.embed_regions`` those of :class:`StateModel`;
+- by ``tl.saturation_mutagenesis`` those of :class:`LikelihoodModel`;
+- by ``tl.score_variants`` those of :class:`VariantModel`, which are both;
+- by ``evaluate.sequence_probe`` those of :class:`SequenceModel`.
 
 Sequences reach a model as codes: integers (B, L), 0 to 3 for A, C, G and T, 4 for a base that is
 not known, all rows of a call of one length of at most ``window``. Answers are NumPy arrays, row by
@@ -23,8 +16,8 @@ strands at each position, those of the reverse complement turned back; see
 
 Examples
 --------
-A model of another package, wrapped; what it says of a base here is its letter, so that the mean of
-a sequence is its composition.
+A model of another package, wrapped. Here the state of a base is its letter, so that the embedding
+of a sequence is its composition.
 
 >>> import numpy as np, r2mae_bio as rb
 >>> class Letters:

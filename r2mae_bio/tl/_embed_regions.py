@@ -57,7 +57,8 @@ def embed_regions(
         The genome, or the path of its FASTA file; names such as ``1`` and ``chr1`` are taken for
         the same contig. On a circular contig a region may run over its end.
     model
-        A model of DNA, such as ``DNAMAE``, or the folder of a saved one.
+        A model of DNA, such as ``DNAMAE``, or the folder of a saved one; a model of another package
+        needs the members of :class:`r2mae_bio.dna._protocols.StateModel`.
     adata
         Data whose variables are regions, such as ATAC peaks. Regions are taken from the columns
         ``chrom``, ``start`` and ``end`` of ``.var``, or else from names such as ``chr1:100-200`` or

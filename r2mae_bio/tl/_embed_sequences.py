@@ -45,7 +45,8 @@ def embed_sequences(
         A FASTA file, plain or gzip; a series, whose index gives the names; or a list. See
         :func:`r2mae_bio.io.read_sequences`.
     model
-        A model of DNA, such as ``DNAMAE``, or the folder of a saved one.
+        A model of DNA, such as ``DNAMAE``, or the folder of a saved one; a model of another package
+        needs the members of :class:`r2mae_bio.dna._protocols.StateModel`.
     layer
         Layer of the network whose states are averaged; -1 is the last one.
     strand

@@ -46,7 +46,8 @@ def saturation_mutagenesis(
     genome
         The genome, or the path of its FASTA file.
     model
-        A model of DNA, such as ``DNAMAE``, or the folder of a saved one.
+        A model of DNA, such as ``DNAMAE``, or the folder of a saved one; a model of another package
+        needs the members of :class:`r2mae_bio.dna._protocols.LikelihoodModel`.
     context
         Bases of a window, at most ``model.window``, which is the default.
     strand

@@ -55,7 +55,8 @@ def score_variants(
     genome
         Genome, or the path of its FASTA file.
     model
-        Model, or the folder of a saved one.
+        Model of DNA, such as ``DNAMAE``, or the folder of a saved one; a model of another package
+        needs the members of :class:`r2mae_bio.dna._protocols.VariantModel`.
     out
         Output: ``.vcf``, ``.vcf.gz`` or ``.vcf.bgz`` (the input with INFO fields ``R2MAE_LLR`` and
         so on), or ``.parquet`` (one row per allele). It has its name only when it is complete; an

@@ -13,6 +13,7 @@ from r2mae_bio._version import __version__
 from r2mae_bio.dna.genome._bases import encode_bases
 from r2mae_bio.dna.model._mean_states import mean_states, stack_tiles
 from r2mae_bio.dna.model._tiles import choose_overlap
+from r2mae_bio.dna.regions._intervals import leave_contig
 from r2mae_bio.dna.sequences._sequences import read_sequences
 from r2mae_bio.dna.sequences._table import encode_sequences
 
@@ -149,14 +150,13 @@ class _RegionReader:
         self._check(table)
 
     def _check(self, table: pd.DataFrame) -> None:
-        size, circular = self._genome.lengths[self._contig], self._genome.is_circular[self._contig]
-        fits_circle = circular & (self._start < size) & (self._end - self._start <= size)
-        wrong = (self._end > size) & ~fits_circle
+        wrong = leave_contig(self._genome, self._contig, self._start, self._end)
         if wrong.any():
             i = int(np.argmax(wrong))
+            size = self._genome.lengths[self._contig[i]]
             message = (
                 f"{int(wrong.sum())} of {len(table)} regions leave their contig, first {table['name'].iloc[i]} (row {i}): it goes from "
-                f"{self._start[i]} to {self._end[i]}, and {table['chrom'].iloc[i]} has {size[i]} bases. Needed are regions on the genome; "
+                f"{self._start[i]} to {self._end[i]}, and {table['chrom'].iloc[i]} has {size} bases. Needed are regions on the genome; "
                 "is it the assembly they were made on?"
             )
             raise RegionError(message)

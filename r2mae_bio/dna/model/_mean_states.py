@@ -63,6 +63,7 @@ def mean_states(
     for some in tiles.batches(lambda length: max(1, _STATES_AT_ONCE // (length * model.n_dim))):
         codes = read(some)
         shares = some.shares() * (codes < UNKNOWN)
+        # add.at, because several tiles here may be of one sequence
         np.add.at(n_known, some.sequence, shares.sum(axis=1, dtype=np.float64))
         used = shares.any(axis=1)  # a tile in which nothing counts need not be read
         if used.any():

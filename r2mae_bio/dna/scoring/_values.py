@@ -8,7 +8,7 @@ import numpy as np
 
 from r2mae_bio.dna.genome._bases import UNKNOWN, encode_bases
 from r2mae_bio.dna.scoring._haplotypes import haplotype_windows
-from r2mae_bio.dna.scoring._pseudo_likelihood import hidden_log_probs, mean_states, unique_windows
+from r2mae_bio.dna.scoring._pseudo_likelihood import hidden_log_probs, mean_window_states, unique_windows
 from r2mae_bio.dna.variants._alleles import AlleleKind, allele_kind, minimal_change
 from r2mae_bio.dna.variants._status import AlleleStatus, classify_alleles
 from r2mae_bio.dna.variants._vcf_header import InfoField
@@ -156,7 +156,7 @@ class _Readings:
 
     def distances(self) -> NDArray[np.float64]:
         """Euclidean distance of the mean states of both haplotypes, (alleles,)."""
-        means = mean_states(self._model, self._windows, batch_size=self._batch_size)
+        means = mean_window_states(self._model, self._windows, batch_size=self._batch_size)
         return np.linalg.norm(means[self._which[1]] - means[self._which[0]], axis=1)
 
 
