@@ -1,97 +1,110 @@
-"""Lines of a text file, plain, gzip or bgzip; compression is told by the content, not by the
-name.
-"""
+"""Files and folders that appear whole or not at all, whoever is killed when."""
 
 from __future__ import annotations
 
 import contextlib
-import gzip
-import io
 import os
-import zlib
+import secrets
+import shutil
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from r2mae_bio._errors import DataError
-
-BGZF_END: Final = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
-"""The empty block that ends every bgzip file (SAM specification, section 4.1.2)."""
-DAMAGE: Final = (EOFError, zlib.error, gzip.BadGzipFile)
-"""What the standard library raises where a compressed file is cut or damaged."""
-GZIP_START: Final = b"\x1f\x8b"
-_BUFFER_BYTES: Final = 1 << 18
-
 
 @contextmanager
-def open_lines(path: Path | str, error: type[DataError]) -> Iterator[BinaryIO]:
-    """Open a file whose lines are then iterated as bytes, line ends included.
+def whole_file(path: Path, *, temporary: Path | None = None) -> Iterator[Path]:
+    """Write a file that nobody sees before it is complete.
 
     Parameters
     ----------
     path
-        The file.
-    error
-        Class to raise for a bgzip file without its last block: it was cut, and that is known before
-        hours of work.
+        The file; one that exists is replaced, and folders that are missing are made.
+    temporary
+        Where it is written, on the same disk. By default a name that nobody else uses; one that is
+        always the same suits a writer that is alone, since the next run writes over what a killed
+        one left.
+
+    Yields
+    ------
+    The path to write to. It ends as ``path`` does, for writers that go by the suffix. Without an
+    error the file then gets its name; whatever happens, no other one stays.
     """
-    with Path(path).open("rb") as raw:
-        if not raw.peek(2).startswith(GZIP_START):
-            yield raw
-            return
-        if raw.seekable() and lacks_bgzf_end(raw):
-            message = (
-                f"{path} is a bgzip file without the block that ends one, so it was cut; no record was read and no output made. "
-                "Copy it again; if it is meant to end here, compress it anew (zcat FILE | bgzip > NEW)."
-            )
-            raise error(message)
-        with gzip.GzipFile(fileobj=raw) as unzipped:
-            # the buffer iterates in C, three times faster than GzipFile alone
-            yield io.BufferedReader(_Steps(unzipped), _BUFFER_BYTES)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary or path.with_name(f".{secrets.token_hex(6)}-{path.name}")
+    try:
+        yield temporary
+        publish(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
-class _Steps(io.RawIOBase):
-    """Hands over what one step of decompression gives, so that nothing before a damaged place is
-    lost.
-    """
-
-    def __init__(self, unzipped: gzip.GzipFile) -> None:
-        self._unzipped = unzipped
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._unzipped.read1(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-
-def lacks_bgzf_end(raw: BinaryIO) -> bool:
-    """Whether a bgzip file was cut: between two blocks it is valid gzip, and only the empty block
-    at its end is missing.
+@contextmanager
+def whole_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Write a folder that nobody sees before it is complete: a crash leaves the old one or the new
+    one.
 
     Parameters
     ----------
-    raw
-        The compressed file, seekable; it is left at its beginning.
+    path
+        The folder; folders above it are made.
+    overwrite
+        Replace what is at ``path``.
+
+    Yields
+    ------
+    A folder to write to, which gets its name if there was no error.
+
+    Raises
+    ------
+    OSError
+        The disk is full, or there is something at ``path`` that is not to be replaced.
     """
-    raw.seek(0)
-    head = raw.read(18)
-    is_bgzf = len(head) == 18 and bool(head[3] & 4) and head[12:14] == b"BC"
-    size = raw.seek(0, io.SEEK_END)
-    raw.seek(max(size - len(BGZF_END), 0))
-    complete = raw.read() == BGZF_END
-    raw.seek(0)
-    return is_bgzf and not complete
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with temporary_folder(path) as temporary:
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                _settle(file)
+        temporary.chmod(0o755)  # tempfile makes folders that only their owner may read
+        if overwrite and path.exists():
+            _swap(temporary, path)
+        else:
+            temporary.rename(path)
+        _settle_folder(path.parent)
 
 
-def shown(line: bytes) -> str:
-    """The beginning of a line, for messages."""
-    return repr(line[:60].decode("utf-8", "replace")) + ("..." if len(line) > 60 else "")
+@contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """A folder beside ``path``, removed at the end unless it was renamed.
+
+    Parameters
+    ----------
+    path
+        What the folder is for; its name begins with a dot, this name and a hyphen.
+
+    Yields
+    ------
+    The folder.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish(temporary: Path, path: Path) -> None:
+    """Give a complete file its name, once its content has reached the disk.
+
+    The rename, too, is put on the disk where the system allows it.
+    """
+    _settle(temporary)
+    temporary.replace(path)
+    _settle_folder(path.parent)
 
 
 def flush_to_disk(stream: IO[bytes]) -> None:
@@ -100,14 +113,27 @@ def flush_to_disk(stream: IO[bytes]) -> None:
     os.fsync(stream.fileno())
 
 
-def publish(temporary: Path, path: Path) -> None:
-    """Give a complete file its name; the rename, too, is put on the disk where the system allows
-    it.
-    """
-    temporary.replace(path)
-    with contextlib.suppress(OSError):
-        folder = os.open(path.parent, os.O_RDONLY)
+def _settle(file: Path) -> None:
+    with file.open("rb+") as stream:
+        flush_to_disk(stream)
+
+
+def _settle_folder(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # not every system opens folders
+        number = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(folder)
+            os.fsync(number)
         finally:
-            os.close(folder)
+            os.close(number)
+
+
+def _swap(new: Path, path: Path) -> None:
+    old = new.with_name(f"{new.name}.old")
+    try:
+        path.rename(old)
+        new.rename(path)
+    except BaseException:
+        if not path.exists():
+            old.rename(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -12,6 +12,7 @@ import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, TQDMProgressBar
 from pytorch_lightning.callbacks.progress.tqdm_progress import Tqdm
 
+from r2mae_bio._files import whole_file
 from r2mae_bio.core._resume import TrainingState, optimizer_tensors, restore, write_checkpoint
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class History(Callback):
 
 
 def write_history(history: list[dict[str, float]], path: Path) -> None:
-    """Write the table to a temporary name and rename it.
+    """Write the table; no reader sees half of it.
 
     Parameters
     ----------
@@ -80,10 +81,8 @@ def write_history(history: list[dict[str, float]], path: Path) -> None:
     """
     import pandas as pd
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    pd.DataFrame(history).to_csv(temporary, index=False)
-    temporary.replace(path)
+    with whole_file(path) as temporary:
+        pd.DataFrame(history).to_csv(temporary, index=False)
 
 
 class ProgressBar(TQDMProgressBar):

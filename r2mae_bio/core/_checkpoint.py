@@ -6,9 +6,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 
 from r2mae_bio._errors import CheckpointError, CorruptCheckpointError, UnsafeCheckpointError
+from r2mae_bio._files import whole_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,8 +45,7 @@ class Bundle:
 def write_folder(path: Path | str, bundles: Mapping[str, Bundle], *, overwrite: bool = False) -> Path:
     """Write bundles into a new folder.
 
-    Everything is written into a temporary folder beside ``path``, flushed to disk and renamed, so a
-    crash leaves either the old folder or the new one.
+    A crash leaves either the old folder or the new one.
 
     Parameters
     ----------
@@ -71,16 +68,9 @@ def write_folder(path: Path | str, bundles: Mapping[str, Bundle], *, overwrite: 
     path = Path(path)
     if path.exists():
         _check_replaceable(path, bundles, overwrite=overwrite)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
+    with whole_folder(path, overwrite=overwrite) as temporary:
         for name, bundle in bundles.items():
             _write_bundle(temporary, name, bundle)
-        temporary.chmod(0o755)
-        _swap(temporary, path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
     return path
 
 
@@ -96,29 +86,12 @@ def _check_replaceable(path: Path, bundles: Mapping[str, Bundle], *, overwrite: 
         raise CheckpointError(message)
 
 
-def _swap(temporary: Path, path: Path) -> None:
-    if not path.exists():
-        temporary.rename(path)
-        return
-    old = temporary.with_name(temporary.name + ".old")
-    path.rename(old)
-    try:
-        temporary.rename(path)
-    except BaseException:
-        old.rename(path)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
 def _write_bundle(folder: Path, name: str, bundle: Bundle) -> None:
     weights = to_safetensors({k: t.detach().cpu().contiguous() for k, t in bundle.tensors.items()}, metadata=bundle.metadata)
     checks = {"safetensors": hashlib.sha256(weights).hexdigest(), "data": _digest(bundle.data)}
     text = json.dumps({"format": FORMAT, "sha256": checks, "data": bundle.data}, indent=1)
-    for file, content in ((f"{name}.safetensors", weights), (f"{name}.json", text.encode())):
-        with (folder / file).open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
+    (folder / f"{name}.safetensors").write_bytes(weights)
+    (folder / f"{name}.json").write_bytes(text.encode())
 
 
 def _digest(data: dict[str, Any]) -> str:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar, cast
 
 import pandas as pd
 from torch import nn
 
-from r2mae_bio._errors import NotTrainedError
+from r2mae_bio._errors import NotTrainedError, SetupError
 from r2mae_bio.core._bundle import load_weights, read_kind, refused_if_misstated, versions
 from r2mae_bio.core._checkpoint import Bundle, check_intact, write_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     import torch
 
-__all__ = ["Saved", "SavedClassifier"]
+__all__ = ["Saved", "SavedClassifier", "open_model"]
 
 
 class _Record(Protocol):
@@ -30,6 +31,11 @@ class _Record(Protocol):
     def to_json(self) -> dict[str, Any]: ...
 
 
+class _Loads(Protocol):
+    @classmethod
+    def load(cls, path: Path, /) -> Any: ...
+
+
 class _Classes(_Record, Protocol):
     @property
     def classes(self) -> list[str]: ...
@@ -38,6 +44,7 @@ class _Classes(_Record, Protocol):
 RecordT = TypeVar("RecordT", bound=_Record)
 ClassifierRecordT = TypeVar("ClassifierRecordT", bound=_Classes)
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
+ModelT = TypeVar("ModelT")
 
 
 class Saved(ABC, Generic[RecordT, NetworkT]):
@@ -198,3 +205,39 @@ class SavedClassifier(Saved[ClassifierRecordT, NetworkT]):
     def classes(self) -> list[str]:
         """Names of the classes, in the order of the probabilities."""
         return self.record.classes
+
+
+def open_model(model: ModelT | str | os.PathLike[str], cls: type[_Loads], method: str, *, what: str) -> ModelT:
+    """A model, read from its folder if need be.
+
+    Parameters
+    ----------
+    model
+        A model, or the folder of a saved one. A model of another class, or of another package, is
+        taken if it has ``method``.
+    cls
+        Class that reads the folder.
+    method
+        Name of the method that will be called.
+    what
+        What is needed, for the message, such as "model of DNA".
+
+    Returns
+    -------
+    The model.
+
+    Raises
+    ------
+    SetupError
+        It has no such method.
+    CheckpointError
+        The folder holds no model of this class, or a damaged one.
+    """
+    if isinstance(model, str | os.PathLike):
+        model = cast("ModelT", cls.load(Path(model)))
+    if not callable(getattr(model, method, None)):
+        message = (
+            f"The model is a {type(model).__name__}, which has no method {method}(); needed is a {what}, such as {cls.__name__}."
+        )
+        raise SetupError(message)
+    return model

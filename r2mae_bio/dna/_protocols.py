@@ -1,5 +1,43 @@
 """What the verbs and probes on DNA ask of a model, so that one of another package can stand in for
 ours.
+
+A model needs no base class, only the members that are asked for:
+
+- by ``tl.embed_sequences`` and ``tl.embed_regions`` those of :class:`StateModel`;
+- by ``tl.saturation_mutagenesis`` those of :class:`LikelihoodModel`;
+- by ``tl.score_variants`` those of :class:`VariantModel`, which are both;
+- by ``evaluate.sequence_probe`` those of :class:`SequenceModel`.
+
+Sequences reach a model as codes: integers (B, L), 0 to 3 for A, C, G and T, 4 for a base that is
+not known, all rows of a call of one length of at most ``window``. Answers are NumPy arrays, row by
+row and base by base in the same order. Where ``strand`` is ``"both"``, they are the mean over both
+strands at each position, those of the reverse complement turned back; see
+:func:`r2mae_bio.io.reverse_complement`.
+
+Examples
+--------
+A model of another package, wrapped. Here the state of a base is its letter, so that the embedding
+of a sequence is its composition.
+
+>>> import numpy as np, r2mae_bio as rb
+>>> class Letters:
+...     window, n_dim = 512, 5
+...
+...     def checksum(self):
+...         return "letters 1"  # the name and version of the weights
+...
+...     def states(self, codes, *, layer=-1, strand="both", batch_size=None):
+...         forward = self.read(codes)
+...         if strand == "+":
+...             return forward
+...         turned = self.read(rb.io.reverse_complement(codes))[:, ::-1]
+...         return (forward + turned) / 2
+...
+...     def read(self, codes):
+...         return np.eye(5, dtype=np.float32)[codes]
+>>> rb.tl.embed_sequences(["AACG", "GATTACAN"], Letters(), strand="+").obsm["X_r2mae"].round(2)
+array([[0.5 , 0.25, 0.25, 0.  , 0.  ],
+       [0.43, 0.14, 0.14, 0.29, 0.  ]], dtype=float32)
 """
 
 from __future__ import annotations
@@ -11,61 +49,88 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class StateModel(Protocol):
-    """Turns bases into states."""
+class DNAModel(Protocol):
+    """What every model of DNA tells of itself."""
 
     @property
     def window(self) -> int:
-        """Longest sequence read at once, in bases."""
+        """Longest sequence read at once, bp."""
         ...
+
+    def checksum(self) -> str:
+        """Text that differs where configuration or weights do, such as their SHA-256; it is kept
+        with results, and a run that was interrupted goes on only with the same.
+        """
+        ...
+
+
+class StateModel(DNAModel, Protocol):
+    """Turns bases into states."""
 
     @property
     def n_dim(self) -> int:
         """Width of a state, D."""
         ...
 
-    def checksum(self) -> str:
-        """SHA-256 of configuration and weights."""
-        ...
+    def states(self, codes: Any, *, layer: int = -1, strand: str = "both", batch_size: int | None = None) -> NDArray[np.float32]:
+        """State of every base, nothing hidden.
 
-    def states(self, codes: Any, *, layer: int, strand: str, batch_size: int | None) -> NDArray[np.float32]:
-        """States (B, L, D) of codes (B, L), nothing hidden; L is at most ``window``."""
-        ...
+        Parameters
+        ----------
+        codes
+            Codes, uint8 (B, L), L at most ``window``.
+        layer
+            Layer whose states are wanted; -1 is the last one.
+        strand
+            ``"both"`` for the mean over both strands, or ``"+"``.
+        batch_size
+            Rows to read at a time, B being any number; the model's choice if None.
 
-
-class BaseModel(Protocol):
-    """Predicts bases from the others."""
-
-    @property
-    def window(self) -> int:
-        """Longest sequence read at once, in bases."""
-        ...
-
-    def checksum(self) -> str:
-        """SHA-256 of configuration and weights."""
-        ...
-
-    def log_probs(self, codes: Any, hidden: Any, *, strand: str, batch_size: int | None) -> NDArray[np.float32]:
-        """Log-probabilities (B, L, 4) of A, C, G and T in nats, given the codes (B, L) that are not
-        hidden.
+        Returns
+        -------
+        float32 (B, L, D).
         """
         ...
 
 
-class VariantModel(StateModel, BaseModel, Protocol):
-    """What scoring needs of a model; :class:`r2mae_bio.model.DNAMAE` has it."""
+class LikelihoodModel(DNAModel, Protocol):
+    """Predicts bases from the others."""
+
+    def log_probs(self, codes: Any, hidden: Any, *, strand: str = "both", batch_size: int | None = None) -> NDArray[np.float32]:
+        """Log-probabilities of A, C, G and T at every position, given the bases that are not
+        hidden.
+
+        Parameters
+        ----------
+        codes
+            Codes, uint8 (B, L), L at most ``window``.
+        hidden
+            Positions not to be read, bool (B, L). Answers are used at these alone.
+        strand, batch_size
+            As for :meth:`StateModel.states`; the mean over both strands is normalised again.
+
+        Returns
+        -------
+        Nats, float32 (B, L, 4).
+        """
+        ...
 
 
-class SequenceModel(Protocol):
-    """A pretrained model of bases, such as ``DNAMAE``."""
+class VariantModel(StateModel, LikelihoodModel, Protocol):
+    """What scoring variants needs; ``n_dim`` and ``states`` only for the embedding distance."""
 
-    window: int
-    """Longest sequence read at once, bp."""
-    n_dim: int
-    """Width D of a state."""
-    network: Any
-    """The network, with ``states(codes) -> (B, L, D)`` and ``config.d_model``."""
 
-    def states(self, codes: NDArray[np.uint8], *, strand: str = "both") -> NDArray[np.float32]:
-        """States (B, L, D) of codes uint8 (B, L), L at most ``window``."""
+class SequenceModel(StateModel, Protocol):
+    """A pretrained model of bases, such as ``DNAMAE``, that can be probed and fine-tuned.
+
+    Probes never ask for the checksum, and of :meth:`states` for the last layer of both strands
+    alone.
+    """
+
+    @property
+    def network(self) -> Any:
+        """The network: a :class:`torch.nn.Module` with ``states(codes) -> (B, L, D)`` and
+        ``config.d_model``, which is D. It is fine-tuned, and built anew with random weights as a
+        control unless the model has a method ``untrained(seed=...)``.
+        """
         ...

@@ -11,9 +11,9 @@ from r2mae_bio._keys import KEYS
 from r2mae_bio._rng import derive_generator
 from r2mae_bio.cells.model._attribution import Contrast, attribute_contrasts
 from r2mae_bio.cells.model._gene_mae import GeneMAE
-from r2mae_bio.cells.read._align import MIN_COVERAGE, align_anndata
+from r2mae_bio.cells.read._align import MIN_COVERAGE, align_anndata, spread_over_columns
 from r2mae_bio.cells.read._uns import make_actual, write_record
-from r2mae_bio.tl._gene_columns import spread_over_columns
+from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,7 +132,7 @@ def attribute(
     >>> table["CD19+ B"].nlargest(5).index.size
     5
     """
-    model = model if isinstance(model, GeneMAE) else GeneMAE.load(model)
+    model = open_model(model, GeneMAE, "setup_anndata", what="model of cells")
     network = model._network().eval()
     _check_settings(method, n_cells)
     members = _members(adata, groupby)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.model._gene_mae import GeneMAE
 from r2mae_bio.cells.read._uns import make_actual, write_record
+from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +69,7 @@ def embed(
     CountsError, DataError, GeneIdentityError, SetupError
         The data cannot be used; nothing is written.
     """
-    model = model if isinstance(model, GeneMAE) else GeneMAE.load(model)
+    model = open_model(model, GeneMAE, "setup_anndata", what="model of cells")
     if copy:
         adata = adata.copy()
     make_actual(adata)

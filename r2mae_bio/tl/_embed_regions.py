@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
-from r2mae_bio._errors import ConfigError, RegionError, SetupError
+from r2mae_bio._errors import ConfigError, SetupError
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.read._uns import make_actual, write_record
-from r2mae_bio.dna.genome._bases import encode_bases
-from r2mae_bio.dna.model._mean_states import mean_states
+from r2mae_bio.core._saved import open_model
+from r2mae_bio.dna.genome._genome import as_genome
+from r2mae_bio.dna.model import _embed
+from r2mae_bio.dna.model._dna_mae import DNAMAE
 from r2mae_bio.dna.regions._regions import read_regions
-from r2mae_bio.tl._dna_models import open_genome, open_model
-from r2mae_bio.tl._sequence_embedding import describe_embedding, warn_unknown
+from r2mae_bio.dna.regions._text import regions_of_variables
+from r2mae_bio.tl._embed_sequences import as_anndata
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from anndata import AnnData
-    from numpy.typing import NDArray
 
     from r2mae_bio.dna._protocols import StateModel
     from r2mae_bio.dna.genome._genome import Genome
-    from r2mae_bio.dna.model._tiles import Tiles
-
-_PEAK: Final = re.compile(r"^(.+)[:-](\d+)-(\d+)$")
-_START_COLUMNS: Final = {"start", "chromstart", "chrom_start"}
 
 
 def embed_regions(
@@ -62,7 +57,8 @@ def embed_regions(
         The genome, or the path of its FASTA file; names such as ``1`` and ``chr1`` are taken for
         the same contig. On a circular contig a region may run over its end.
     model
-        A model of DNA, such as ``DNAMAE``, or the folder of a saved one.
+        A model of DNA, such as ``DNAMAE``, or the folder of a saved one; a model of another package
+        needs the members of :class:`r2mae_bio.dna._protocols.StateModel`.
     adata
         Data whose variables are regions, such as ATAC peaks. Regions are taken from the columns
         ``chrom``, ``start`` and ``end`` of ``.var``, or else from names such as ``chr1:100-200`` or
@@ -121,62 +117,23 @@ def embed_regions(
     >>> atac.varm["X_r2mae"].shape  # doctest: +SKIP
     (12034, 128)
     """
-    model, genome = open_model(model, "states"), open_genome(genome)
-    table = _find_regions(regions, adata)
-    embedding, n_valid = mean_states(
-        (table["end"] - table["start"]).to_numpy(),
-        _RegionReader(table, genome),
-        model,
-        layer=layer,
-        strand=strand,
-        overlap=overlap,
-        batch_size=batch_size,
+    model, genome = open_model(model, DNAMAE, "states", what="model of DNA"), as_genome(genome)
+    embedding = _embed.embed_regions(
+        _find_regions(regions, adata), genome, model, layer=layer, strand=strand, overlap=overlap, batch_size=batch_size
     )
-    warn_unknown(table["name"].tolist(), n_valid, "regions")
-    record = {
-        **describe_embedding(model, layer=layer, strand=strand, overlap=overlap),
-        "genome": ", ".join(path.name for path in genome.sources),
-        "genome_fingerprint": genome.cache.name,
-    }
     if adata is None:
-        return _as_anndata(table, embedding, n_valid, key_added, record)
+        from anndata.utils import make_index_unique
+
+        table = embedding.table
+        table.index = make_index_unique(pd.Index(table["name"].tolist(), dtype=object))
+        return as_anndata(embedding, key_added)
     if copy:
         adata = adata.copy()
     make_actual(adata)
-    adata.varm[key_added] = embedding
-    _add_record(adata, key_added, record)
+    adata.varm[key_added] = embedding.values
+    embeddings = adata.uns.get(KEYS.uns, {}).get(KEYS.embed, {})
+    write_record(adata, KEYS.embed, {**embeddings, key_added: embedding.record})
     return adata if copy else None
-
-
-class _RegionReader:
-    """Reads tiles of regions straight from the genome."""
-
-    def __init__(self, table: pd.DataFrame, genome: Genome) -> None:
-        numbers = {name: genome.contig_index(name) for name in dict.fromkeys(table["chrom"])}
-        self._contig = table["chrom"].map(numbers).to_numpy(np.int64)
-        self._start, self._end = (table[name].to_numpy() for name in ("start", "end"))
-        self._reverse = (table["strand"] == "-").to_numpy()
-        self._genome = genome
-        self._check(table)
-
-    def _check(self, table: pd.DataFrame) -> None:
-        size, circular = self._genome.lengths[self._contig], self._genome.is_circular[self._contig]
-        fits_circle = circular & (self._start < size) & (self._end - self._start <= size)
-        wrong = (self._end > size) & ~fits_circle
-        if wrong.any():
-            i = int(np.argmax(wrong))
-            message = (
-                f"{int(wrong.sum())} of {len(table)} regions leave their contig, first {table['name'].iloc[i]} (row {i}): it goes from "
-                f"{self._start[i]} to {self._end[i]}, and {table['chrom'].iloc[i]} has {size[i]} bases. Needed are regions on the genome; "
-                "is it the assembly they were made on?"
-            )
-            raise RegionError(message)
-
-    def __call__(self, tiles: Tiles) -> NDArray[np.uint8]:
-        length, region = int(tiles.length[0]), tiles.sequence
-        reverse = self._reverse[region]
-        start = np.where(reverse, self._end[region] - tiles.start - length, self._start[region] + tiles.start)
-        return encode_bases(self._genome.windows(start, length, contigs=self._contig[region], reverse=reverse))
 
 
 def _find_regions(regions: Any, adata: AnnData | None) -> pd.DataFrame:
@@ -185,43 +142,10 @@ def _find_regions(regions: Any, adata: AnnData | None) -> pd.DataFrame:
             message = "Neither regions nor adata is given; pass a BED file, a table or a list of regions, or adata= whose .var are regions."
             raise ConfigError(message)
         return read_regions(regions)
-    table = _regions_of_variables(adata) if regions is None else read_regions(regions)
+    table = regions_of_variables(adata.var) if regions is None else read_regions(regions)
     if len(table) != adata.n_vars:
         message = (
             f"There are {len(table)} regions and {adata.n_vars} variables; needed is one region per variable, in their order."
         )
         raise SetupError(message)
     return table
-
-
-def _regions_of_variables(adata: AnnData) -> pd.DataFrame:
-    if _START_COLUMNS & {str(name).lower() for name in adata.var.columns}:
-        return read_regions(adata.var)
-    found = [_PEAK.match(name) for name in adata.var_names]
-    if None in found:
-        name = adata.var_names[found.index(None)]
-        message = (
-            f"The variable {name!r} names no region, and .var has no column 'start'. Needed are names such as 'chr1:100-200' or the "
-            "columns chrom, start and end, 0-based and half-open; or pass the regions."
-        )
-        raise SetupError(message)
-    return read_regions([(m[1], int(m[2]), int(m[3])) for m in found if m is not None])
-
-
-def _as_anndata(
-    table: pd.DataFrame, embedding: NDArray[np.float32], n_valid: NDArray[np.int64], key: str, record: dict[str, Any]
-) -> AnnData:
-    import anndata as ad
-    from anndata.utils import make_index_unique
-
-    obs = table.assign(length=table["end"] - table["start"], n_valid=n_valid)
-    obs.index = make_index_unique(pd.Index(table["name"].tolist(), dtype=object))
-    adata = ad.AnnData(obs=obs)
-    adata.obsm[key] = embedding
-    _add_record(adata, key, record)
-    return adata
-
-
-def _add_record(adata: AnnData, key: str, record: dict[str, Any]) -> None:
-    embeddings = adata.uns.get(KEYS.uns, {}).get(KEYS.embed, {})
-    write_record(adata, KEYS.embed, {**embeddings, key: record})

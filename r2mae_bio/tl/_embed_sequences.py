@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.read._uns import write_record
-from r2mae_bio.dna.genome._bases import encode_bases
-from r2mae_bio.dna.model._mean_states import mean_states
-from r2mae_bio.dna.sequences._sequences import read_sequences
-from r2mae_bio.tl._dna_models import open_model
-from r2mae_bio.tl._sequence_embedding import describe_embedding, warn_unknown
+from r2mae_bio.core._saved import open_model
+from r2mae_bio.dna.model import _embed
+from r2mae_bio.dna.model._dna_mae import DNAMAE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import pandas as pd
     from anndata import AnnData
-    from numpy.typing import NDArray
 
     from r2mae_bio.dna._protocols import StateModel
-    from r2mae_bio.dna.model._tiles import Tiles
 
 
 def embed_sequences(
@@ -51,7 +45,8 @@ def embed_sequences(
         A FASTA file, plain or gzip; a series, whose index gives the names; or a list. See
         :func:`r2mae_bio.io.read_sequences`.
     model
-        A model of DNA, such as ``DNAMAE``, or the folder of a saved one.
+        A model of DNA, such as ``DNAMAE``, or the folder of a saved one; a model of another package
+        needs the members of :class:`r2mae_bio.dna._protocols.StateModel`.
     layer
         Layer of the network whose states are averaged; -1 is the last one.
     strand
@@ -96,20 +91,16 @@ def embed_sequences(
     >>> embedded.obsm["X_r2mae"].shape  # doctest: +SKIP
     (106, 128)
     """
+    model = open_model(model, DNAMAE, "states", what="model of DNA")
+    embedding = _embed.embed_sequences(sequences, model, layer=layer, strand=strand, overlap=overlap, batch_size=batch_size)
+    return as_anndata(embedding, key_added)
+
+
+def as_anndata(embedding: _embed.Embedding, key: str) -> AnnData:
+    """Sequences or regions without variables."""
     import anndata as ad
 
-    model = open_model(model, "states")
-    names, texts = read_sequences(sequences)
-    codes = [encode_bases(text) for text in texts]
-
-    def read(tiles: Tiles) -> NDArray[np.uint8]:
-        length = int(tiles.length[0])
-        return np.stack([codes[i][s : s + length] for i, s in zip(tiles.sequence, tiles.start, strict=True)])
-
-    lengths = np.array([row.size for row in codes])
-    embedding, n_valid = mean_states(lengths, read, model, layer=layer, strand=strand, overlap=overlap, batch_size=batch_size)
-    warn_unknown(names, n_valid, "sequences")
-    adata = ad.AnnData(obs=pd.DataFrame({"length": lengths, "n_valid": n_valid}, index=pd.Index(names, dtype=object)))
-    adata.obsm[key_added] = embedding
-    write_record(adata, KEYS.embed, {key_added: describe_embedding(model, layer=layer, strand=strand, overlap=overlap)})
+    adata = ad.AnnData(obs=embedding.table)
+    adata.obsm[key] = embedding.values
+    write_record(adata, KEYS.embed, {key: embedding.record})
     return adata

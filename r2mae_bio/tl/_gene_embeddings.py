@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.model._gene_embeddings import choose_kind
 from r2mae_bio.cells.model._gene_mae import GeneMAE
-from r2mae_bio.cells.read._align import MIN_COVERAGE, align_genes
+from r2mae_bio.cells.read._align import MIN_COVERAGE, align_genes, spread_over_columns
 from r2mae_bio.cells.read._genes import gene_aliases
 from r2mae_bio.cells.read._uns import make_actual, write_record
-from r2mae_bio.tl._gene_columns import spread_over_columns
+from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,7 +82,7 @@ def gene_embeddings(
     >>> adata.varm["X_r2mae_gene"].shape
     (765, 32)
     """
-    model = model if isinstance(model, GeneMAE) else GeneMAE.load(model)
+    model = open_model(model, GeneMAE, "setup_anndata", what="model of cells")
     kind = choose_kind(kind, model.config)
     rows = model.get_gene_embeddings(kind=kind).to_numpy()
     # not align_anndata: a column marked as not measured is a gene that the model knows all the same

@@ -10,10 +10,10 @@ import pandas as pd
 from r2mae_bio._errors import ConfigError
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.model._gene_mae import GeneMAE
-from r2mae_bio.cells.read._align import align_genes
+from r2mae_bio.cells.read._align import align_genes, spread_over_columns
 from r2mae_bio.cells.read._genes import gene_aliases
 from r2mae_bio.cells.read._uns import make_actual, write_record
-from r2mae_bio.tl._gene_columns import spread_over_columns
+from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,7 +102,7 @@ def impute(
     if n_masks < 1:
         message = f"n_masks is {n_masks}; needed is a positive number: without a mask no measured gene is predicted."
         raise ConfigError(message)
-    model = model if isinstance(model, GeneMAE) else GeneMAE.load(model)
+    model = open_model(model, GeneMAE, "setup_anndata", what="model of cells")
     if copy:
         adata = adata.copy()
     make_actual(adata)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.model._gene_mae import GeneMAE
 from r2mae_bio.cells.read._uns import make_actual
+from r2mae_bio.core._saved import open_model
 from r2mae_bio.tl._embed import provenance_of, write_embedding
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def map_query(
     CountsError, DataError, GeneIdentityError
         The data cannot be used; nothing is written.
     """
-    model = model if isinstance(model, GeneMAE) else GeneMAE.load(model)
+    model = open_model(model, GeneMAE, "setup_anndata", what="model of cells")
     if copy:
         adata = adata.copy()
     make_actual(adata)

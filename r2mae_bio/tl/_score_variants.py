@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from r2mae_bio._errors import ConfigError
-from r2mae_bio._progress import count_steps
-from r2mae_bio.dna.genome._genome import Genome
-from r2mae_bio.dna.genome._reference import GenomeReference
-from r2mae_bio.dna.scoring._output import RECORDS, open_writer, score_table, score_to_file
-from r2mae_bio.dna.scoring._values import ScoreSettings, score_batch
-from r2mae_bio.dna.variants._table import read_variants
-from r2mae_bio.tl._dna_models import open_model
+from r2mae_bio.core._saved import open_model
+from r2mae_bio.dna.genome._genome import as_genome
+from r2mae_bio.dna.model._dna_mae import DNAMAE
+from r2mae_bio.dna.scoring._output import score_records
+from r2mae_bio.dna.scoring._settings import choose_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
-    from numpy.typing import NDArray
 
     from r2mae_bio.dna._protocols import VariantModel
-    from r2mae_bio.dna.variants._batch import VariantBatch
+    from r2mae_bio.dna.genome._genome import Genome
 
 
 def score_variants(
@@ -59,7 +55,8 @@ def score_variants(
     genome
         Genome, or the path of its FASTA file.
     model
-        Model, or the folder of a saved one.
+        Model of DNA, such as ``DNAMAE``, or the folder of a saved one; a model of another package
+        needs the members of :class:`r2mae_bio.dna._protocols.VariantModel`.
     out
         Output: ``.vcf``, ``.vcf.gz`` or ``.vcf.bgz`` (the input with INFO fields ``R2MAE_LLR`` and
         so on), or ``.parquet`` (one row per allele). It has its name only when it is complete; an
@@ -112,56 +109,22 @@ def score_variants(
     values depend on the two haplotypes alone, not on how the record is written. An allele that
     equals REF has ``llr`` and distance 0.
     """
-    scorer: VariantModel = open_model(model, "log_probs")
-    settings = _settings(scorer, context, flank, max_length, embedding_distance=embedding_distance, batch_size=batch_size)
-    bases = _as_genome(genome, aliases)
-    reader = read_variants(variants, batch_size=RECORDS)
-    n_records = sum(batch.n_records for batch in reader)
-    reference = GenomeReference(bases)
-
-    def score(batch: VariantBatch) -> dict[str, NDArray[Any]]:
-        return score_batch(batch, bases, reference, scorer, settings)
-
-    if out is None:
-        with count_steps("variants", n_records, shown=progress_bar) as advance:
-            return score_table(reader, settings, score, advance)
-    with (
-        open_writer(Path(out), reader, scorer, bases, settings, resume=resume, overwrite=overwrite) as writer,
-        count_steps("variants", n_records, done=writer.n_records, shown=progress_bar) as advance,
-    ):
-        score_to_file(writer, reader, score, advance)
-    return Path(out)
-
-
-def _as_genome(genome: Genome | str | Path, aliases: Mapping[str, str] | None) -> Genome:
-    if not isinstance(genome, Genome):
-        return Genome(genome, aliases=aliases)
-    if aliases is not None:
-        message = "aliases were passed together with an open genome, which has its own; pass them to io.Genome(..., aliases=...)."
-        raise ConfigError(message)
-    return genome
-
-
-def _settings(
-    model: VariantModel,
-    context: int | None,
-    flank: int,
-    max_length: int | None,
-    *,
-    embedding_distance: bool,
-    batch_size: int | None,
-) -> ScoreSettings:
-    context = model.window if context is None else context
-    if not 1 <= context <= model.window:
-        message = f"context is {context} bp; the model reads windows of 1 to {model.window}. Leave it out for the widest."
-        raise ConfigError(message)
-    room = context - 2 * flank
-    if flank < 1 or room < 1:
-        message = f"flank is {flank} bp; needed is at least 1, and less than half of the context of {context} bp."
-        raise ConfigError(message)
-    for name, value in (("max_length", max_length), ("batch_size", batch_size)):
-        if value is not None and value < 1:
-            message = f"{name} is {value}; it must be at least 1, or None."
-            raise ConfigError(message)
-    longest = room if max_length is None else min(max_length, room)
-    return ScoreSettings(context, flank, longest, embedding_distance, batch_size)
+    model = open_model(model, DNAMAE, "log_probs", what="model of DNA")
+    settings = choose_settings(
+        model.window,
+        context=context,
+        flank=flank,
+        max_length=max_length,
+        embedding_distance=embedding_distance,
+        batch_size=batch_size,
+    )
+    return score_records(
+        variants,
+        as_genome(genome, aliases),
+        model,
+        settings,
+        out=None if out is None else Path(out),
+        resume=resume,
+        overwrite=overwrite,
+        progress_bar=progress_bar,
+    )

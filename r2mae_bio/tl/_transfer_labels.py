@@ -16,6 +16,7 @@ from r2mae_bio.cells.model._gene_mae import GeneMAE
 from r2mae_bio.cells.read._uns import make_actual, write_record
 from r2mae_bio.cells.transfer._label_transfer import LabelTransfer
 from r2mae_bio.cells.transfer._shared_genes import embed_shared, share_genes
+from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,7 +134,7 @@ def transfer_labels(
     >>> query.obsm["r2mae_label_probabilities"].shape
     (200, 10)
     """
-    model = model if isinstance(model, GeneMAE) else GeneMAE.load(model)
+    model = open_model(model, GeneMAE, "setup_anndata", what="model of cells")
     _check_settings(unknown_threshold, batch_size)
     labels = _labels(reference, labels_key)
     cells = _usable(labels, labels_key)

@@ -13,7 +13,7 @@ from torch import nn
 from r2mae_bio._rng import derive_generator
 from r2mae_bio.config import DNAConfig
 from r2mae_bio.config._finetune_sequences import FinetuneConfig
-from r2mae_bio.core._class_metrics import class_metrics
+from r2mae_bio.core._metrics import class_metrics
 from r2mae_bio.dna.network._mae import DNAMaskedAutoencoder
 from r2mae_bio.errors import ConfigError, DataError
 from r2mae_bio.evaluate import SmallCNN, pool_states, sequence_probe

@@ -206,7 +206,7 @@ def test_a_cache_that_cannot_be_written_can_be_read(fasta, root, monkeypatch) ->
 
     Genome(fasta, cache_dir=root)
     monkeypatch.setattr(_sources, "write_json", refused)
-    monkeypatch.setattr(_genome_cache.tempfile, "mkdtemp", refused)
+    monkeypatch.setattr("r2mae_bio._files.tempfile.mkdtemp", refused)
     assert Genome(fasta, cache_dir=root).fetch("b") == "GG"
     fasta.write_text(">new\nAC\n")
     with pytest.raises(CacheError, match=r"Permission denied.*pass cache_dir="):

@@ -153,7 +153,7 @@ def test_a_crash_at_any_moment_of_saving_leaves_the_old_model(model, saved, monk
     with monkeypatch.context() as patch:
         match failing:
             case "fsync":
-                patch.setattr("r2mae_bio.core._checkpoint.os.fsync", crash)
+                patch.setattr("r2mae_bio._files.os.fsync", crash)
             case "chmod":
                 patch.setattr(Path, "chmod", crash)
             case _:

@@ -66,7 +66,7 @@ def keep_every_checkpoint(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _fast_disk(monkeypatch):
-    monkeypatch.setattr("r2mae_bio.core._checkpoint.os.fsync", lambda _: None)
+    monkeypatch.setattr("r2mae_bio._files.os.fsync", lambda _: None)
 
 
 @pytest.mark.parametrize("settings", [ROUGH, SMOOTH], ids=["early stopping", "all epochs"])
@@ -233,7 +233,7 @@ def test_a_crash_while_a_checkpoint_is_written_leaves_the_one_before(adata, size
     def crash(*args):
         written.append(0)
         if len(written) == 3:
-            monkeypatch.setattr("r2mae_bio.core._checkpoint.os.fsync", fail)
+            monkeypatch.setattr("r2mae_bio._files.os.fsync", fail)
         return write(*args)
 
     def fail(_):

@@ -12,9 +12,9 @@ import pytest
 
 import r2mae_bio as rb
 from r2mae_bio._errors import ConfigError, DataError, RegionError, SetupError, UnknownContigError
-from r2mae_bio._files import open_lines
+from r2mae_bio._lines import open_lines
+from r2mae_bio.dna.scoring import _saturation
 from r2mae_bio.io import Genome, reverse_complement
-from r2mae_bio.tl import _bedgraph, _saturation
 
 TEXT = "ACGTTGCAACGGTnACCATGRGTTTTACGA"
 RING = "GGATCCTTAGCA"
@@ -232,7 +232,7 @@ def test_a_bedgraph_is_written_whole_or_not_at_all(genome, tmp_path, monkeypatch
         message = "no space left"
         raise OSError(message)
 
-    monkeypatch.setattr(_bedgraph, "flush_to_disk", fail)
+    monkeypatch.setattr("r2mae_bio._files.flush_to_disk", fail)
     with pytest.raises(OSError, match="no space left"):
         rb.tl.to_bedgraph(table, path, column="entropy")
     assert path.read_bytes() == before

@@ -348,7 +348,6 @@ def test_values_do_not_depend_on_batch_mates(genome: Genome, monkeypatch: pytest
     together = score(variants, genome)[NUMBERS].astype(float)
     monkeypatch.setattr(_variant_output, "RECORDS", 7)
     monkeypatch.setattr("r2mae_bio.dna.scoring._pseudo_likelihood._MAX_VALUES", 1000)
-    monkeypatch.setattr("r2mae_bio.tl._score_variants.RECORDS", 7)
     np.testing.assert_allclose(score(variants, genome, batch_size=batch_size)[NUMBERS].astype(float), together, atol=1e-5)
     alone = [score(variants.iloc[i : i + 1], genome)[NUMBERS].astype(float) for i in range(0, 60, 6)]
     np.testing.assert_allclose(pd.concat(alone), together.iloc[::6], atol=1e-5)
@@ -504,7 +503,6 @@ def test_genome_by_path_with_aliases(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.fixture
 def short_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("r2mae_bio.tl._score_variants.RECORDS", 8)
     monkeypatch.setattr(_variant_output, "RECORDS", 8)
 
 

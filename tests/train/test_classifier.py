@@ -16,7 +16,7 @@ from torch import nn
 from r2mae_bio._rng import derive_generator
 from r2mae_bio.config import DNAConfig
 from r2mae_bio.config._finetune_sequences import FinetuneConfig
-from r2mae_bio.core._class_metrics import class_metrics, matthews_correlation
+from r2mae_bio.core._metrics import class_metrics, matthews_correlation
 from r2mae_bio.dna.fit._finetune import encoder_depths, finetune_classifier
 from r2mae_bio.dna.fit._linear import fit_linear, strands_agree
 from r2mae_bio.dna.fit._linear_readings import FittedReading, KmerFeatures, choose_mix, fit_readings, log_loss, pick_reading

@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from r2mae_bio._rng import derive_generator
-from r2mae_bio.core._class_metrics import class_metrics
+from r2mae_bio.core._metrics import class_metrics
 from r2mae_bio.masking import MaskPlan, draw_plan
 
 if TYPE_CHECKING:

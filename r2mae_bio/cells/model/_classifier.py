@@ -16,7 +16,7 @@ from r2mae_bio.cells.model._record import GeneRecord, blank_statistics, build_ne
 from r2mae_bio.cells.model._setup import query_layer
 from r2mae_bio.cells.network._classifier import CellClassifierNetwork
 from r2mae_bio.config import CellFinetuneConfig
-from r2mae_bio.core._class_metrics import class_metrics
+from r2mae_bio.core._metrics import class_metrics
 from r2mae_bio.core._saved import SavedClassifier
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from r2mae_bio.cells.read._genes import GeneVocabulary
 
-__all__ = ["MIN_COVERAGE", "GeneAlignment", "align_anndata", "align_genes"]
+__all__ = ["MIN_COVERAGE", "GeneAlignment", "align_anndata", "align_genes", "spread_over_columns"]
 
 MIN_COVERAGE: Final = 0.01
 """Smallest accepted share of the model's genes: a panel of 300 among 20,000 genes passes, a wrong
@@ -237,3 +237,23 @@ def _raise_duplicates(vocabulary: GeneVocabulary, query_names: Sequence[str], co
         "matches no gene, and its counts are lost."
     )
     raise DuplicateGenesError(message)
+
+
+def spread_over_columns(rows: NDArray[Any], column_to_gene: NDArray[np.int64]) -> NDArray[np.float32]:
+    """One row for every column of a data set.
+
+    Parameters
+    ----------
+    rows
+        One row per gene of the vocabulary, (genes, k).
+    column_to_gene
+        Vocabulary position of each column, -1 for none, (columns,).
+
+    Returns
+    -------
+    The rows of the columns' genes, NaN for columns without one, (columns, k).
+    """
+    spread = np.full((column_to_gene.size, rows.shape[1]), np.nan, np.float32)
+    known = column_to_gene >= 0
+    spread[known] = rows[column_to_gene[known]]
+    return spread

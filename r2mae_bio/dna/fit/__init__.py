@@ -1,3 +1,3 @@
-"""What training on DNA needs: batches of windows, objective, floors, fine-tuning."""
+"""What training on DNA needs: batches of windows, objective, controls, fine-tuning."""
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from torch.nn import functional as F
 from r2mae_bio._errors import DataError
 from r2mae_bio._rng import derive_generator, derive_seed
 from r2mae_bio.config._finetune_sequences import FinetuneConfig
-from r2mae_bio.core._class_metrics import class_metrics
 from r2mae_bio.core._finetune_run import FinetuneRun
+from r2mae_bio.core._metrics import class_metrics
 from r2mae_bio.core._precision import has_bfloat16
 from r2mae_bio.core._seeded import seeded
 from r2mae_bio.dna.fit._linear import strands_agree

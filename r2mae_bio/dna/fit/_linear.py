@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 from scipy import sparse
 
-from r2mae_bio.core._class_metrics import matthews_correlation
+from r2mae_bio.core._metrics import matthews_correlation
 from r2mae_bio.dna.genome._bases import reverse_complement
 from r2mae_bio.dna.sequences._features import kmer_counts, positional_one_hot
 from r2mae_bio.dna.sequences._table import LabelledSequences

@@ -13,7 +13,7 @@ import torch
 from scipy import sparse
 from scipy.special import softmax
 
-from r2mae_bio.core._class_metrics import class_metrics
+from r2mae_bio.core._metrics import class_metrics
 from r2mae_bio.dna.fit._linear import FittedLinear, fit_linear
 from r2mae_bio.dna.fit._sequence_batches import SequenceGroups, predict_classes
 from r2mae_bio.dna.network._linear_reading import LinearReading

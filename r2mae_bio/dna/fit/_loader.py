@@ -197,8 +197,8 @@ def window_loaders(
 
     Returns
     -------
-    The loaders. Validation windows lie side by side and are the same in every epoch; the blind
-    baseline is measured on them, or on as many tiles of the training part if nothing is held out.
+    The loaders. Validation windows lie side by side and are the same in every epoch; the controls
+    are measured on them, or on as many tiles of the training part if nothing is held out.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How well the bases before a base predict it: the floor of a model of DNA."""
+"""How well the bases before a base predict it: a control for models of DNA."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ class DNAObjective:
     Parameters
     ----------
     composition
-        Natural logarithms of the shares of A, C, G and T in the training part, for the blind
-        baseline, (4,).
+        Natural logarithms of the shares of A, C, G and T in the training part, (4,): the control
+        that sees no base.
     """
 
     unit = "bases"

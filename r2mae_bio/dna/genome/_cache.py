@@ -8,11 +8,11 @@ import contextlib
 import hashlib
 import json
 import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from r2mae_bio._errors import CacheError, FastaError
+from r2mae_bio._files import publish, temporary_folder
 from r2mae_bio.dna.genome._convert import convert
 from r2mae_bio.dna.genome._index import BASES, FORMAT, INDEX, read_index
 from r2mae_bio.dna.genome._sources import file_state, hash_of
@@ -83,10 +83,10 @@ def _find_or_make(sources: Sequence[Source], root: Path) -> tuple[Path, GenomeIn
     with _one_at_a_time(root, key):
         with contextlib.suppress(CacheError):  # made by another process while this one waited
             return folder, read_index(folder)
-        with _temporary_folder(root, key) as temporary:
+        with temporary_folder(folder) as temporary:
             index = convert(sources, temporary)
             _check_unchanged(sources, states)
-            _publish(temporary, folder)
+            _publish_files(temporary, folder)
     return folder, index
 
 
@@ -114,21 +114,12 @@ def _one_at_a_time(root: Path, key: str) -> Iterator[None]:
         except OSError:  # a network file system without locks
             yield
             return
-        for left_over in root.glob(f".{key}-*"):
+        for left_over in root.glob(f".{key}-*"):  # named by temporary_folder
             shutil.rmtree(left_over, ignore_errors=True)
         yield
 
 
-@contextlib.contextmanager
-def _temporary_folder(root: Path, key: str) -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=root))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _publish(temporary: Path, folder: Path) -> None:
+def _publish_files(temporary: Path, folder: Path) -> None:
     """Move the files to their place, the index last: a cache without a valid index is no cache.
 
     The name of the folder fixes the content of the files, so replacing one that another process
@@ -136,7 +127,7 @@ def _publish(temporary: Path, folder: Path) -> None:
     """
     folder.mkdir(exist_ok=True)
     for name in (BASES, INDEX):
-        (temporary / name).replace(folder / name)
+        publish(temporary / name, folder / name)
 
 
 def _check_unchanged(sources: Sequence[Source], states: Sequence[list[int]]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
@@ -57,8 +56,6 @@ def convert(sources: Sequence[Source], folder: Path) -> GenomeIndex:
                 else:
                     table.add(piece)
                     out.write(piece)
-        out.flush()
-        os.fsync(out.fileno())
     index = table.finish()
     write_index(folder, index)
     return index

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from r2mae_bio._errors import FastaError, NotDNAError, TruncatedFileError
-from r2mae_bio._files import DAMAGE, GZIP_START, lacks_bgzf_end
+from r2mae_bio._lines import DAMAGE, GZIP_START, lacks_bgzf_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

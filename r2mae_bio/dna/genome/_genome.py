@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from r2mae_bio.dna.genome._index import GenomeIndex
     from r2mae_bio.dna.genome._sources import SourcePaths
 
-__all__ = ["Genome"]
+__all__ = ["Genome", "as_genome"]
 
 _VERIFIED_AT_ONCE: Final = 1 << 24
 
@@ -299,3 +299,32 @@ class Genome:
                 f"Delete {self.cache} and open the genome again."
             )
             raise CacheError(message)
+
+
+def as_genome(genome: Genome | str | os.PathLike[str], aliases: Mapping[str, str] | None = None) -> Genome:
+    """A genome, opened from its FASTA file if need be.
+
+    Parameters
+    ----------
+    genome
+        A genome, or the path of its file.
+    aliases
+        Further names of contigs, for a genome that is yet to be opened.
+
+    Returns
+    -------
+    The genome.
+
+    Raises
+    ------
+    ConfigError
+        There are aliases for a genome that is open.
+    FastaError, CacheError
+        The file cannot be read, or its cache not be written.
+    """
+    if not isinstance(genome, Genome):
+        return Genome(genome, aliases=aliases)
+    if aliases is not None:
+        message = "aliases were passed together with an open genome, which has its own; pass them to io.Genome(..., aliases=...)."
+        raise ConfigError(message)
+    return genome

@@ -84,7 +84,9 @@ def read_index(folder: Path) -> GenomeIndex:
         stored = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         found = stored["format"]
         if found == FORMAT and stored["check"] == _check(stored["content"]):
-            index = _from_content(stored["content"])
+            content = stored["content"]
+            contigs = (Contig(**dict(zip(content["columns"], row, strict=True))) for row in content["contigs"])
+            index = GenomeIndex(tuple(contigs), content["crc32"])
             size = (folder / BASES).stat().st_size
             if size == index.n_bases:
                 return index
@@ -95,12 +97,6 @@ def read_index(folder: Path) -> GenomeIndex:
         problem = f"{error!r}"
     message = f"The genome cache {folder} cannot be used: {problem}. Open the genome again from its FASTA files; that makes the cache anew."
     raise CacheError(message)
-
-
-def _from_content(content: dict[str, Any]) -> GenomeIndex:
-    return GenomeIndex(
-        tuple(Contig(**dict(zip(content["columns"], row, strict=True))) for row in content["contigs"]), content["crc32"]
-    )
 
 
 def _check(content: Any) -> int:

@@ -6,13 +6,13 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from r2mae_bio._errors import ConfigError, FastaError
+from r2mae_bio._files import whole_file
 
 __all__ = ["Source", "SourcePaths", "file_state", "hash_of", "list_sources", "write_json"]
 
@@ -134,9 +134,6 @@ def _remembered(folder: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON to a temporary file beside ``path`` and move it there, so that no reader sees half
-    of it.
-    """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-    temporary.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
-    temporary.replace(path)
+    """Write JSON; no reader sees half of it."""
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")

@@ -10,7 +10,7 @@ import pandas as pd
 
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio.config._finetune_sequences import FinetuneConfig
-from r2mae_bio.core._class_metrics import class_metrics
+from r2mae_bio.core._metrics import class_metrics
 from r2mae_bio.core._saved import SavedClassifier
 from r2mae_bio.dna.fit._finetune import LinearChoice, finetune_classifier
 from r2mae_bio.dna.fit._sequence_batches import SequenceGroups, predict_classes

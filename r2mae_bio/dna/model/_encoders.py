@@ -31,7 +31,10 @@ def describe_encoder(encoder: Module) -> dict[str, Any]:
     Plain data with ``kind``, ``settings`` and ``config``.
     """
     settings: Any = encoder.config
-    plain = settings.to_json() if hasattr(settings, "to_json") else _as_dict(settings)
+    if hasattr(settings, "to_json"):
+        plain = settings.to_json()
+    else:  # the settings of an encoder of another package
+        plain = asdict(settings) if is_dataclass(settings) and not isinstance(settings, type) else dict(vars(settings))
     return {"kind": type(encoder).__name__, "settings": type(settings).__name__, "config": plain}
 
 
@@ -59,7 +62,3 @@ def build_encoder(description: dict[str, Any]) -> Module:
         message = f"The encoder is a {kind} with {settings}, which this package does not have; build one and pass it as encoder=."
         raise CheckpointError(message)
     return _NETWORKS[kind](_SETTINGS[settings].from_json(description["config"]))
-
-
-def _as_dict(settings: Any) -> dict[str, Any]:
-    return asdict(settings) if is_dataclass(settings) and not isinstance(settings, type) else dict(vars(settings))

@@ -63,6 +63,7 @@ def mean_states(
     for some in tiles.batches(lambda length: max(1, _STATES_AT_ONCE // (length * model.n_dim))):
         codes = read(some)
         shares = some.shares() * (codes < UNKNOWN)
+        # add.at, because several tiles here may be of one sequence
         np.add.at(n_known, some.sequence, shares.sum(axis=1, dtype=np.float64))
         used = shares.any(axis=1)  # a tile in which nothing counts need not be read
         if used.any():
@@ -70,6 +71,26 @@ def mean_states(
             np.add.at(sums, some.sequence[used], np.matmul(shares[used, None], states)[:, 0])
     with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN wanted
         return (sums / n_known[:, None]).astype(np.float32), np.rint(n_known).astype(np.int64)
+
+
+def stack_tiles(codes: Sequence[NDArray[np.uint8]]) -> Callable[[Tiles], NDArray[np.uint8]]:
+    """A way to read tiles of sequences in memory.
+
+    Parameters
+    ----------
+    codes
+        Codes of each sequence, (L_i,).
+
+    Returns
+    -------
+    From tiles of one length L to their codes, (T, L).
+    """
+
+    def read(tiles: Tiles) -> NDArray[np.uint8]:
+        length = int(tiles.length[0])
+        return np.stack([codes[i][start : start + length] for i, start in zip(tiles.sequence, tiles.start, strict=True)])
+
+    return read
 
 
 def check_strand(strand: str) -> None:

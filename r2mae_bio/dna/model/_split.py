@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from r2mae_bio.core._loader import Loaders
     from r2mae_bio.dna.genome._genome import Genome
-    from r2mae_bio.dna.regions._intervals import Intervals
     from r2mae_bio.dna.regions._split import GenomeSplit
 
 logger = logging.getLogger("r2mae_bio")
@@ -29,7 +28,7 @@ _KMERS_LOOKED_UP: Final = 2_000_000
 
 
 def measure_floors(genome: Genome, split: GenomeSplit, loaders: Loaders) -> dict[str, Any]:
-    """Log the losses of Markov models and the overlap of the parts.
+    """Log the losses of the controls, Markov models, and the overlap of the parts.
 
     Parameters
     ----------
@@ -117,17 +116,15 @@ def choose_split(genome: Genome, split: GenomeSplit | None, *, train_size: float
     """
     if split is None:
         return split_genome(genome, validation=1 - train_size, min_block=window)
-    if split.contigs != genome.contigs or not all(_lies_on(genome, part) for part in (split.train, split.validation)):
+    if split.contigs != genome.contigs or any(
+        (part.end > genome.lengths[part.contig]).any() for part in (split.train, split.validation)
+    ):
         message = (
             f"{split!r} is one of another genome: its contigs are {_named(split.contigs)}, those of {genome!r} are "
             f"{_named(genome.contigs)}, and no interval may be longer than its contig. Split this genome with io.split_genome."
         )
         raise ConfigError(message)
     return split
-
-
-def _lies_on(genome: Genome, part: Intervals) -> bool:
-    return bool((part.end <= genome.lengths[part.contig]).all())
 
 
 def _named(contigs: tuple[str, ...]) -> str:

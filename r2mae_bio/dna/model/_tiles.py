@@ -1,4 +1,8 @@
-"""Long sequences as overlapping tiles, all of one length, in each of which some bases count."""
+"""Long sequences as overlapping tiles, all of one length, in each of which some bases count.
+
+Positions that may lie between two bases, such as the middle of an even number of them, are kept
+doubled, so that all of this is in whole numbers.
+"""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from r2mae_bio._errors import BedError
-from r2mae_bio._files import DAMAGE, open_lines, shown
+from r2mae_bio._lines import DAMAGE, open_lines, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

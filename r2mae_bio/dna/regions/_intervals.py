@@ -263,14 +263,34 @@ def _on_line(contig: NDArray[np.int64], start: NDArray[np.int64], end: NDArray[n
     return contig * _STRIDE + start, contig * _STRIDE + end
 
 
-def _check_on_contig(genome: Genome, contig: NDArray[np.int64], start: NDArray[np.int64], end: NDArray[np.int64]) -> None:
+def leave_contig(
+    genome: Genome, contig: NDArray[np.int64], start: NDArray[np.int64], end: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Which regions run over the end of their contig, other than once round a circle.
+
+    Parameters
+    ----------
+    genome
+        The genome.
+    contig, start, end
+        The regions, (n,), 0-based and half-open.
+
+    Returns
+    -------
+    Mask, bool (n,).
+    """
     length = genome.lengths[contig]
     wraps = genome.is_circular[contig] & (start < length) & (end - start <= length)
-    wrong = (end > length) & ~wraps
+    return (end > length) & ~wraps
+
+
+def _check_on_contig(genome: Genome, contig: NDArray[np.int64], start: NDArray[np.int64], end: NDArray[np.int64]) -> None:
+    wrong = leave_contig(genome, contig, start, end)
     if wrong.any():
         i = int(np.argmax(wrong))
+        size = genome.lengths[contig[i]]
         message = (
-            f"Region {i}, {start[i]} to {end[i]}, does not lie on the contig {genome.contigs[contig[i]]!r} of {length[i]} bases. "
+            f"Region {i}, {start[i]} to {end[i]}, does not lie on the contig {genome.contigs[contig[i]]!r} of {size} bases. "
             "Are the regions those of this assembly? If the contig is a circle, open the genome with circular=."
         )
         raise RegionError(message)

@@ -1,3 +1,3 @@
-"""What a model says of variants: haplotypes, likelihoods, distances, the way to a file."""
+"""What a model says of variants and of every base of a region."""
 
 from __future__ import annotations

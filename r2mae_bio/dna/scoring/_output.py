@@ -1,4 +1,4 @@
-"""Scored alleles as a table or a file."""
+"""All alleles of an input scored, into a table or a file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pandas as pd
 
-from r2mae_bio.dna.scoring._values import NUMBERS, value_fields
+from r2mae_bio._progress import count_steps
+from r2mae_bio.dna.genome._reference import GenomeReference
+from r2mae_bio.dna.scoring._values import NUMBERS, score_batch, value_fields
+from r2mae_bio.dna.variants._table import read_variants
 from r2mae_bio.dna.variants._vcf_write import VariantWriter
 
 if TYPE_CHECKING:
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
     from r2mae_bio.dna._protocols import VariantModel
     from r2mae_bio.dna.genome._genome import Genome
-    from r2mae_bio.dna.scoring._values import ScoreSettings
+    from r2mae_bio.dna.scoring._settings import ScoreSettings
     from r2mae_bio.dna.variants._batch import VariantBatch, VariantReader
 
 Values: TypeAlias = "dict[str, NDArray[Any]]"
@@ -26,29 +29,63 @@ RECORDS: Final = 512
 """Records scored together; so many, and five seconds, are lost at most when a process is killed."""
 
 
-def score_table(
-    reader: VariantReader,
+def score_records(
+    variants: Path | str | pd.DataFrame,
+    genome: Genome,
+    model: VariantModel,
     settings: ScoreSettings,
-    score: Callable[[VariantBatch], Values],
-    advance: Callable[[int], None],
-) -> pd.DataFrame:
-    """Score all records into a table.
+    *,
+    out: Path | None,
+    resume: bool,
+    overwrite: bool,
+    progress_bar: bool,
+) -> pd.DataFrame | Path:
+    """Score all records.
 
     Parameters
     ----------
-    reader
-        The records.
+    variants
+        The input, see :func:`r2mae_bio.io.read_variants`.
+    genome
+        The genome; its content decides whether a run may go on.
+    model
+        The model; its checksum does, too.
     settings
         How alleles are scored.
-    score
-        Gives the values of a batch.
-    advance
-        Told the number of records after each batch.
+    out
+        The output; None for a table.
+    resume
+        Go on with what an interrupted run left.
+    overwrite
+        Replace a complete output.
+    progress_bar
+        Show progress.
 
     Returns
     -------
-    One row per allele; see :func:`r2mae_bio.tl.score_variants`.
+    The output, or one row per allele; see :func:`r2mae_bio.tl.score_variants`.
     """
+    reader = read_variants(variants, batch_size=RECORDS)
+    n_records = sum(batch.n_records for batch in reader)  # damage is found here, not after hours
+    reference = GenomeReference(genome)
+
+    def score(batch: VariantBatch) -> Values:
+        return score_batch(batch, genome, reference, model, settings)
+
+    if out is None:
+        with count_steps("variants", n_records, shown=progress_bar) as advance:
+            return _score_table(reader, settings, score, advance)
+    with (
+        _open_writer(out, reader, model, genome, settings, resume=resume, overwrite=overwrite) as writer,
+        count_steps("variants", n_records, done=writer.n_records, shown=progress_bar) as advance,
+    ):
+        _score_to_file(writer, reader, score, advance)
+    return out
+
+
+def _score_table(
+    reader: VariantReader, settings: ScoreSettings, score: Callable[[VariantBatch], Values], advance: Callable[[int], None]
+) -> pd.DataFrame:
     tables = [_empty(settings)]
     for batch in reader:
         tables.append(_rows(batch, score(batch)))
@@ -75,7 +112,7 @@ def _empty(settings: ScoreSettings) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in types.items()})
 
 
-def open_writer(
+def _open_writer(
     path: Path,
     reader: VariantReader,
     model: VariantModel,
@@ -85,29 +122,7 @@ def open_writer(
     resume: bool,
     overwrite: bool,
 ) -> VariantWriter:
-    """Open the output, or what an interrupted run left of it.
-
-    Parameters
-    ----------
-    path
-        The output.
-    reader
-        The records.
-    model
-        The model; its checksum goes into the header and decides whether a run may go on.
-    genome
-        The genome; its content does, too.
-    settings
-        How alleles are scored.
-    resume
-        Go on with what was left.
-    overwrite
-        Replace a complete output.
-
-    Returns
-    -------
-    The writer.
-    """
+    """Open the output, or what an interrupted run left of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     checksum = model.checksum()
     opened = genome.__getstate__()
@@ -135,25 +150,10 @@ def open_writer(
     )
 
 
-def score_to_file(
-    writer: VariantWriter,
-    reader: VariantReader,
-    score: Callable[[VariantBatch], Values],
-    advance: Callable[[int], None],
+def _score_to_file(
+    writer: VariantWriter, reader: VariantReader, score: Callable[[VariantBatch], Values], advance: Callable[[int], None]
 ) -> None:
-    """Score the records that are not yet written.
-
-    Parameters
-    ----------
-    writer
-        The output.
-    reader
-        The records.
-    score
-        Gives the values of a batch, in the order of the writer's fields.
-    advance
-        Told the number of records after each batch.
-    """
+    """Score the records that are not yet written."""
     names = [field.name for field in writer.fields]
     for batch in reader.batches(skip=writer.n_records):
         # the fields are those of the values, in the same order

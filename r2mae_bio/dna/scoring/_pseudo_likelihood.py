@@ -76,7 +76,7 @@ def hidden_log_probs(
     return found[which.reshape(-1)]
 
 
-def mean_states(model: VariantModel, windows: NDArray[np.uint8], *, batch_size: int | None) -> NDArray[np.float64]:
+def mean_window_states(model: VariantModel, windows: NDArray[np.uint8], *, batch_size: int | None) -> NDArray[np.float64]:
     """States averaged over the bases of a window that are known.
 
     Parameters

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from r2mae_bio.dna.genome._bases import UNKNOWN, encode_bases
 from r2mae_bio.dna.scoring._haplotypes import haplotype_windows
-from r2mae_bio.dna.scoring._pseudo_likelihood import hidden_log_probs, mean_states, unique_windows
+from r2mae_bio.dna.scoring._pseudo_likelihood import hidden_log_probs, mean_window_states, unique_windows
 from r2mae_bio.dna.variants._alleles import AlleleKind, allele_kind, minimal_change
 from r2mae_bio.dna.variants._status import AlleleStatus, classify_alleles
 from r2mae_bio.dna.variants._vcf_header import InfoField
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from r2mae_bio.dna.genome._genome import Genome
     from r2mae_bio.dna.genome._reference import GenomeReference
     from r2mae_bio.dna.scoring._haplotypes import HaplotypeWindows
+    from r2mae_bio.dna.scoring._settings import ScoreSettings
     from r2mae_bio.dna.variants._alleles import MinimalChange
     from r2mae_bio.dna.variants._batch import VariantBatch
 
@@ -41,22 +41,6 @@ _MEANINGS: Final = {
 }
 NUMBERS: Final = ("llr", "abs_llr", "p_ref", "p_alt", "entropy", _DISTANCE)
 """Values of type float32, in the order in which they are written."""
-
-
-@dataclass(frozen=True)
-class ScoreSettings:
-    """How alleles are scored."""
-
-    context: int
-    """Width of a window, bp."""
-    flank: int
-    """Bases scored on either side of a change that is not a single base, bp."""
-    max_length: int
-    """Longest REF or ALT that is scored, bp."""
-    embedding_distance: bool
-    """Whether the distance of the mean states is computed."""
-    batch_size: int | None
-    """Windows the model reads at a time."""
 
 
 def value_fields(settings: ScoreSettings, *, as_info: bool) -> list[InfoField]:
@@ -172,7 +156,7 @@ class _Readings:
 
     def distances(self) -> NDArray[np.float64]:
         """Euclidean distance of the mean states of both haplotypes, (alleles,)."""
-        means = mean_states(self._model, self._windows, batch_size=self._batch_size)
+        means = mean_window_states(self._model, self._windows, batch_size=self._batch_size)
         return np.linalg.norm(means[self._which[1]] - means[self._which[0]], axis=1)
 
 

@@ -98,7 +98,9 @@ def trim_allele(pos: int, ref: str, alt: str) -> TrimmedAllele:
     >>> trim_allele(10, "CAGT", "CT")
     TrimmedAllele(pos=10, ref='CAG', alt='C')
     """
-    _check_sequences(ref, alt)
+    if not (is_sequence(ref) and is_sequence(alt)):
+        message = f"REF {ref!r} and ALT {alt!r} cannot be trimmed; both must be sequences. Leave out alleles of kind symbolic."
+        raise VcfError(message)
     n_suffix = min(_shared(ref[::-1], alt[::-1]), len(ref) - 1, len(alt) - 1)
     ref, alt = ref[: len(ref) - n_suffix], alt[: len(alt) - n_suffix]
     n_prefix = min(_shared(ref, alt), len(ref) - 1, len(alt) - 1)
@@ -165,12 +167,6 @@ def allele_kind(ref: str, alt: str) -> AlleleKind:
     if len(removed) != len(inserted):
         return AlleleKind.COMPLEX
     return AlleleKind.SNV if len(removed) == 1 else AlleleKind.MNV
-
-
-def _check_sequences(ref: str, alt: str) -> None:
-    if not (is_sequence(ref) and is_sequence(alt)):
-        message = f"REF {ref!r} and ALT {alt!r} cannot be trimmed; both must be sequences. Leave out alleles of kind symbolic."
-        raise VcfError(message)
 
 
 def _shared(a: str, b: str) -> int:

@@ -9,7 +9,7 @@ import zlib
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from r2mae_bio._errors import JournalError
-from r2mae_bio._files import flush_to_disk
+from r2mae_bio._files import flush_to_disk, whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +76,8 @@ class Journal:
             flush_to_disk(self._stream)
             records, size, crc = self._snapshot
             state = {"format": _FORMAT, **self._identity, "records": records, "bytes": size, "crc32": crc}
-            _write_whole(self.state, json.dumps(state, indent=1).encode())
+            with whole_file(self.state, temporary=_half_written(self.state)) as temporary:
+                temporary.write_bytes(json.dumps(state, indent=1).encode())
             self._committed = self._snapshot
         self._last_commit = time.monotonic()
 
@@ -165,14 +166,6 @@ def _crc32(stream: IO[bytes], size: int) -> int | None:
     while size and (data := stream.read(min(size, _CHUNK))):
         crc, size = zlib.crc32(data, crc), size - len(data)
     return crc if size == 0 else None
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    temporary = _half_written(path)
-    with temporary.open("wb") as stream:
-        stream.write(content)
-        flush_to_disk(stream)
-    temporary.replace(path)
 
 
 def _half_written(path: Path) -> Path:

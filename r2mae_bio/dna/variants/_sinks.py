@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from Bio.bgzf import BgzfWriter
 
 from r2mae_bio._errors import ConfigError
-from r2mae_bio._files import BGZF_END, flush_to_disk, publish
+from r2mae_bio._files import publish, whole_file
+from r2mae_bio._lines import BGZF_END
 from r2mae_bio.dna.variants._info import annotate
 
 if TYPE_CHECKING:
@@ -145,13 +146,15 @@ class _ParquetSink:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        temporary = path.with_name(path.name + ".tmp")
-        with pa.OSFile(str(part)) as source, temporary.open("wb") as stream:
-            with pq.ParquetWriter(stream, self._schema, compression="zstd") as writer:
-                for table in _regroup(pa.ipc.open_stream(source), self._schema):
-                    writer.write_table(table, row_group_size=_ROW_GROUP)
-            flush_to_disk(stream)
-        publish(temporary, path)
+        # whoever holds the part is alone, so one name does for what a killed run leaves
+        with (
+            whole_file(path, temporary=path.with_name(path.name + ".tmp")) as temporary,
+            pa.OSFile(str(part)) as source,
+            temporary.open("wb") as stream,
+            pq.ParquetWriter(stream, self._schema, compression="zstd") as writer,
+        ):
+            for table in _regroup(pa.ipc.open_stream(source), self._schema):
+                writer.write_table(table, row_group_size=_ROW_GROUP)
         part.unlink()
 
 

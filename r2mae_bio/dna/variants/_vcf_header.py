@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from r2mae_bio._errors import ConfigError, VcfError
-from r2mae_bio._files import shown
+from r2mae_bio._lines import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

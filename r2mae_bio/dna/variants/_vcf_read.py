@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from r2mae_bio._errors import VcfError
-from r2mae_bio._files import DAMAGE, open_lines, shown
+from r2mae_bio._lines import DAMAGE, open_lines, shown
 from r2mae_bio.dna.variants._batch import VariantBatch, VariantReader, expand
 from r2mae_bio.dna.variants._vcf_header import read_header
 

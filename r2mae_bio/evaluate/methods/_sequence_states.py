@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from r2mae_bio._rng import derive_seed
+from r2mae_bio.core._bundle import checksum
 from r2mae_bio.core._seeded import seeded
 from r2mae_bio.dna._protocols import SequenceModel
-from r2mae_bio.dna.fit._sequence_batches import SequenceGroups, as_tensor
-from r2mae_bio.dna.genome._bases import reverse_complement
+from r2mae_bio.dna.fit._sequence_batches import SequenceGroups
 from r2mae_bio.dna.model._encoders import build_encoder, describe_encoder
+from r2mae_bio.dna.model._strands import in_chunks, states
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,12 +30,12 @@ length.
 
 
 class NetworkModel:
-    """A bare network as a :class:`SequenceModel`.
+    """A bare network of this package as a :class:`SequenceModel`.
 
     Parameters
     ----------
     network
-        The network, with ``states`` and ``config.d_model``.
+        The network, such as :func:`build_encoder` makes.
     window
         Longest sequence read at once, bp.
     """
@@ -43,17 +43,16 @@ class NetworkModel:
     def __init__(self, network: Any, window: int) -> None:
         self.network, self.window, self.n_dim = network.eval(), window, int(network.config.d_model)
 
-    def states(self, codes: NDArray[np.uint8], *, strand: str = "both") -> NDArray[np.float32]:
-        """See :meth:`SequenceModel.states`."""
-        forward = self._forward(codes)
-        if strand == "+":
-            return forward
-        turned = self._forward(reverse_complement(codes))[:, ::-1]
-        return np.asarray((forward + turned) / 2, np.float32)
+    def checksum(self) -> str:
+        """SHA-256 of configuration and weights."""
+        return checksum(self.network, describe_encoder(self.network))
 
-    def _forward(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            return self.network.states(as_tensor(codes, self.network)).float().cpu().numpy()
+    def states(
+        self, codes: NDArray[np.uint8], *, layer: int = -1, strand: str = "both", batch_size: int | None = None
+    ) -> NDArray[np.float32]:
+        """See :meth:`SequenceModel.states`."""
+        network, both = self.network, strand == "both"
+        return in_chunks(network, lambda piece: states(network, piece, layer=layer, both=both), codes, batch_size)
 
 
 def untrained_form(model: SequenceModel, seed: int) -> SequenceModel:
@@ -104,10 +103,10 @@ def pool_states(model: SequenceModel, codes: Sequence[NDArray[np.uint8]]) -> dic
     top = np.empty_like(mean)
     bins = np.empty((groups.n_sequences, n_bins * model.n_dim), np.float32)
     for rows, batch in groups.in_order():
-        states = _states(model, batch)
-        mean[rows], top[rows] = states.mean(axis=1), states.max(axis=1)
+        of_bases = _states(model, batch)
+        mean[rows], top[rows] = of_bases.mean(axis=1), of_bases.max(axis=1)
         if n_bins:
-            stretches = [piece.mean(axis=1) for piece in np.array_split(states, n_bins, axis=1)]
+            stretches = [piece.mean(axis=1) for piece in np.array_split(of_bases, n_bins, axis=1)]
             bins[rows] = np.concatenate(stretches, axis=1)
     pooled = {"mean": mean, "max": top, "mean+max": np.concatenate([mean, top], axis=1)}
     return {**pooled, "bins": bins} if n_bins else pooled

@@ -5,13 +5,11 @@ from __future__ import annotations
 import base64
 import html
 import re
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from r2mae_bio._errors import ConfigError
-from r2mae_bio._files import publish
+from r2mae_bio._files import whole_folder
 from r2mae_bio.evaluate.report._contents import blocks
 
 if TYPE_CHECKING:
@@ -62,15 +60,8 @@ def save_report(result: Findings, folder: Path) -> Path:
         The folder exists.
     """
     check_new(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with whole_folder(folder) as temporary:
         _write(result, temporary)
-        temporary.chmod(0o755)  # mkdtemp makes folders that nobody else may read
-        publish(temporary, folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
     return folder
 
 

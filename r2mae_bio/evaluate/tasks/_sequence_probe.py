@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from r2mae_bio._errors import ConfigError, DataError
-from r2mae_bio.core._class_metrics import class_metrics
+from r2mae_bio.core._metrics import class_metrics
 from r2mae_bio.dna.sequences._table import read_sequence_table
 from r2mae_bio.evaluate.methods._sequence_methods import control_methods, model_methods
 
@@ -57,9 +57,9 @@ def sequence_probe(
         :func:`r2mae_bio.io.read_sequence_table`. Without dev rows some train rows become dev rows,
         others for each seed.
     models
-        Pretrained models by name. If none is named ``"random init"``, the network of the first with
-        random weights is added under that name; where it cannot be built anew, because it is not of
-        this package, a warning is logged.
+        Pretrained models by name, of this package or another, see :class:`SequenceModel`. If none
+        is named ``"random init"``, the network of the first with random weights is added under that
+        name; where it cannot be built anew, because it is not of this package, a warning is logged.
     sequence_key, label_key, split_key
         Columns of bases, classes and parts.
     floors

@@ -28,7 +28,7 @@ from .conftest import SIZES, TRAIN, WINDOW, periodic, with_repeats, write_genome
 
 @pytest.fixture(autouse=True)
 def _fast_disk(monkeypatch):
-    monkeypatch.setattr("r2mae_bio.core._checkpoint.os.fsync", lambda _: None)
+    monkeypatch.setattr("r2mae_bio._files.os.fsync", lambda _: None)
 
 
 # ---------------------------------------------------------------- learning

@@ -1,0 +1,108 @@
+"""Every base of a region hidden alone and predicted from its surroundings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from r2mae_bio._errors import ConfigError
+from r2mae_bio.dna.genome._bases import encode_bases
+from r2mae_bio.dna.regions._text import parse_region
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from r2mae_bio.dna._protocols import LikelihoodModel
+    from r2mae_bio.dna.genome._genome import Genome
+
+BASES: Final = "ACGT"
+_NUMBERS_AT_ONCE: Final = 1 << 22
+"""Log-probabilities that a model is asked for at once, 16 MiB of float32."""
+
+
+def saturate(
+    region: Any, genome: Genome, model: LikelihoodModel, *, context: int | None, strand: str, batch_size: int | None
+) -> pd.DataFrame:
+    """Probabilities of every base of a region, and what they say of its substitutions.
+
+    Parameters
+    ----------
+    region
+        See :func:`parse_region`.
+    genome
+        The genome.
+    model
+        The model.
+    context
+        Bases of a window; as many as the model reads if None.
+    strand, batch_size
+        Passed to the model.
+
+    Returns
+    -------
+    One row per base; see :func:`r2mae_bio.tl.saturation_mutagenesis`.
+
+    Raises
+    ------
+    RegionError, UnknownContigError, AmbiguousContigError
+        The region cannot be read or does not lie on the genome.
+    ConfigError
+        ``context`` cannot be used.
+    """
+    context = _choose_context(context, model.window)
+    chrom, start, end = parse_region(region)
+    letters = genome.fetch(chrom, start, end).upper()
+    contig = genome.contig_index(chrom)
+    log_p = _predict(genome, contig, np.arange(start, end), model, context=context, strand=strand, batch_size=batch_size)
+    table = _tabulate(letters, log_p)
+    table.insert(0, "chrom", genome.contigs[contig])
+    table.insert(1, "pos", np.arange(start, end) % genome.lengths[contig] + 1)
+    text = f"{genome.contigs[contig]}:{start + 1}-{end}"
+    table.attrs.update(region=text, model=model.checksum(), context=context, strand=strand)
+    return table
+
+
+def _choose_context(context: int | None, window: int) -> int:
+    if context is None:
+        return window
+    if isinstance(context, bool) or not isinstance(context, int | np.integer) or not 1 <= context <= window:
+        message = f"context={context!r}; needed is a whole number of bases from 1 to {window}, the model's window."
+        raise ConfigError(message)
+    return int(context)
+
+
+def _predict(
+    genome: Genome,
+    contig: int,
+    positions: NDArray[np.int64],
+    model: LikelihoodModel,
+    *,
+    context: int,
+    strand: str,
+    batch_size: int | None,
+) -> NDArray[np.float64]:
+    """Log-probabilities (L, 4) of single hidden bases."""
+    middle = context // 2
+    rows = max(1, _NUMBERS_AT_ONCE // (len(BASES) * context))
+    found = []
+    for first in range(0, positions.size, rows):
+        starts = positions[first : first + rows] - middle
+        codes = encode_bases(genome.windows(starts, context, contigs=contig, outside="N"))
+        hidden = np.zeros(codes.shape, bool)
+        hidden[:, middle] = True
+        found.append(model.log_probs(codes, hidden, strand=strand, batch_size=batch_size)[:, middle])
+    return np.concatenate(found).astype(np.float64)
+
+
+def _tabulate(letters: str, log_p: NDArray[np.float64]) -> pd.DataFrame:
+    codes = encode_bases(letters).astype(np.int64)
+    known = codes < len(BASES)
+    reference = np.where(known, log_p[np.arange(codes.size), codes * known], np.nan)
+    ratios = log_p - reference[:, None]
+    entropy = -np.sum(np.exp(log_p) * log_p, axis=1)
+    columns: dict[str, Any] = {"ref": list(letters)}
+    columns |= {f"logp_{base}": log_p[:, i] for i, base in enumerate(BASES)}
+    columns |= {f"llr_{base}": ratios[:, i] for i, base in enumerate(BASES)}
+    return pd.DataFrame({**columns, "entropy": entropy, "information": 2 - entropy / np.log(2)})

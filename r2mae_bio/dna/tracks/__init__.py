@@ -1,0 +1,3 @@
+"""Values by base as files for genome browsers."""
+
+from __future__ import annotations
