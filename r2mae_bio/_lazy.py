@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from r2mae_bio._warn import warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,7 +57,7 @@ def moved(door: str, where: Mapping[str, str]) -> tuple[Callable[[str], Any], Ca
     def get_and_warn(name: str) -> Any:
         thing = get(name)
         message = f"{door}.{name} is the name of version 0.1.0 for what now is in {homes[name]}; this name goes in 0.3.0."
-        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        warn(message, DeprecationWarning)
         return thing
 
     return get_and_warn, names, everything

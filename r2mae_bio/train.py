@@ -32,9 +32,10 @@ __getattr__, __dir__, __all__ = moved(
         "dna.fit._finetune": "FinetuneResult LinearChoice encoder_depths finetune_classifier",
         "dna.fit._linear": "FittedLinear fit_features fit_linear strands_agree",
         "dna.fit._linear_readings": "FittedReading KmerFeatures fit_readings pick_reading",
-        "dna.fit._loader": "DrawnWindows FixedWindows WindowLoader window_loaders",
+        "dna.fit._loader": "WindowLoader window_loaders",
         "dna.fit._markov": "MarkovModel markov_floors",
         "dna.fit._objective": "DNAObjective",
+        "dna.fit._plan": "DrawnWindows FixedWindows",
         "dna.fit._sequence_batches": "SequenceGroups predict_classes predict_logits",
     },
 )

@@ -10,6 +10,7 @@ import pandas as pd
 
 from r2mae_bio._files import whole_file
 from r2mae_bio._keys import KEYS
+from r2mae_bio.cells.read._uns import add_entry, read_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,7 +42,7 @@ def _frame(adata: AnnData, key: str) -> pd.DataFrame:
 
 
 def _provenance(adata: AnnData, key: str) -> dict[str, Any]:
-    record = adata.uns.get(KEYS.uns, {}).get(KEYS.embed, {}).get(key, {})
+    record = read_record(adata, KEYS.embed, key) or {}
     return {"key": key, **{k: v.tolist() if isinstance(v, np.generic | np.ndarray) else v for k, v in record.items()}}
 
 
@@ -72,7 +73,7 @@ def _write_h5ad(adata: AnnData, key: str, path: Path) -> None:
 
     frame = _frame(adata, key)
     exported = ad.AnnData(frame.to_numpy(), obs=adata.obs.copy(), var=pd.DataFrame(index=frame.columns))
-    exported.uns[KEYS.uns] = {KEYS.embed: {key: _provenance(adata, key)}}
+    add_entry(exported, KEYS.embed, key, _provenance(adata, key))
     exported.write_h5ad(path)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from r2mae_bio._errors import ConfigError, SetupError
 from r2mae_bio._keys import KEYS
+from r2mae_bio.cells.read._uns import read_record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +81,7 @@ def risk_curve(
 def _stored(adata: Any, key: str) -> dict[str, Any]:
     if hasattr(adata, "to_uns"):
         return dict(adata.to_uns())
-    stored = adata.uns.get(KEYS.uns, {}).get(key)
+    stored = read_record(adata, key)
     if stored is None:
         message = f'adata.uns["r2mae"][{key!r}] is missing; call tl.recommend_mask_ratio(adata) first.'
         raise SetupError(message)

@@ -8,6 +8,7 @@ import numpy as np
 
 from r2mae_bio._errors import SetupError
 from r2mae_bio._keys import KEYS
+from r2mae_bio.cells.read._uns import all_records
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -57,7 +58,7 @@ def spectrum(adata: AnnData, *, key: str = KEYS.spectrum, ax: Axes | None = None
 
 
 def _find(adata: AnnData, key: str) -> dict[str, Any]:
-    records = adata.uns.get(KEYS.uns, {})
+    records = all_records(adata)
     found = sorted(k for k, v in records.items() if hasattr(v, "keys") and "sample_values" in v)
     if key not in found:
         message = (

@@ -14,6 +14,7 @@ from r2mae_bio.cells.read._align import MIN_COVERAGE, align_anndata
 from r2mae_bio.cells.read._cells import open_cells
 from r2mae_bio.cells.read._genes import GeneVocabulary
 from r2mae_bio.cells.read._matrix import gene_totals
+from r2mae_bio.cells.read._uns import all_records
 
 if TYPE_CHECKING:
     from r2mae_bio.cells.read._align import GeneAlignment
@@ -96,7 +97,7 @@ def align_genes(
     for key, value in adata.obsm.items():
         aligned.obsm[key] = value.copy()
     # a setup may name a layer that the result no longer has
-    kept = {key: value for key, value in aligned.uns.get(KEYS.uns, {}).items() if key != KEYS.setup}
+    kept = {key: value for key, value in all_records(aligned).items() if key != KEYS.setup}
     aligned.uns[KEYS.uns] = {**kept, KEYS.coverage: alignment.report.to_uns()}
     return aligned
 

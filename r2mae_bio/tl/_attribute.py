@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from r2mae_bio._errors import ConfigError, DataError, SetupError
 from r2mae_bio._keys import KEYS
-from r2mae_bio._rng import derive_generator
-from r2mae_bio.cells.model._attribution import Contrast, attribute_contrasts
+from r2mae_bio.cells.explain._attribution import attribute_contrasts
+from r2mae_bio.cells.explain._contrasts import REST, contrast_groups
 from r2mae_bio.cells.model._gene_mae import GeneMAE
 from r2mae_bio.cells.read._align import MIN_COVERAGE, align_anndata, spread_over_columns
-from r2mae_bio.cells.read._uns import make_actual, write_record
+from r2mae_bio.cells.read._uns import add_entry, make_actual
 from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
@@ -20,14 +19,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from anndata import AnnData
-    from numpy.typing import NDArray
 
-    from r2mae_bio.cells.model._attribution import Attribution
+    from r2mae_bio.cells.explain._attribution import Attribution
+    from r2mae_bio.cells.explain._contrasts import GroupContrasts
 
-_METHODS: Final = ("means", "lda")
 _STEPS: Final = 16
-_REST: Final = "rest"
-_FEWEST: Final = 2
 
 
 def attribute(
@@ -36,7 +32,7 @@ def attribute(
     *,
     groupby: str,
     groups: Sequence[str] | None = None,
-    reference: str = _REST,
+    reference: str = REST,
     method: str = "means",
     n_cells: int = 200,
     layer: str | None = None,
@@ -134,97 +130,28 @@ def attribute(
     """
     model = open_model(model, GeneMAE, "setup_anndata", what="model of cells")
     network = model._network().eval()
-    _check_settings(method, n_cells)
-    members = _members(adata, groupby)
-    names = _chosen(members, groups, reference, groupby)
-    samples, contrasts = _draw(members, names, reference, n_cells, seed)
+    drawn = contrast_groups(adata, groupby=groupby, groups=groups, reference=reference, method=method, n_cells=n_cells, seed=seed)
     if copy:
         adata = adata.copy()
     make_actual(adata)
     table = model._cells(adata, layer=layer, duplicates=duplicates, min_coverage=min_coverage)
-    found = attribute_contrasts(network, table, contrasts, samples, method=method, steps=_STEPS)
+    found = attribute_contrasts(network, table, drawn.contrasts, drawn.samples, method=method, steps=_STEPS)
     columns = align_anndata(model.vocabulary, adata, duplicates=duplicates, min_coverage=min_coverage).column_to_gene
     adata.varm[key_added] = spread_over_columns(np.stack([a.contributions for a in found], 1), columns)
     settings = {"groupby": groupby, "reference": reference, "method": method, "layer": layer or "", "seed": int(seed)}
     origin = {"vocabulary": model.vocabulary.fingerprint(), "data_fingerprint": model.record.data_fingerprint}
-    records = adata.uns.get(KEYS.uns, {}).get(KEYS.attribution, {})
-    write_record(adata, KEYS.attribution, {**records, key_added: {**_results(names, contrasts, found), **settings, **origin}})
+    add_entry(adata, KEYS.attribution, key_added, {**_results(drawn, found), **settings, **origin})
     return adata if copy else None
 
 
-def _check_settings(method: str, n_cells: int) -> None:
-    if method not in _METHODS:
-        message = f"method is {method!r}; needed is one of {_METHODS}."
-        raise ConfigError(message)
-    if n_cells < _FEWEST:
-        message = f"n_cells is {n_cells}; needed are at least {_FEWEST} cells from each group."
-        raise ConfigError(message)
-
-
-def _members(adata: AnnData, groupby: str) -> dict[str, NDArray[np.int64]]:
-    """Positions of the cells of every group, in the order of the categories."""
-    if groupby not in adata.obs:
-        message = f"obs has no column {groupby!r}; it has {', '.join(map(str, adata.obs.columns)) or 'none'}. Check groupby."
-        raise SetupError(message)
-    labels = adata.obs[groupby].astype("category").cat
-    members = {str(name): np.flatnonzero(labels.codes == code) for code, name in enumerate(labels.categories)}
-    members = {name: cells for name, cells in members.items() if cells.size}
-    if len(members) < _FEWEST:
-        message = (
-            f"obs[{groupby!r}] holds {len(members)} groups ({', '.join(members) or 'none'}); at least two are needed to compare."
-        )
-        raise DataError(message)
-    return members
-
-
-def _chosen(members: dict[str, NDArray[np.int64]], groups: Sequence[str] | None, reference: str, groupby: str) -> list[str]:
-    """The groups to explain, after a check that they and the reference exist and are large
-    enough.
-    """
-    asked = [name for name in members if name != reference or name == _REST] if groups is None else [str(name) for name in groups]
-    named = asked if reference == _REST else [*asked, reference]
-    unknown = [name for name in named if name not in members]
-    if unknown or not asked or (reference in asked and reference != _REST):
-        message = (
-            f"groups is {groups!r} and reference {reference!r}; needed are groups of obs[{groupby!r}], which are {list(members)}, "
-            f"and a reference that is another one of them or {_REST!r}."
-        )
-        raise ConfigError(message)
-    small = {name: members[name].size for name in named if members[name].size < _FEWEST}
-    if small:
-        message = (
-            f"These groups of obs[{groupby!r}] have fewer than {_FEWEST} cells: {small}. Name others in groups, or merge these "
-            "with their like."
-        )
-        raise DataError(message)
-    return asked
-
-
-def _draw(
-    members: dict[str, NDArray[np.int64]], names: Sequence[str], reference: str, n_cells: int, seed: int
-) -> tuple[list[NDArray[np.int64]], list[Contrast]]:
-    """Cells of every group that has a spread, and the contrast of each group asked for."""
-
-    def sample(cells: NDArray[np.int64], stream: str, name: str) -> NDArray[np.int64]:
-        rng = derive_generator(seed, f"attribution {stream}", list(members).index(name))
-        return np.sort(rng.choice(cells, n_cells, replace=False)) if cells.size > n_cells else cells
-
-    def rest(name: str) -> NDArray[np.int64]:
-        return np.sort(np.concatenate([cells for other, cells in members.items() if other != name]))
-
-    samples = {name: sample(cells, "group", name) for name, cells in members.items()}
-    theirs = {name: sample(rest(name), "rest", name) if reference == _REST else samples[reference] for name in names}
-    return [c for c in samples.values() if c.size >= _FEWEST], [Contrast(samples[name], theirs[name]) for name in names]
-
-
-def _results(names: Sequence[str], contrasts: Sequence[Contrast], found: Sequence[Attribution]) -> dict[str, Any]:
+def _results(drawn: GroupContrasts, found: Sequence[Attribution]) -> dict[str, Any]:
     """What h5ad can hold of the attributions, their genes aside."""
     return {
-        "groups": np.array(names, dtype=object),
+        "groups": np.array(drawn.names, dtype=object),
         "difference": np.array([a.difference for a in found]),
         "completeness_error": np.array([a.error for a in found]),
         "direction": np.stack([a.direction for a in found]),
-        "n_cells": np.array([c.cells.size for c in contrasts]),
-        "n_reference": np.array([c.reference.size for c in contrasts]),
+        "n_cells": np.array([c.cells.size for c in drawn.contrasts]),
+        "n_reference": np.array([c.reference.size for c in drawn.contrasts]),
         "steps": _STEPS,
     }

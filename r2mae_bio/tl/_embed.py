@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.model._gene_mae import GeneMAE
-from r2mae_bio.cells.read._uns import make_actual, write_record
+from r2mae_bio.cells.read._uns import add_entry, make_actual
 from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
@@ -88,8 +88,7 @@ def embed(
 def write_embedding(adata: AnnData, latent: NDArray[np.float32], key_added: str, provenance: dict[str, Any]) -> None:
     """Write an embedding, and where it comes from."""
     adata.obsm[key_added] = latent
-    embeddings = adata.uns.get(KEYS.uns, {}).get(KEYS.embed, {})
-    write_record(adata, KEYS.embed, {**embeddings, key_added: provenance})
+    add_entry(adata, KEYS.embed, key_added, provenance)
 
 
 def provenance_of(model: GeneMAE, layer: str | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from r2mae_bio._errors import ConfigError, SetupError
 from r2mae_bio._keys import KEYS
-from r2mae_bio.cells.read._uns import make_actual, write_record
+from r2mae_bio.cells.read._uns import add_entry, make_actual
 from r2mae_bio.core._saved import open_model
 from r2mae_bio.dna.genome._genome import as_genome
 from r2mae_bio.dna.model import _embed
@@ -131,8 +131,7 @@ def embed_regions(
         adata = adata.copy()
     make_actual(adata)
     adata.varm[key_added] = embedding.values
-    embeddings = adata.uns.get(KEYS.uns, {}).get(KEYS.embed, {})
-    write_record(adata, KEYS.embed, {**embeddings, key_added: embedding.record})
+    add_entry(adata, KEYS.embed, key_added, embedding.record)
     return adata if copy else None
 
 

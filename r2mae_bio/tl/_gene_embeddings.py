@@ -9,7 +9,7 @@ from r2mae_bio.cells.model._gene_embeddings import choose_kind
 from r2mae_bio.cells.model._gene_mae import GeneMAE
 from r2mae_bio.cells.read._align import MIN_COVERAGE, align_genes, spread_over_columns
 from r2mae_bio.cells.read._genes import gene_aliases
-from r2mae_bio.cells.read._uns import make_actual, write_record
+from r2mae_bio.cells.read._uns import add_entry, make_actual
 from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
@@ -106,6 +106,5 @@ def gene_embeddings(
         "unknown": alignment.report.unknown,
         "duplicated": alignment.report.duplicated,
     }
-    records = adata.uns.get(KEYS.uns, {}).get(KEYS.gene_embeddings, {})
-    write_record(adata, KEYS.gene_embeddings, {**records, key_added: record})
+    add_entry(adata, KEYS.gene_embeddings, key_added, record)
     return adata if copy else None

@@ -12,7 +12,7 @@ from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.model._gene_mae import GeneMAE
 from r2mae_bio.cells.read._align import align_genes, spread_over_columns
 from r2mae_bio.cells.read._genes import gene_aliases
-from r2mae_bio.cells.read._uns import make_actual, write_record
+from r2mae_bio.cells.read._uns import add_entry, make_actual
 from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
@@ -117,8 +117,7 @@ def impute(
         if unmeasured:
             genes = pd.Index(model.vocabulary.names)[missing]
             adata.obsm[f"{key_added}_unmeasured_{name}"] = pd.DataFrame(values[:, missing], index=adata.obs_names, columns=genes)
-    records = adata.uns.get(KEYS.uns, {}).get(KEYS.impute, {})
-    write_record(adata, KEYS.impute, {**records, key_added: {**masks, **_provenance(model, layer)}})
+    add_entry(adata, KEYS.impute, key_added, {**masks, **_provenance(model, layer)})
     return adata if copy else None
 
 

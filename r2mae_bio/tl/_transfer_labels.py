@@ -4,31 +4,20 @@ types that the reference lacks.
 
 from __future__ import annotations
 
-import warnings
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
-from r2mae_bio._errors import ConfigError, DataError, SetupError
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.model._gene_mae import GeneMAE
-from r2mae_bio.cells.read._uns import make_actual, write_record
-from r2mae_bio.cells.transfer._label_transfer import LabelTransfer
-from r2mae_bio.cells.transfer._shared_genes import embed_shared, share_genes
+from r2mae_bio.cells.read._uns import add_entry, make_actual
+from r2mae_bio.cells.transfer._query import label_query
 from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from anndata import AnnData
-    from numpy.typing import NDArray
-
-    from r2mae_bio.cells.transfer._label_transfer import Transferred
-    from r2mae_bio.cells.transfer._shared_genes import SharedGenes
-
-_UNKNOWN: Final = "unknown"
-_FEWEST: Final = 2
 
 
 def transfer_labels(
@@ -135,120 +124,28 @@ def transfer_labels(
     (200, 10)
     """
     model = open_model(model, GeneMAE, "setup_anndata", what="model of cells")
-    _check_settings(unknown_threshold, batch_size)
-    labels = _labels(reference, labels_key)
-    cells = _usable(labels, labels_key)
-    if unknown_threshold is not None and _UNKNOWN in set(labels[cells]):
-        message = (
-            f"reference.obs[{labels_key!r}] has a class {_UNKNOWN!r}, which unknown_threshold gives to cells that are like no class. Set "
-            "the label of these cells to missing, rename it, or leave unknown_threshold away."
-        )
-        raise ConfigError(message)
-    groups = None if groups_key is None else _groups(reference, groups_key, cells)
-    genes = share_genes(model.vocabulary, adata, reference, duplicates=duplicates, min_coverage=min_coverage)
-    learned = embed_shared(model, reference, genes.reference, layer=reference_layer, indices=cells, batch_size=batch_size)
-    asked = embed_shared(model, adata, genes.query, layer=layer, batch_size=batch_size)
-    if corrected := model.knows_batches(reference) and model.knows_batches(adata):
-        learned, asked = model.without_batches(learned, reference, cells), model.without_batches(asked, adata)
-    transfer = LabelTransfer.fit(learned, labels[cells].astype(str), groups=groups, seed=seed)
+    moved = label_query(
+        model,
+        adata,
+        reference,
+        labels_key=labels_key,
+        groups_key=groups_key,
+        unknown_threshold=unknown_threshold,
+        layer=layer,
+        reference_layer=reference_layer,
+        batch_size=batch_size,
+        duplicates=duplicates,
+        min_coverage=min_coverage,
+        seed=seed,
+    )
     if copy:
         adata = adata.copy()
     make_actual(adata)
-    _write(adata, transfer.predict(asked), transfer.classes, key_added, unknown_threshold)
-    columns = {"labels_key": labels_key, "groups_key": groups_key, "layer": layer, "reference_layer": reference_layer}
-    texts = {name: value or "" for name, value in columns.items()}  # h5ad has no None
-    numbers = {"n_reference": len(cells), "seed": int(seed), "batches_taken_out": int(corrected)}
-    threshold = {} if unknown_threshold is None else {"unknown_threshold": float(unknown_threshold)}
-    records = adata.uns.get(KEYS.uns, {}).get(KEYS.transfer_labels, {})
-    write_record(
-        adata, KEYS.transfer_labels, {**records, key_added: {**_results(model, transfer, genes), **texts, **numbers, **threshold}}
-    )
-    return adata if copy else None
-
-
-def _check_settings(unknown_threshold: float | None, batch_size: int | None) -> None:
-    if unknown_threshold is not None and not 0 <= unknown_threshold <= 1:
-        message = f"unknown_threshold is {unknown_threshold}; needed is a number between 0 and 1, such as 0.99, or None."
-        raise ConfigError(message)
-    if batch_size is not None and batch_size < 1:
-        message = f"batch_size is {batch_size}; needed is a positive number of cells, or None."
-        raise ConfigError(message)
-
-
-def _labels(reference: AnnData, key: str) -> NDArray[np.object_]:
-    """Labels as text (n_cells,), None where there is none."""
-    column = _column(reference, key)
-    labels = column.astype(str).to_numpy(object).copy()
-    labels[column.isna().to_numpy(bool)] = None
-    return labels
-
-
-def _usable(labels: NDArray[np.object_], key: str) -> NDArray[np.intp]:
-    """Positions of the cells to learn from."""
-    present = np.flatnonzero(pd.notna(labels))
-    names, code, size = np.unique(labels[present].astype(str), return_inverse=True, return_counts=True)
-    cells, single = present[size[code] >= _FEWEST], names[size < _FEWEST]
-    if np.count_nonzero(size >= _FEWEST) < _FEWEST:
-        message = (
-            f"reference.obs[{key!r}] has {len(present)} labelled cells of {len(names)} classes ({', '.join(names[:5]) or 'none'}), of which "
-            f"{len(names) - single.size} have at least two cells; needed are two such classes. Check the column, or merge small classes."
-        )
-        raise DataError(message)
-    if len(present) < len(labels):
-        message = f"{len(labels) - len(present)} of {len(labels)} reference cells have no label in obs[{key!r}] and are left out."
-        warnings.warn(message, stacklevel=3)
-    if single.size:
-        message = (
-            f"Classes with a single reference cell are left out, since nothing can be validated on it: {', '.join(single[:5])}."
-        )
-        warnings.warn(message, stacklevel=3)
-    return cells
-
-
-def _groups(reference: AnnData, key: str, cells: NDArray[np.intp]) -> NDArray[np.str_]:
-    """Groups as text, of some cells."""
-    column = _column(reference, key).iloc[cells]
-    if column.isna().any():
-        message = (
-            f"{int(column.isna().sum())} of {len(column)} labelled reference cells have no group in obs[{key!r}]; needed is one for each. "
-            "Fill them in, drop these cells, or leave groups_key away."
-        )
-        raise DataError(message)
-    return column.astype(str).to_numpy(str)
-
-
-def _column(reference: AnnData, key: str) -> pd.Series:
-    if key not in reference.obs:
-        columns = ", ".join(map(str, reference.obs.columns)) or "none"
-        message = f"reference.obs has no column {key!r}; it has {columns}. Check the spelling of the key."
-        raise SetupError(message)
-    return reference.obs[key]
-
-
-def _write(adata: AnnData, found: Transferred, classes: NDArray[np.str_], key: str, unknown_threshold: float | None) -> None:
-    codes, names = found.probabilities.argmax(axis=1), list(map(str, classes))
-    if unknown_threshold is not None:
-        codes = np.where(found.unknown > unknown_threshold, len(names), codes)
-        names.append(_UNKNOWN)
-    adata.obs[key] = pd.Categorical.from_codes(codes, categories=names)
-    adata.obs[f"{key}_confidence"] = found.probabilities.max(axis=1)
-    adata.obs[f"{key}_unknown"] = found.unknown
+    adata.obs[key_added] = pd.Categorical.from_codes(moved.codes, categories=moved.names)
+    adata.obs[f"{key_added}_confidence"] = moved.probabilities.max(axis=1)
+    adata.obs[f"{key_added}_unknown"] = moved.unknown
     # an array, not a data frame: h5ad refuses names of columns with a slash, which names of cell
     # types have
-    adata.obsm[f"{key}_probabilities"] = found.probabilities
-
-
-def _results(model: GeneMAE, transfer: LabelTransfer, genes: SharedGenes) -> dict[str, Any]:
-    """What h5ad can hold of what was learned."""
-    return {
-        "classes": transfer.classes.astype(object),
-        "temperature": transfer.temperature,
-        "strength": transfer.strength,
-        "accuracy_out_of_fold": transfer.accuracy,
-        "n_genes_shared": genes.n_shared,
-        "n_genes_query": genes.n_query,
-        "n_genes_reference": genes.n_reference,
-        "n_genes_model": len(model.vocabulary),
-        "vocabulary": model.vocabulary.fingerprint(),
-        "checksum": model.checksum(),
-    }
+    adata.obsm[f"{key_added}_probabilities"] = moved.probabilities
+    add_entry(adata, KEYS.transfer_labels, key_added, moved.record)
+    return adata if copy else None

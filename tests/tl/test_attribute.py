@@ -10,7 +10,7 @@ import torch
 from scipy import sparse
 
 import r2mae_bio as rb
-from r2mae_bio.cells.model._attribution import within_covariance
+from r2mae_bio.cells.fit._covariance import within_covariance
 from r2mae_bio.errors import ConfigError, DataError, DuplicateGenesError, NegativeCountsError, NotTrainedError, SetupError
 
 SIZES = {"n_latent": 8, "n_factors": 4, "n_tokens": 2, "d_model": 16, "n_heads": 2, "n_layers": 1, "n_hidden": 16}

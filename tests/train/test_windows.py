@@ -19,8 +19,9 @@ from r2mae_bio.core._objective import Score
 from r2mae_bio.core._resume import TrainingState
 from r2mae_bio.core._runner import TrainOptions, fit
 from r2mae_bio.dna.fit._batch import WindowBatch, WindowReader
-from r2mae_bio.dna.fit._loader import DrawnWindows, WindowLoader, window_loaders
+from r2mae_bio.dna.fit._loader import WindowLoader, window_loaders
 from r2mae_bio.dna.fit._markov import MarkovModel, markov_floors
+from r2mae_bio.dna.fit._plan import DrawnWindows
 from r2mae_bio.io import Genome, Intervals, WindowSampler, encode_bases, reverse_complement, soft_mask, split_genome
 from r2mae_bio.masking import as_ratio_law
 
@@ -147,7 +148,8 @@ def test_half_of_the_windows_are_read_on_the_other_strand(upper) -> None:
     turned = np.concatenate([plan.place(1, 0, b).reverse for b in range(plan.n_batches)])
     assert abs(turned.mean() - 0.5) < 5 * 0.5 / np.sqrt(4000)
     assert drawn(upper, both_strands=False).plan.place(1, 0, 0).reverse is None
-    starts, reverse = plan.place(1, 0, 0)
+    place = plan.place(1, 0, 0)
+    starts, reverse = place.starts, place.reverse
     rows = upper.windows(starts, L)
     rows[reverse] = reverse_complement(rows[reverse])
     loader = drawn(upper, n_windows=4000, batch_size=100)
@@ -160,7 +162,7 @@ def test_half_of_the_windows_are_read_on_the_other_strand(upper) -> None:
 def bases_read(loader: WindowLoader, n_bases: int, epochs: int) -> np.ndarray:
     mask = np.zeros(n_bases, bool)
     for epoch, batch in itertools.product(range(epochs), range(loader.plan.n_batches)):
-        starts, _ = loader.plan.place(0, epoch, batch)
+        starts = loader.plan.place(0, epoch, batch).starts
         mask[starts[:, None] + np.arange(L)] = True
     return mask
 

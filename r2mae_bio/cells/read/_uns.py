@@ -57,6 +57,11 @@ def make_actual(adata: AnnData) -> None:
         adata._init_as_actual(adata.copy())
 
 
+def all_records(adata: AnnData) -> dict[str, Any]:
+    """Everything in ``.uns["r2mae"]``, by key; empty if there is nothing."""
+    return dict(adata.uns.get(KEYS.uns, {}))
+
+
 def read_record(adata: AnnData, key: str, entry: str | None = None) -> Any:
     """Read ``.uns["r2mae"][key]``, or one entry of it.
 
@@ -73,7 +78,7 @@ def read_record(adata: AnnData, key: str, entry: str | None = None) -> Any:
     -------
     What is there, or None.
     """
-    record = adata.uns.get(KEYS.uns, {}).get(key)
+    record = all_records(adata).get(key)
     return record if entry is None or record is None else record.get(entry)
 
 
@@ -106,4 +111,4 @@ def write_record(adata: AnnData, key: str, record: Any) -> None:
     record
         What h5ad can hold.
     """
-    adata.uns[KEYS.uns] = {**adata.uns.get(KEYS.uns, {}), key: record}
+    adata.uns[KEYS.uns] = {**all_records(adata), key: record}

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import logsumexp
 
-from r2mae_bio.cells.model._attribution import within_covariance
+from r2mae_bio.cells.fit._covariance import within_covariance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

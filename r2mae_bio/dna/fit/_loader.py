@@ -1,23 +1,20 @@
-"""Loaders over windows of a genome: which come when is a plan, a pure function of seed, epoch and
-batch.
-"""
+"""Loaders over windows of a genome: a plan says which windows, a reader fetches them."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from r2mae_bio._errors import ConfigError, DataError
-from r2mae_bio._rng import derive_generator
-from r2mae_bio.core._loader import Loaders, batches_per_epoch
+from r2mae_bio.core._loader import Loaders, Plan, PlannedLoader
 from r2mae_bio.dna.fit._batch import WindowBatch, WindowReader
+from r2mae_bio.dna.fit._plan import BatchPlace, DrawnWindows, FixedWindows
 from r2mae_bio.dna.regions._sampler import WindowSampler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -27,92 +24,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("r2mae_bio")
 
 
-class BatchPlace(NamedTuple):
-    """Where the windows of a batch lie."""
-
-    starts: NDArray[np.int64]
-    """Global positions, (B,)."""
-    reverse: NDArray[np.bool_] | None
-    """Rows read on the other strand, bool (B,); None for none."""
-
-
-class WindowPlan(Protocol):
-    """Which windows make up each batch."""
-
-    @property
-    def n_batches(self) -> int:
-        """Batches of an epoch."""
-
-    def place(self, seed: int, epoch: int, batch: int) -> BatchPlace:
-        """Windows of one batch, whatever came before it."""
-
-
-@dataclass(frozen=True, eq=False)
-class DrawnWindows:
-    """Windows drawn afresh in every epoch."""
-
-    sampler: WindowSampler
-    """Where windows may lie."""
-    batch_size: int
-    """Most windows of a batch, over all ranks."""
-    n_windows: int
-    """Windows of an epoch; its batches differ in size by one at most."""
-    both_strands: bool = True
-    """Read every window on a strand drawn at random; else all on the forward strand."""
-
-    @property
-    def n_batches(self) -> int:
-        """Batches of an epoch."""
-        return batches_per_epoch(self.n_windows, self.batch_size)
-
-    def place(self, seed: int, epoch: int, batch: int) -> BatchPlace:
-        """Windows of one batch.
-
-        Parameters
-        ----------
-        seed, epoch, batch
-            The draw is a pure function of these.
-        """
-        generator = derive_generator(seed, "windows", epoch, batch)
-        piece = _piece(self.n_windows, self.n_batches, batch)
-        starts = self.sampler.draw(piece.stop - piece.start, generator)
-        return BatchPlace(starts, generator.integers(0, 2, starts.size) == 1 if self.both_strands else None)
-
-
-@dataclass(frozen=True, eq=False)
-class FixedWindows:
-    """The same windows in the same order in every epoch, on the forward strand."""
-
-    starts: NDArray[np.int64]
-    """Global positions, (n,)."""
-    batch_size: int
-    """Most windows of a batch, over all ranks."""
-
-    @property
-    def n_batches(self) -> int:
-        """Batches of an epoch."""
-        return batches_per_epoch(self.starts.size, self.batch_size)
-
-    def place(self, seed: int, epoch: int, batch: int) -> BatchPlace:
-        """Windows of one batch.
-
-        Parameters
-        ----------
-        seed, epoch
-            Make no difference.
-        batch
-            Position of the batch.
-        """
-        return BatchPlace(self.starts[_piece(self.starts.size, self.n_batches, batch)], None)
-
-
-def _piece(n: int, n_pieces: int, i: int) -> slice:
-    """The i-th of pieces whose sizes differ by one at most."""
-    return slice(n * i // n_pieces, n * (i + 1) // n_pieces)
-
-
-class WindowLoader:
-    """Iterable over the batches of the current epoch; an :class:`EpochLoader`.
+class WindowLoader(PlannedLoader[BatchPlace, WindowBatch]):
+    """Batches of windows.
 
     Parameters
     ----------
@@ -122,40 +35,9 @@ class WindowLoader:
         Which windows make up each batch.
     """
 
-    def __init__(self, reader: WindowReader, plan: WindowPlan) -> None:
-        self.reader, self.plan = reader, plan
-        self._position: Callable[[], tuple[int, int, int]] = lambda: (0, 0, 0)
-        self.rank, self.world_size = 0, 1
-
-    def shuffle_by(self, position: Callable[[], tuple[int, int, int]]) -> None:
-        """``position`` tells (seed, epoch, first batch) when an epoch begins; without it every
-        epoch is the first of seed 0.
-        """
-        self._position = position
-
-    def __len__(self) -> int:
-        return self.plan.n_batches - self._position()[2]
-
-    def __iter__(self) -> Iterator[WindowBatch]:
-        seed, epoch, first = self._position()
-        for batch in range(first, self.plan.n_batches):
-            yield self.batch(seed, epoch, batch)
-
-    def batch(self, seed: int, epoch: int, batch: int) -> WindowBatch:
-        """The share of one batch that falls to `rank`.
-
-        Parameters
-        ----------
-        seed, epoch, batch
-            Which one; none before it need be made.
-
-        Returns
-        -------
-        Every ``world_size``-th of its windows, from the ``rank``-th.
-        """
-        starts, reverse = self.plan.place(seed, epoch, batch)
-        share = slice(self.rank, None, self.world_size)
-        return self.reader.read(starts[share], None if reverse is None else reverse[share])
+    def __init__(self, reader: WindowReader, plan: Plan[BatchPlace]) -> None:
+        super().__init__(lambda place: reader.read(place.starts, place.reverse), plan)
+        self.reader = reader
 
 
 def window_loaders(

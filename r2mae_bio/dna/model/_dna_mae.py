@@ -16,7 +16,7 @@ from r2mae_bio.core._run import Run, train_options
 from r2mae_bio.core._seeded import seeded
 from r2mae_bio.dna.fit._loader import window_loaders
 from r2mae_bio.dna.fit._objective import DNAObjective
-from r2mae_bio.dna.genome._genome import Genome
+from r2mae_bio.dna.genome._genome import Genome, as_genome
 from r2mae_bio.dna.model._classifier import finetune_sequences
 from r2mae_bio.dna.model._reader import DNAReader, contig_lengths
 from r2mae_bio.dna.model._record import DNARecord
@@ -102,10 +102,11 @@ class DNAMAE(DNAReader):
             raise ConfigError(message)
         sizes = network_kwargs if n_layers is None else {**network_kwargs, "n_layers": n_layers}
         config = DNAConfig.preset(preset, **sizes)
-        self._genome: Genome | None = genome if isinstance(genome, Genome) else Genome(genome)
+        known = as_genome(genome)
+        self._genome: Genome | None = known
         law = as_ratio_law(mask_ratio)
         self.record = DNARecord(
-            config=config, law=law, seed=operator.index(seed), window=int(window), contigs=contig_lengths(self._genome)
+            config=config, law=law, seed=operator.index(seed), window=int(window), contigs=contig_lengths(known)
         )
         self.network: DNAMaskedAutoencoder | None = None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -10,6 +9,7 @@ import pandas as pd
 
 from r2mae_bio._errors import RegionError
 from r2mae_bio._version import __version__
+from r2mae_bio._warn import warn
 from r2mae_bio.dna.genome._bases import encode_bases
 from r2mae_bio.dna.model._mean_states import mean_states, stack_tiles
 from r2mae_bio.dna.model._tiles import choose_overlap
@@ -174,7 +174,7 @@ def _warn_unknown(names: Sequence[str], n_known: NDArray[np.int64], what: str) -
     if empty:
         shown = ", ".join(empty[:_N_SHOWN]) + (", ..." if len(empty) > _N_SHOWN else "")
         message = f"{len(empty)} of {len(names)} {what} hold no A, C, G or T, and their embedding is NaN: {shown}."
-        warnings.warn(message, UserWarning, stacklevel=4)  # where the verb was called
+        warn(message)
 
 
 def _describe(model: StateModel, *, layer: int, strand: str, overlap: int | None) -> dict[str, Any]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
-import numpy as np
-
 from r2mae_bio.core._trainable import Trainable
-from r2mae_bio.dna.genome._genome import Genome
-from r2mae_bio.dna.model._mean_states import mean_states
+from r2mae_bio.dna.genome._genome import Genome, as_genome
+from r2mae_bio.dna.model._mean_states import mean_states, stack_tiles
 from r2mae_bio.dna.model._predict import predict_hidden
 from r2mae_bio.dna.model._record import DNARecord
 from r2mae_bio.dna.model._strands import check_codes, hide, in_chunks, log_probs, states
@@ -22,11 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
     from r2mae_bio.config import DNAConfig
-    from r2mae_bio.dna.model._tiles import Tiles
 
     Sequences: TypeAlias = Path | str | Sequence[str] | pd.Series
 
@@ -89,12 +87,8 @@ class DNAReader(Trainable[DNARecord, DNAMaskedAutoencoder]):
         """
         codes = encode_sequences(read_sequences(sequences).sequences)
 
-        def read(tiles: Tiles) -> NDArray[np.uint8]:
-            where = zip(tiles.sequence, tiles.start, tiles.length, strict=True)
-            return np.stack([codes[i][start : start + length] for i, start, length in where])
-
         settings: dict[str, Any] = {"layer": layer, "strand": strand, "overlap": overlap, "batch_size": batch_size}
-        return mean_states([len(sequence) for sequence in codes], read, self, **settings)[0]
+        return mean_states([len(sequence) for sequence in codes], stack_tiles(codes), self, **settings)[0]
 
     def predict(
         self,
@@ -220,8 +214,8 @@ class DNAReader(Trainable[DNARecord, DNAMaskedAutoencoder]):
         """
         model = super().load(path)
         if genome is not None:
-            model._genome = genome if isinstance(genome, Genome) else Genome(genome)
-            model.record.contigs = contig_lengths(model._genome)
+            known = model._genome = as_genome(genome)
+            model.record.contigs = contig_lengths(known)
         return model
 
     @property

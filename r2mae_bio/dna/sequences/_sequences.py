@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 import pandas as pd
 
 from r2mae_bio._errors import FastaError, NotDNAError
+from r2mae_bio._warn import warn
 from r2mae_bio.dna.genome._fasta import BASES, Header, stream_fasta
 
 if TYPE_CHECKING:
@@ -141,5 +141,5 @@ def _unique(names: list[str]) -> list[str]:
         else:
             counts[name] = 0
             unique.append(name)
-    warnings.warn(f"{len(names) - len(taken)} of {len(names)} names were repeated and got a number.", UserWarning, stacklevel=3)
+    warn(f"{len(names) - len(taken)} of {len(names)} names were repeated and got a number.")
     return unique

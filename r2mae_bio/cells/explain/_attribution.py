@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from r2mae_bio.cells.fit._covariance import within_covariance
 from r2mae_bio.cells.fit._table import CellTable, cells_at_a_time
 
 if TYPE_CHECKING:
@@ -16,18 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from r2mae_bio.cells.explain._contrasts import Contrast
     from r2mae_bio.cells.network._mae import GeneMaskedAutoencoder
     from r2mae_bio.tokens import TokenBatch
-
-
-@dataclass(frozen=True, eq=False)
-class Contrast:
-    """Some cells against others."""
-
-    cells: NDArray[np.int64]
-    """Positions of the cells in question, at least two."""
-    reference: NDArray[np.int64]
-    """Positions of the cells to compare with."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,25 +78,6 @@ def attribute_contrasts(
     """
     covariance = within_covariance([_embed(network, table, cells) for cells in groups])
     return [_attribute(network, table, contrast, covariance, whiten=method == "lda", steps=steps) for contrast in contrasts]
-
-
-def within_covariance(groups: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
-    """Covariance of embeddings about the mean of their group, pooled and shrunk after Ledoit and
-    Wolf, (Z, Z).
-
-    Shrinking keeps it invertible when the cells are few, or when the model leaves dimensions of its
-    embedding unused.
-
-    Parameters
-    ----------
-    groups
-        Embeddings of the cells of each group, (n, Z).
-    """
-    from sklearn.covariance import ledoit_wolf
-
-    centred = np.concatenate([latent - latent.mean(0, dtype=np.float64) for latent in groups])
-    covariance: NDArray[np.float64] = ledoit_wolf(centred, assume_centered=True)[0]
-    return covariance
 
 
 def _attribute(

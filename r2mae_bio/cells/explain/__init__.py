@@ -1,0 +1,3 @@
+"""Which genes set groups of cells apart, as a model reads them."""
+
+from __future__ import annotations

@@ -1,0 +1,175 @@
+"""Labels from a reference to a query, both read by the genes that both measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from r2mae_bio._errors import ConfigError, DataError, SetupError
+from r2mae_bio._warn import warn
+from r2mae_bio.cells.fit._table import cells_at_a_time
+from r2mae_bio.cells.transfer._label_transfer import LabelTransfer
+from r2mae_bio.cells.transfer._shared_genes import embed_shared, share_genes
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from r2mae_bio.cells.model._gene_mae import GeneMAE
+    from r2mae_bio.cells.transfer._shared_genes import SharedGenes
+
+__all__ = ["LabelledQuery", "label_query"]
+
+_UNKNOWN: Final = "unknown"
+_FEWEST: Final = 2
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledQuery:
+    """What was transferred to the cells of a query."""
+
+    names: list[str]
+    """Labels that a cell can have: the classes, and ``"unknown"`` if there is a threshold for it.
+    """
+    codes: NDArray[np.intp]
+    """Label of each cell, as its position in ``names``, (n_cells,)."""
+    probabilities: NDArray[np.float32]
+    """Calibrated probabilities of the classes, (n_cells, n_classes)."""
+    unknown: NDArray[np.float32]
+    """Score for a type that the reference lacks, (n_cells,)."""
+    record: dict[str, Any]
+    """What h5ad can hold of how this was learned."""
+
+
+def label_query(
+    model: GeneMAE,
+    query: AnnData,
+    reference: AnnData,
+    *,
+    labels_key: str,
+    groups_key: str | None,
+    unknown_threshold: float | None,
+    layer: str | None,
+    reference_layer: str | None,
+    batch_size: int | None,
+    duplicates: str,
+    min_coverage: float | None,
+    seed: int,
+) -> LabelledQuery:
+    """Learn labels from a reference, and give them to a query.
+
+    Parameters
+    ----------
+    model
+        Reads both.
+    query, reference, labels_key, groups_key, unknown_threshold, layer, reference_layer,
+    batch_size, duplicates, min_coverage, seed
+        As in :func:`r2mae_bio.tl.transfer_labels`, whose errors these are.
+
+    Returns
+    -------
+    One label per cell of the query, and what stands behind it.
+    """
+    _check_threshold(unknown_threshold)
+    cells_at_a_time(batch_size)
+    labels = _labels(reference, labels_key)
+    cells = _usable(labels, labels_key)
+    if unknown_threshold is not None and _UNKNOWN in set(labels[cells]):
+        message = (
+            f"reference.obs[{labels_key!r}] has a class {_UNKNOWN!r}, which unknown_threshold gives to cells that are like no class. Set "
+            "the label of these cells to missing, rename it, or leave unknown_threshold away."
+        )
+        raise ConfigError(message)
+    groups = None if groups_key is None else _groups(reference, groups_key, cells)
+    genes = share_genes(model.vocabulary, query, reference, duplicates=duplicates, min_coverage=min_coverage)
+    learned = embed_shared(model, reference, genes.reference, layer=reference_layer, indices=cells, batch_size=batch_size)
+    asked = embed_shared(model, query, genes.query, layer=layer, batch_size=batch_size)
+    if corrected := model.knows_batches(reference) and model.knows_batches(query):
+        learned, asked = model.without_batches(learned, reference, cells), model.without_batches(asked, query)
+    transfer = LabelTransfer.fit(learned, labels[cells].astype(str), groups=groups, seed=seed)
+    answer = transfer.predict(asked)
+    columns = {"labels_key": labels_key, "groups_key": groups_key, "layer": layer, "reference_layer": reference_layer}
+    texts = {name: value or "" for name, value in columns.items()}  # h5ad has no None
+    numbers = {"n_reference": len(cells), "seed": int(seed), "batches_taken_out": int(corrected)}
+    threshold = {} if unknown_threshold is None else {"unknown_threshold": float(unknown_threshold)}
+    codes, names = answer.probabilities.argmax(axis=1), list(map(str, transfer.classes))
+    if unknown_threshold is not None:
+        codes = np.where(answer.unknown > unknown_threshold, len(names), codes)
+        names.append(_UNKNOWN)
+    record = {**_results(model, transfer, genes), **texts, **numbers, **threshold}
+    return LabelledQuery(names, codes, answer.probabilities, answer.unknown, record)
+
+
+def _check_threshold(unknown_threshold: float | None) -> None:
+    if unknown_threshold is not None and not 0 <= unknown_threshold <= 1:
+        message = f"unknown_threshold is {unknown_threshold}; needed is a number between 0 and 1, such as 0.99, or None."
+        raise ConfigError(message)
+
+
+def _labels(reference: AnnData, key: str) -> NDArray[np.object_]:
+    """Labels as text (n_cells,), None where there is none."""
+    column = _column(reference, key)
+    labels = column.astype(str).to_numpy(object).copy()
+    labels[column.isna().to_numpy(bool)] = None
+    return labels
+
+
+def _usable(labels: NDArray[np.object_], key: str) -> NDArray[np.intp]:
+    """Positions of the cells to learn from."""
+    present = np.flatnonzero(pd.notna(labels))
+    names, code, size = np.unique(labels[present].astype(str), return_inverse=True, return_counts=True)
+    cells, single = present[size[code] >= _FEWEST], names[size < _FEWEST]
+    if np.count_nonzero(size >= _FEWEST) < _FEWEST:
+        message = (
+            f"reference.obs[{key!r}] has {len(present)} labelled cells of {len(names)} classes ({', '.join(names[:5]) or 'none'}), of which "
+            f"{len(names) - single.size} have at least two cells; needed are two such classes. Check the column, or merge small classes."
+        )
+        raise DataError(message)
+    if len(present) < len(labels):
+        message = f"{len(labels) - len(present)} of {len(labels)} reference cells have no label in obs[{key!r}] and are left out."
+        warn(message)
+    if single.size:
+        message = (
+            f"Classes with a single reference cell are left out, since nothing can be validated on it: {', '.join(single[:5])}."
+        )
+        warn(message)
+    return cells
+
+
+def _groups(reference: AnnData, key: str, cells: NDArray[np.intp]) -> NDArray[np.str_]:
+    """Groups as text, of some cells."""
+    column = _column(reference, key).iloc[cells]
+    if column.isna().any():
+        message = (
+            f"{int(column.isna().sum())} of {len(column)} labelled reference cells have no group in obs[{key!r}]; needed is one for each. "
+            "Fill them in, drop these cells, or leave groups_key away."
+        )
+        raise DataError(message)
+    return column.astype(str).to_numpy(str)
+
+
+def _column(reference: AnnData, key: str) -> pd.Series:
+    if key not in reference.obs:
+        columns = ", ".join(map(str, reference.obs.columns)) or "none"
+        message = f"reference.obs has no column {key!r}; it has {columns}. Check the spelling of the key."
+        raise SetupError(message)
+    return reference.obs[key]
+
+
+def _results(model: GeneMAE, transfer: LabelTransfer, genes: SharedGenes) -> dict[str, Any]:
+    """What h5ad can hold of what was learned."""
+    return {
+        "classes": transfer.classes.astype(object),
+        "temperature": transfer.temperature,
+        "strength": transfer.strength,
+        "accuracy_out_of_fold": transfer.accuracy,
+        "n_genes_shared": genes.n_shared,
+        "n_genes_query": genes.n_query,
+        "n_genes_reference": genes.n_reference,
+        "n_genes_model": len(model.vocabulary),
+        "vocabulary": model.vocabulary.fingerprint(),
+        "checksum": model.checksum(),
+    }
