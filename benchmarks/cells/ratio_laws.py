@@ -35,7 +35,7 @@ from benchmarks.cells.ratio_laws_report import F1, QUERY, R2MAE, VALIDATION, mar
 from r2mae_bio import evaluate
 from r2mae_bio._rng import derive_generator
 from r2mae_bio._splits import split_cells
-from r2mae_bio.core._training_plan import MaskedTrainingPlan
+from r2mae_bio.core._training_step import MaskedTraining
 from r2mae_bio.evaluate import MaskedAutoencoder, Split
 from r2mae_bio.likelihoods import GENE_LIKELIHOODS, masked_nll
 from r2mae_bio.masking import Beta, Choice, Fixed, LogUniformVisible, RatioLaw, Schedule, Uniform, draw_plan
@@ -136,7 +136,7 @@ def trained(counts: SparseCounts, arm: str, name: str, *, seed: int, steps: int)
     settings |= {"limit_val_batches": 0, "accelerator": "cpu", "devices": 1}
     method = MaskedAutoencoder(name, law_of(arm, name), model_kwargs=ARMS[arm].model_kwargs, train_kwargs=settings)
     started = time.process_time()
-    with patch.object(MaskedTrainingPlan, "total_steps", steps):  # else schedules would end with the epoch, after the last step
+    with patch.object(MaskedTraining, "total_steps", steps):  # else schedules would end with the epoch, after the last step
         fitted = method.fit(counts, seed=seed)
     return fitted, time.process_time() - started
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytorch_lightning import Trainer
 
     from r2mae_bio.core._checkpoint import Bundle
-    from r2mae_bio.core._training_plan import MaskedTrainingPlan
+    from r2mae_bio.core._training_step import MaskedTraining
 
 
 class History(Callback):
@@ -35,36 +35,38 @@ class History(Callback):
         self.epoch_start = time.perf_counter()
         self.units_before = 0
 
-    def on_train_epoch_start(self, trainer: Trainer, plan: Any) -> None:
+    def on_train_epoch_start(self, trainer: Trainer, training: Any) -> None:
         """Start the clock."""
-        self.epoch_start, self.units_before = time.perf_counter(), plan.units_seen
+        self.epoch_start, self.units_before = time.perf_counter(), training.units_seen
 
-    def on_validation_epoch_start(self, trainer: Trainer, plan: Any) -> None:
+    def on_validation_epoch_start(self, trainer: Trainer, training: Any) -> None:
         """Forget the last epoch's validation."""
-        plan.validation_meter.reset()
+        training.validation_meter.reset()
 
-    def on_validation_epoch_end(self, trainer: Trainer, plan: Any) -> None:
+    def on_validation_epoch_end(self, trainer: Trainer, training: Any) -> None:
         """Tell Lightning the validation loss, for early stopping."""
-        if float(plan.validation_meter.sums.sum()) > 0:
-            plan.log("validation_loss", plan.validation_meter.report("validation")["validation_loss"], rank_zero_only=True)
+        if float(training.validation_meter.sums.sum()) > 0:
+            training.log(
+                "validation_loss", training.validation_meter.report("validation")["validation_loss"], rank_zero_only=True
+            )
 
-    def on_train_epoch_end(self, trainer: Trainer, plan: Any) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, training: Any) -> None:
         """Add the row; an epoch that Ctrl-C cut short has none, and is finished when the run is
         resumed.
         """
-        if plan.step % plan.steps_per_epoch:
+        if training.step % training.steps_per_epoch:
             return
         seconds = time.perf_counter() - self.epoch_start
-        row = {"epoch": len(self.state.history), "step": plan.step, **plan.train_meter.report("train")}
-        if float(plan.validation_meter.sums.sum()) > 0:
-            row |= plan.validation_meter.report("validation")
-        row |= {"learning_rate": plan.config.learning_rate * plan.rate_factor()}
-        row |= {f"{plan.objective.unit}_per_second": (plan.units_seen - self.units_before) / seconds}
+        row = {"epoch": len(self.state.history), "step": training.step, **training.train_meter.report("train")}
+        if float(training.validation_meter.sums.sum()) > 0:
+            row |= training.validation_meter.report("validation")
+        row |= {"learning_rate": training.config.learning_rate * training.rate_factor()}
+        row |= {f"{training.objective.unit}_per_second": (training.units_seen - self.units_before) / seconds}
         self.state.history.append({key: float(value) for key, value in row.items()})
-        counts = plan.train_meter.rows()
+        counts = training.train_meter.rows()
         before = self.state.mask_ratios or [0] * len(counts)
         self.state.mask_ratios = [a + b for a, b in zip(before, counts, strict=True)]
-        plan.train_meter.reset()
+        training.train_meter.reset()
         if self.directory is not None:
             write_history(self.state.history, self.directory / "history.csv")
 
@@ -98,24 +100,26 @@ class ProgressBar(TQDMProgressBar):
         """No second bar."""
         return Tqdm(disable=True)
 
-    def on_train_epoch_start(self, trainer: Trainer, plan: Any) -> None:
+    def on_train_epoch_start(self, trainer: Trainer, training: Any) -> None:
         """Name the epoch by its place in the whole run."""
-        super().on_train_epoch_start(trainer, plan)
-        self.train_progress_bar.set_description(f"epoch {len(self.state.history) + 1}/{plan.config.max_epochs}")
+        super().on_train_epoch_start(trainer, training)
+        self.train_progress_bar.set_description(f"epoch {len(self.state.history) + 1}/{training.config.max_epochs}")
 
-    def on_train_start(self, trainer: Trainer, plan: Any) -> None:
+    def on_train_start(self, trainer: Trainer, training: Any) -> None:
         """Start the clock."""
-        self._start, self._before = time.perf_counter(), plan.units_seen
-        super().on_train_start(trainer, plan)
+        self._start, self._before = time.perf_counter(), training.units_seen
+        super().on_train_start(trainer, training)
 
-    def get_metrics(self, trainer: Trainer, plan: Any) -> dict[str, Any]:
+    def get_metrics(self, trainer: Trainer, training: Any) -> dict[str, Any]:
         """What stands at the right of the bar."""
         metrics: dict[str, Any] = {}
-        if float(plan.train_meter.sums.sum()) > 0:
-            metrics["loss"] = f"{plan.train_meter.report('train')['train_loss']:.4f}"
+        if float(training.train_meter.sums.sum()) > 0:
+            metrics["loss"] = f"{training.train_meter.report('train')['train_loss']:.4f}"
         if self.state.history and "validation_loss" in self.state.history[-1]:
             metrics["val"] = f"{self.state.history[-1]['validation_loss']:.4f}"
-        metrics[f"{plan.objective.unit}/s"] = round((plan.units_seen - self._before) / (time.perf_counter() - self._start))
+        metrics[f"{training.objective.unit}/s"] = round(
+            (training.units_seen - self._before) / (time.perf_counter() - self._start)
+        )
         return metrics
 
 
@@ -130,23 +134,23 @@ class BestEpoch(EarlyStopping):
         if state.early_stopping:
             self.load_state_dict({**state.early_stopping, "best_score": torch.tensor(state.early_stopping["best_score"])})
 
-    def on_validation_end(self, trainer: Trainer, plan: Any) -> None:
+    def on_validation_end(self, trainer: Trainer, training: Any) -> None:
         """Judge the epoch, and keep its weights if it is the best so far; one that Ctrl-C cut short
         is judged when resumed.
         """
-        if plan.step % plan.steps_per_epoch:
+        if training.step % training.steps_per_epoch:
             return
         before = float(self.best_score)
-        super().on_validation_end(trainer, plan)
+        super().on_validation_end(trainer, training)
         if float(self.best_score) < before:
-            self.state.tensors |= {f"best.{k}": v.detach().clone() for k, v in plan.network.state_dict().items()}
+            self.state.tensors |= {f"best.{k}": v.detach().clone() for k, v in training.network.state_dict().items()}
         self.state.early_stopping = {**self.state_dict(), "best_score": float(self.best_score)}
 
-    def on_fit_end(self, trainer: Trainer, plan: Any) -> None:
+    def on_fit_end(self, trainer: Trainer, training: Any) -> None:
         """Return to the best epoch."""
         best = {k.removeprefix("best."): v for k, v in self.state.tensors.items() if k.startswith("best.")}
         if best:
-            plan.network.load_state_dict(best)
+            training.network.load_state_dict(best)
 
 
 class Checkpoints(Callback):
@@ -171,28 +175,28 @@ class Checkpoints(Callback):
             resumed,
         )
 
-    def on_train_start(self, trainer: Trainer, plan: Any) -> None:
+    def on_train_start(self, trainer: Trainer, training: Any) -> None:
         """Put the saved optimiser and meter back."""
         if self.resumed:
-            restore(plan, trainer.optimizers[0], self.state)
+            restore(training, trainer.optimizers[0], self.state)
 
-    def on_train_batch_end(self, trainer: Trainer, plan: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(self, trainer: Trainer, training: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Write between epochs. This runs before the module's own hook, which counts the step."""
-        done = plan.step + 1
-        if self.every_n_steps and done % self.every_n_steps == 0 and done % plan.steps_per_epoch:
-            self._write(trainer, plan, done)
+        done = training.step + 1
+        if self.every_n_steps and done % self.every_n_steps == 0 and done % training.steps_per_epoch:
+            self._write(trainer, training, done)
 
-    def on_train_epoch_end(self, trainer: Trainer, plan: Any) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, training: Any) -> None:
         """Write at the end of an epoch."""
-        self._write(trainer, plan, plan.step)
+        self._write(trainer, training, training.step)
 
-    def _write(self, trainer: Trainer, plan: MaskedTrainingPlan, step: int) -> None:
+    def _write(self, trainer: Trainer, training: MaskedTraining, step: int) -> None:
         if self.directory is None or not trainer.is_global_zero:
             return
         self.state.step = step
         best = {k: v for k, v in self.state.tensors.items() if k.startswith("best.")}
-        moments = optimizer_tensors(plan.network, trainer.optimizers[0])
-        self.state.tensors = {**best, **moments, **plan.train_meter.tensors()}
+        moments = optimizer_tensors(training.network, trainer.optimizers[0])
+        self.state.tensors = {**best, **moments, **training.train_meter.tensors()}
         write_checkpoint(self.directory, self.bundle(), self.state)
 
 

@@ -108,7 +108,7 @@ class FinetuneRun(ABC, Generic[NetworkT, ConfigT, BatchT]):
         if not math.isfinite(value):
             raise TrainingError(self._diverged(f"The loss is {value} at step {step}"))
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
         self.optimizer.step()
         self.scheduler.step()
@@ -124,7 +124,8 @@ class FinetuneRun(ABC, Generic[NetworkT, ConfigT, BatchT]):
     def _update_average(self, step: int) -> None:
         """Early on the mean is over few steps, so that the first weights do not linger."""
         decay = min(self.config.average, step / (step + 10)) if self.config.average else 0.0
-        get_ema_multi_avg_fn(decay)(self._means, self._weights, step)
+        average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        average(self._means, self._weights, step)
 
     def _rate(self, step: int) -> float:
         """Step size as a share of the largest."""

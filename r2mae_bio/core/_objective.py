@@ -29,7 +29,7 @@ class Objective(Protocol):
     unit: str
     """What throughput is counted in, such as ``"cells"``."""
     blind_name: str
-    """What the blind baseline is, for the log."""
+    """What the blind control is, for the log."""
 
     def valid(self, batch: Any) -> Tensor:
         """Slots that carry content, bool (B, L), or (1, L) when all rows agree."""

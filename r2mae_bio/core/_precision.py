@@ -21,7 +21,7 @@ def has_bfloat16(device_type: str) -> bool:
     Whether bfloat16 pays.
     """
     if device_type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return device_type == "cpu" and any(getattr(torch.cpu, name, lambda: False)() for name in names)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from r2mae_bio.core._training_plan import MaskedTrainingPlan
+    from r2mae_bio.core._training_step import MaskedTraining
 
 _STEP = re.compile(r"step_(\d{8})")
 _KEPT = 2
@@ -214,20 +214,20 @@ def optimizer_tensors(network: nn.Module, optimizer: torch.optim.Optimizer) -> d
     }
 
 
-def restore(plan: MaskedTrainingPlan, optimizer: torch.optim.Optimizer, state: TrainingState) -> None:
-    """Put a saved state into a plan and its optimiser.
+def restore(training: MaskedTraining, optimizer: torch.optim.Optimizer, state: TrainingState) -> None:
+    """Put a saved state into a training and its optimiser.
 
     Parameters
     ----------
-    plan, optimizer
+    training, optimizer
         As made for a new run.
     state
         As read.
     """
-    for name, parameter in plan.network.named_parameters():
+    for name, parameter in training.network.named_parameters():
         saved = {kind: state.tensors.get(f"optimizer.{kind}.{name}") for kind in _MOMENTS}
         # the step counter of fused AdamW lives with the parameter, as its moments do
         moments = {kind: tensor.to(parameter.device) for kind, tensor in saved.items() if tensor is not None}
         if moments:
             optimizer.state[parameter] = moments
-    plan.train_meter.restore(state.tensors)
+    training.train_meter.restore(state.tensors)

@@ -122,4 +122,5 @@ def run_identity(record: ModelRecord, run: Run) -> dict[str, Any]:
         "mask ratio": record.law.to_json(),
         "seed": record.seed,
     }
-    return json.loads(json.dumps(identity))
+    plain: dict[str, Any] = json.loads(json.dumps(identity))
+    return plain

@@ -1,4 +1,4 @@
-"""One training run, from cells to a trained network."""
+"""One training run, from rows to a trained network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from r2mae_bio.core._callbacks import BestEpoch, Checkpoints, GracefulInterrupt, History, ProgressBar
 from r2mae_bio.core._metrics import RatioMeter
 from r2mae_bio.core._resume import TrainingState, check_unused
-from r2mae_bio.core._training_plan import MaskedTrainingPlan
+from r2mae_bio.core._training_step import MaskedTraining
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,7 +100,7 @@ def fit(
 
     Returns
     -------
-    History, realised ratios and the blind baseline.
+    History, realised ratios and the blind control.
 
     Raises
     ------
@@ -108,9 +108,9 @@ def fit(
         The loss is no longer finite.
     """
     steps = len(loaders.train)
-    plan = MaskedTrainingPlan(network, objective, law, config, seed=seed, start_step=state.step, steps_per_epoch=steps)
-    loaders.train.shuffle_by(plan.position)
-    state.blind_loss = _blind_loss(plan, loaders.reference)
+    training = MaskedTraining(network, objective, law, config, seed=seed, start_step=state.step, steps_per_epoch=steps)
+    loaders.train.shuffle_by(training.position)
+    state.blind_loss = _blind_loss(training, loaders.reference)
     interrupt = GracefulInterrupt()
     callbacks = [
         History(state, options.checkpoint_dir),
@@ -120,11 +120,14 @@ def fit(
         ),
         *([ProgressBar(state)] if options.progress_bar else []),
     ]
-    _run(plan, loaders, callbacks, options, interrupt)
+    _run(training, loaders, callbacks, options, interrupt)
     if interrupt.interrupted:
         kept = "of its best epoch so far" if config.early_stopping and state.history else "it then had"
         logger.warning(
-            "training was interrupted after step %d of %d; the model keeps the weights %s", plan.step, plan.total_steps, kept
+            "training was interrupted after step %d of %d; the model keeps the weights %s",
+            training.step,
+            training.total_steps,
+            kept,
         )
     return TrainResult(state.history, state.mask_ratios, state.blind_loss, interrupt.interrupted)
 
@@ -163,30 +166,30 @@ def initial_state(options: TrainOptions, config: TrainConfig, identity: dict[str
 
 
 @torch.inference_mode()
-def _blind_loss(plan: MaskedTrainingPlan, loader: EpochLoader) -> float:
+def _blind_loss(training: MaskedTraining, loader: EpochLoader) -> float:
     meter = RatioMeter()
     for index, batch in enumerate(loader):
-        score, mask = plan.score(batch, index, blind=True)
+        score, mask = training.score(batch, index, blind=True)
         meter.update(score, mask.ratio)
     loss = meter.report("blind")["blind_loss"]
-    logger.info("blind baseline (%s): %.4f nats per hidden slot", plan.objective.blind_name, loss)
+    logger.info("blind control (%s): %.4f nats per hidden slot", training.objective.blind_name, loss)
     return loss
 
 
 def _run(
-    plan: MaskedTrainingPlan,
+    training: MaskedTraining,
     loaders: Loaders,
     callbacks: list[pl.Callback],
     options: TrainOptions,
     interrupt: GracefulInterrupt,
 ) -> None:
-    remaining = plan.config.max_epochs - plan.step // plan.steps_per_epoch
+    remaining = training.config.max_epochs - training.step // training.steps_per_epoch
     with _quiet(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         trainer = pl.Trainer(
             accelerator=options.accelerator,
             devices=options.devices,
             max_epochs=remaining,
-            gradient_clip_val=plan.config.gradient_clip,
+            gradient_clip_val=training.config.gradient_clip,
             reload_dataloaders_every_n_epochs=1,  # an epoch that is resumed in its middle is shorter
             callbacks=callbacks,
             logger=False,
@@ -200,7 +203,7 @@ def _run(
         for loader in filter(None, (loaders.train, loaders.validation)):
             loader.rank, loader.world_size = trainer.global_rank, trainer.world_size
         with interrupt.watch(trainer):
-            trainer.fit(plan, train_dataloaders=loaders.train, val_dataloaders=loaders.validation)
+            trainer.fit(training, train_dataloaders=loaders.train, val_dataloaders=loaders.validation)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from r2mae_bio.cells.model._gene_mae import GeneMAE
+    from r2mae_bio.masking import RatioLaw
 
 
 def mask_ratios(model: GeneMAE, *, ax: Axes | None = None) -> Axes:
@@ -51,6 +52,6 @@ def mask_ratios(model: GeneMAE, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _short(law: object) -> str:
-    settings = ", ".join(f"{k}={v}" for k, v in law.to_json().items() if k != "law")  # type: ignore[attr-defined]
+def _short(law: RatioLaw) -> str:
+    settings = ", ".join(f"{k}={v}" for k, v in law.to_json().items() if k != "law")
     return f"law: {type(law).__name__}({settings})"

@@ -28,7 +28,7 @@ from benchmarks.cells.ratio_laws_report import (
     tuned_uniform,
 )
 from r2mae_bio._rng import derive_generator
-from r2mae_bio.core._training_plan import MaskedTrainingPlan
+from r2mae_bio.core._training_step import MaskedTraining
 from r2mae_bio.evaluate import MaskedAutoencoder, stratified_split
 from r2mae_bio.masking import RatioLaw, Schedule, draw_plan
 from r2mae_bio.tokens import TokenBatch
@@ -159,8 +159,8 @@ def test_thinned_cells_keep_the_shares_of_classes(cells):
 
 
 def test_training_ends_at_the_step_and_the_rate_that_were_asked_for(small, monkeypatch):
-    factors, inner = {}, MaskedTrainingPlan.rate_factor
-    monkeypatch.setattr(MaskedTrainingPlan, "rate_factor", lambda plan: factors.setdefault(plan.step, inner(plan)))
+    factors, inner = {}, MaskedTraining.rate_factor
+    monkeypatch.setattr(MaskedTraining, "rate_factor", lambda plan: factors.setdefault(plan.step, inner(plan)))
     monkeypatch.setattr(ratio_laws, "BATCH_SIZE", 30)  # four steps an epoch
     trained(small.counts[small.split.reference], "mlp", R2MAE, seed=0, steps=10)
     expected = 0.01 + 0.99 * (1 + np.cos(np.pi * np.arange(10) / 10)) / 2  # one step of warm-up

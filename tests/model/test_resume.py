@@ -189,11 +189,11 @@ def test_early_stopping_returns_to_the_best_epoch(adata, sizes):
 
 
 def test_a_loss_that_is_not_finite_ends_training(adata, sizes, monkeypatch):
-    from r2mae_bio.core._training_plan import MaskedTrainingPlan
+    from r2mae_bio.core._training_step import MaskedTraining
 
-    share = MaskedTrainingPlan._share_of_slots
+    share = MaskedTraining._share_of_slots
     monkeypatch.setattr(
-        MaskedTrainingPlan, "_share_of_slots", lambda self, n: share(self, n) * (float("nan") if self.step > 3 else 1)
+        MaskedTraining, "_share_of_slots", lambda self, n: share(self, n) * (float("nan") if self.step > 3 else 1)
     )
     GeneMAE.setup_anndata(adata)
     model = GeneMAE(adata, **sizes)

@@ -1,4 +1,4 @@
-"""What a DNA run minimises: weights, kinds of bases reported apart, the blind baseline, groups of
+"""What a DNA run minimises: weights, kinds of bases reported apart, the blind control, groups of
 parameters.
 """
 

@@ -26,7 +26,7 @@ class GeneObjective:
     likelihood
         Name of the likelihood.
     statistics
-        Of the training cells, for the blind baseline.
+        Of the training cells, for the blind control.
     use_observed_lib_size
         Take the depth from all measured genes.
     """

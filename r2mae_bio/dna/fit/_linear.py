@@ -135,7 +135,7 @@ def strands_agree(table: SequenceTable) -> bool:
     turned = LabelledSequences([reverse_complement(codes) for codes in half.codes], half.labels)
     doubled = LabelledSequences([*half.codes, *turned.codes], np.concatenate([half.labels, turned.labels]))
     scores = [_pilot(rows, dev, by_position=table.length is not None) for rows in (train, doubled)]
-    return scores[1] >= scores[0] - 1 / np.sqrt(len(dev))
+    return bool(scores[1] >= scores[0] - 1 / np.sqrt(len(dev)))  # NumPy's own cannot be saved
 
 
 def _head(rows: LabelledSequences, n: int) -> LabelledSequences:

@@ -52,7 +52,11 @@ def _most_variable(values: sparse.csr_array, n_genes: int) -> NDArray[np.bool_]:
 
     adata = AnnData(sparse.csr_matrix(values))
     found = sc.pp.highly_variable_genes(adata, n_top_genes=n_genes, flavor="seurat", inplace=False)
-    return np.asarray(found["highly_variable"], dtype=bool)
+    chosen = np.flatnonzero(found["highly_variable"])
+    if len(chosen) > n_genes:  # scanpy takes all genes that are level with the last one
+        dispersion = found["dispersions_norm"].to_numpy(np.float64)[chosen]
+        chosen = chosen[np.argsort(-dispersion, kind="stable")[:n_genes]]
+    return positions_to_mask(chosen, values.shape[1])
 
 
 def check_panel_size(n_genes: int) -> None:

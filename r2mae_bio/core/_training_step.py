@@ -23,7 +23,7 @@ _FINAL_RATE = 0.01
 _CHECK_FINITE_EVERY = 50  # on an accelerator, where asking costs a synchronisation
 
 
-class MaskedTrainingPlan(pl.LightningModule):
+class MaskedTraining(pl.LightningModule):
     """Trains a masked autoencoder; every random draw is a pure function of seed and global step.
 
     Parameters
@@ -85,7 +85,7 @@ class MaskedTrainingPlan(pl.LightningModule):
     @property
     def _scales_gradients(self) -> bool:
         """Whether Lightning multiplies the loss, as it does for float16 alone."""
-        return self.trainer.precision == "16-mixed"
+        return bool(self.trainer.precision == "16-mixed")
 
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
@@ -146,7 +146,7 @@ class MaskedTrainingPlan(pl.LightningModule):
         batch_idx
             Position of the batch; with the seed it determines the plan.
         blind
-            Score the blind baseline instead of the network.
+            Score the blind control instead of the network.
         """
         generator = derive_generator(self.seed, "validation", batch_idx)
         n_rows = self.objective.n_rows(batch)
