@@ -15,9 +15,9 @@ from r2mae_bio.cells.fit._loader import CellTable
 from r2mae_bio.config._finetune_cells import CellFinetuneConfig
 from r2mae_bio.config._finetune_sequences import FinetuneConfig
 
-from .model.conftest import SIZES, make_cells
-from .model.dna.conftest import SIZES as DNA_SIZES
-from .model.dna.conftest import periodic, write_genome
+from ..dna.model.conftest import SIZES as DNA_SIZES
+from ..dna.model.conftest import periodic, write_genome
+from ..toy_cells import SIZES, make_cells
 
 pytestmark = pytest.mark.gpu
 

@@ -1,29 +1,13 @@
+"""Cells of three groups in two batches, and a size of model that trains on them in a second."""
+
 from __future__ import annotations
 
 import anndata as ad
 import numpy as np
 import pandas as pd
-import pytest
-import torch
 from scipy import sparse
 
-from r2mae_bio.model import GeneMAE
-
 SIZES = {"n_latent": 8, "n_factors": 4, "n_tokens": 2, "d_model": 16, "n_heads": 2, "n_layers": 1, "n_hidden": 16}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Networks this small only wait for one another's threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def sizes():
-    return dict(SIZES)
 
 
 def make_cells(n=60, n_genes=30, seed=0):
@@ -39,22 +23,3 @@ def make_cells(n=60, n_genes=30, seed=0):
     return ad.AnnData(
         sparse.csr_matrix(counts.astype(np.float32)), obs=obs, var=pd.DataFrame(index=[f"G{i}" for i in range(n_genes)])
     )
-
-
-@pytest.fixture
-def adata():
-    return make_cells()
-
-
-@pytest.fixture(scope="session")
-def _trained():
-    adata = make_cells()
-    GeneMAE.setup_anndata(adata)
-    model = GeneMAE(adata, seed=3, **SIZES)
-    model.train(max_epochs=3, batch_size=16, progress_bar=False)
-    return model
-
-
-@pytest.fixture
-def model(_trained):
-    return _trained

@@ -15,21 +15,23 @@ from r2mae_bio.io import Genome
 from r2mae_bio.masking import Uniform
 from r2mae_bio.model import DNAMAE, GeneMAE
 
+from ..toy_cells import SIZES, make_cells
+
 SEQUENCES = ["GATTACA", "ACGTNNACGT", "TTGACCA"]
 BASES = {"d_model": 16, "n_layers": 1, "n_heads": 2, "window": 32}
 
 
 class Genes:
-    """Cells of the fixtures, and a model of them."""
+    """Toy cells, and a model of them."""
 
     cls = GeneMAE
 
-    def __init__(self, adata, sizes, _folder):
-        self.adata, self.sizes, self.two_steps = adata, sizes, {"batch_size": 30}
-        GeneMAE.setup_anndata(adata)
+    def __init__(self, _folder):
+        self.adata, self.two_steps = make_cells(), {"batch_size": 30}
+        GeneMAE.setup_anndata(self.adata)
 
     def new(self, **settings):
-        return GeneMAE(self.adata, **self.sizes, **settings)
+        return GeneMAE(self.adata, **SIZES, **settings)
 
     def latent(self, model):
         return model.get_latent_representation(self.adata[:3].copy())
@@ -40,7 +42,7 @@ class DNA:
 
     cls = DNAMAE
 
-    def __init__(self, _adata, _sizes, folder):
+    def __init__(self, folder):
         bases = np.random.default_rng(0).integers(0, 4, 2000)
         (folder / "toy.fa").write_text(">chr1\n" + "".join("ACGT"[i] for i in bases) + "\n")
         self.genome = Genome(folder / "toy.fa", cache_dir=folder / "cache")
@@ -54,8 +56,8 @@ class DNA:
 
 
 @pytest.fixture(params=[Genes, DNA], ids=["GeneMAE", "DNAMAE"])
-def kind(request, adata, sizes, tmp_path):
-    return request.param(adata, sizes, tmp_path)
+def kind(request, tmp_path):
+    return request.param(tmp_path)
 
 
 def train(kind, model, **settings):

@@ -22,6 +22,9 @@ from r2mae_bio._errors import (
 )
 from r2mae_bio.model import DNAMAE, GeneMAE
 
+from ...toy_cells import SIZES as GENE_SIZES
+from ...toy_cells import make_cells
+
 
 @pytest.fixture
 def saved(trained, tmp_path):
@@ -97,9 +100,10 @@ def test_a_dna_model_is_no_gene_model(saved):
     refuses(saved, CheckpointError, r"holds a DNAMAE.*model\.DNAMAE\.load", cls=GeneMAE)
 
 
-def test_a_gene_model_is_no_dna_model(adata, sizes, tmp_path):
+def test_a_gene_model_is_no_dna_model(tmp_path):
+    adata = make_cells()
     GeneMAE.setup_anndata(adata)
-    model = GeneMAE(adata, **sizes)
+    model = GeneMAE(adata, **GENE_SIZES)
     model.initialize()
     refuses(model.save(tmp_path / "gene"), CheckpointError, r"holds a GeneMAE.*model\.GeneMAE\.load")
 

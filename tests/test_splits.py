@@ -11,6 +11,11 @@ from r2mae_bio.evaluate import panel_mask, stratified_split
 SIZES = st.lists(st.integers(1, 30), min_size=1, max_size=6).filter(lambda sizes: max(sizes) > 1)
 
 
+@pytest.fixture(scope="module")
+def labels():
+    return np.repeat(["B", "NK", "T"], 50)
+
+
 @given(sizes=SIZES, fraction=st.floats(0.01, 0.99), seed=st.integers(0, 2**32))
 def test_split_is_a_stratified_partition(sizes, fraction, seed):
     labels = np.repeat(np.arange(len(sizes)), sizes)

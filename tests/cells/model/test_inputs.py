@@ -8,7 +8,7 @@ import pandas as pd
 from r2mae_bio.config._finetune_cells import CellFinetuneConfig
 from r2mae_bio.model import GeneMAE
 
-from .conftest import SIZES, make_cells
+from ...toy_cells import SIZES, make_cells
 
 
 def test_a_seed_from_numpy_can_be_saved(tmp_path):

@@ -15,6 +15,15 @@ SIZES = {"d_model": 16, "n_layers": 2, "n_heads": 2, "attention_every": 2, "kern
 TRAIN = {"batch_size": 8, "epoch_windows": 56, "progress_bar": False, "precision": "32-true"}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    """Networks this small only wait for one another's threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def periodic(n, *, seed=0, noise=0.05):
     """A motif of 11 bases over and over, some bases replaced at random: its neighbours tell a base,
     its composition does not.

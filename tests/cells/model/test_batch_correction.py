@@ -10,7 +10,7 @@ import pytest
 from r2mae_bio.errors import CheckpointError, DataError, SetupError
 from r2mae_bio.model import GeneMAE
 
-from .conftest import SIZES, make_cells
+from ...toy_cells import SIZES, make_cells
 
 
 def shifted(n=240, seed=0):

@@ -36,7 +36,7 @@ from r2mae_bio.errors import (
 from r2mae_bio.masking import Uniform
 from r2mae_bio.model import CellClassifier, GeneMAE
 
-from .conftest import SIZES, make_cells
+from ...toy_cells import SIZES, make_cells
 
 QUICK = CellFinetuneConfig(n_steps=30, evaluate_every=10, batch_size=32, learning_rate=1e-2)
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from r2mae_bio.io import VariantBatch, VariantReader
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 HEADER = (
     b'##fileformat=VCFv4.2\n##INFO=<ID=AC,Number=A,Type=Integer,Description="x">\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n'
 )
