@@ -1,12 +1,43 @@
+"""Splits and folds of cells."""
+
+from __future__ import annotations
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import sparse
 
-from r2mae_bio._errors import ConfigError, DataError
-from r2mae_bio.evaluate import panel_mask, stratified_split
+from r2mae_bio._splits import deal_folds
+from r2mae_bio.errors import ConfigError, DataError
+from r2mae_bio.evaluate import (
+    group_splits,
+    stratified_split,
+    stratified_splits,
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_folds():
+    codes = np.repeat([0, 1, 2], [50, 10, 2])
+    folds = deal_folds(codes, None, seed=0)
+    assert [np.bincount(folds[codes == code], minlength=5).tolist() for code in (0, 1)] == [[10] * 5, [2] * 5]
+    assert len(set(folds[codes == 2])) == 2
+    assert (deal_folds(codes, None, seed=0) == folds).all()
+    assert (deal_folds(codes, None, seed=1) != folds).any()
+    groups = np.repeat(list("abcdefg"), [30, 12, 8, 5, 4, 2, 1])
+    whole = deal_folds(codes, groups, seed=0)
+    assert all(len(set(whole[groups == group])) == 1 for group in "abcdefg")
+    assert sorted(np.bincount(whole).tolist()) == [5 + 1, 4 + 2, 8, 12, 30]
+
 
 SIZES = st.lists(st.integers(1, 30), min_size=1, max_size=6).filter(lambda sizes: max(sizes) > 1)
 
@@ -61,37 +92,26 @@ def test_split_refuses_labels_it_cannot_split(labels, match):
         stratified_split(labels)
 
 
-@given(n_genes=st.integers(1, 200), fraction=st.floats(1e-6, 1.0), seed=st.integers(0, 2**32))
-def test_panel_has_the_asked_size_and_at_least_one_gene(n_genes, fraction, seed):
-    mask = panel_mask(n_genes, fraction, seed=seed)
-    assert mask.shape == (n_genes,)
-    assert mask.dtype == bool
-    assert mask.sum() == max(round(fraction * n_genes), 1)
+@pytest.fixture(scope="module")
+def groups(labels):
+    return np.where(np.arange(len(labels)) % 3 == 0, "second", "first")
 
 
-@given(small=st.floats(0.01, 1.0), large=st.floats(0.01, 1.0), seed=st.integers(0, 1000))
-def test_panels_of_one_seed_are_nested(small, large, seed):
-    small, large = sorted((small, large))
-    assert not np.any(panel_mask(80, small, seed=seed) & ~panel_mask(80, large, seed=seed))
+def test_a_group_is_held_out_whole(groups):
+    splits = group_splits(groups)
+    assert list(splits) == ["first", "second"]
+    assert set(groups[splits["first"].query]) == {"first"}
+    assert set(groups[splits["first"].reference]) == {"second"}
 
 
-def test_panel_draws_every_gene_equally_often():
-    hits = sum(panel_mask(40, 0.25, seed=seed).astype(int) for seed in range(2000))
-    assert np.all(np.abs(hits - 500) < 5 * np.sqrt(2000 * 0.25 * 0.75))
+def test_one_group_cannot_be_held_out():
+    with pytest.raises(DataError, match="at least two groups"):
+        group_splits(["a", "a"])
 
 
-def test_panel_of_detected_genes_only():
-    counts = sparse.csr_array(np.array([[1.0, 0, 2, 0, 0, 1]]))
-    np.testing.assert_array_equal(panel_mask(6, 1.0, seed=0, counts=counts), [True, False, True, False, False, True])
-    assert panel_mask(6, 0.33, seed=1, counts=counts).sum() == 2
-
-
-def test_panel_refusals():
-    with pytest.raises(ConfigError, match="fraction 0"):
-        panel_mask(5, 0.0, seed=0)
-    with pytest.raises(ConfigError, match="fraction 1.5"):
-        panel_mask(5, 1.5, seed=0)
-    with pytest.raises(DataError, match="must agree"):
-        panel_mask(5, 0.5, seed=0, counts=sparse.csr_array((2, 4)))
-    with pytest.raises(DataError, match="No gene is detected"):
-        panel_mask(4, 0.5, seed=0, counts=sparse.csr_array((2, 4)))
+def test_folds_score_every_cell_once(labels):
+    folds = stratified_splits(labels, n_splits=3)
+    assert np.array_equal(np.sort(np.concatenate([fold.query for fold in folds])), np.arange(len(labels)))
+    for fold in folds:
+        assert not np.intersect1d(fold.query, fold.reference).size
+        assert set(labels[fold.query]) == set(labels)

@@ -1,19 +1,15 @@
-"""The verbs: slots written, round trips through files, exports that hold what they say."""
+"""``tl.embed``: slots written, round trips through files."""
 
 from __future__ import annotations
 
 import json
 
 import anndata as ad
-import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 from scipy import sparse
 
 import r2mae_bio as rb
-from r2mae_bio._errors import ConfigError, NotTrainedError, SetupError
 
 SIZES = {"n_latent": 8, "n_factors": 4, "n_tokens": 2, "d_model": 16, "n_heads": 2, "n_layers": 1, "n_hidden": 16}
 
@@ -65,52 +61,3 @@ def test_a_failed_embedding_writes_nothing(adata, model):
         rb.tl.embed(adata, model)
     assert json.dumps(adata.uns["r2mae"], default=str) == before
     assert "X_r2mae" not in adata.obsm
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".npz", ".h5ad"])
-def test_exports_hold_cells_values_and_provenance(adata, model, tmp_path, suffix):
-    rb.tl.embed(adata, model)
-    path = rb.tl.export_embedding(adata, tmp_path / f"out{suffix}")
-    fingerprint = model.vocabulary.fingerprint()
-    match suffix:
-        case ".csv":
-            frame = pd.read_csv(path, comment="#", index_col=0)
-            assert f"# vocabulary: {fingerprint}" in path.read_text()
-        case ".parquet":
-            frame = pd.read_parquet(path)
-            assert json.loads(pq.read_schema(path).metadata[b"r2mae"])["vocabulary"] == fingerprint
-        case ".npz":
-            arrays = np.load(path)
-            frame = pd.DataFrame(arrays["embedding"], index=arrays["cells"])
-            assert json.loads(str(arrays["provenance"]))["vocabulary"] == fingerprint
-        case ".h5ad":
-            exported = ad.read_h5ad(path)
-            frame = exported.to_df()
-            assert exported.uns["r2mae"]["embed"]["X_r2mae"]["vocabulary"] == fingerprint
-    assert list(frame.index) == list(adata.obs_names)
-    np.testing.assert_allclose(frame.to_numpy(), adata.obsm["X_r2mae"], rtol=1e-5)
-    assert [p.name for p in tmp_path.iterdir()] == [path.name]
-
-
-def test_exports_that_cannot_be(adata, model, tmp_path):
-    with pytest.raises(SetupError, match=r"Call tl\.embed"):
-        rb.tl.export_embedding(adata, tmp_path / "out.csv")
-    rb.tl.embed(adata, model)
-    with pytest.raises(ConfigError, match=r"known formats are \.csv"):
-        rb.tl.export_embedding(adata, tmp_path / "out.xlsx")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_plots(model, adata):
-    for by_ratio in (False, True):
-        ax = rb.pl.history(model, by_ratio=by_ratio)
-        assert ax.get_ylabel() == "nats per hidden gene"
-        assert len(ax.lines) == (5 if by_ratio else 3)
-    ax = rb.pl.mask_ratios(model)
-    heights = ax.patches[0].get_data().values
-    np.testing.assert_allclose(heights.sum(), 1)
-    plt.close("all")
-    fresh = rb.model.GeneMAE(adata, **SIZES)
-    for plot in (rb.pl.history, rb.pl.mask_ratios):
-        with pytest.raises(NotTrainedError, match=r"call train\(\)"):
-            plot(fresh)

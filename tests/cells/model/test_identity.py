@@ -13,7 +13,6 @@ from scipy import sparse
 
 from r2mae_bio import pp
 from r2mae_bio._errors import DuplicateGenesError, GeneCoverageError, SetupError
-from r2mae_bio.cells.model._record import GeneRecord
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
 
@@ -122,10 +121,3 @@ def test_aligned_cells_forget_a_setup_whose_layer_they_lost(model, adata):
     aligned = pp.align_genes(adata[:, :12].copy(), model, layer="counts")
     expected = model.get_latent_representation(adata[:, :12].copy(), layer="counts")
     np.testing.assert_allclose(model.get_latent_representation(aligned), expected, **CLOSE)
-
-
-def test_models_of_before_there_was_a_choice_read_logs(model):
-    data = model.record.to_json()
-    assert GeneRecord.from_json(data).config.content == "sqrt"
-    del data["config"]["content"]
-    assert GeneRecord.from_json(data).config.content == "log"

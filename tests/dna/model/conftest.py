@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from r2mae_bio.io import Genome
+from r2mae_bio.io import Genome, decode_bases
 from r2mae_bio.model import DNAMAE
 
 WINDOW = 64
@@ -118,3 +118,14 @@ def assert_same():
         assert a.record.floors == b.record.floors
 
     return check
+
+
+LENGTHS = (1, 2, 17, 64, 65, 150, 300)
+
+
+@pytest.fixture(scope="module")
+def sequences():
+    """Shorter and longer than the window, some with N."""
+    rng = np.random.default_rng(5)
+    texts = [decode_bases(rng.integers(0, 4, n).astype(np.uint8)) for n in LENGTHS]
+    return [*texts, texts[-1][:40] + "NNNNN" + texts[-1][45:120], "NACGTTN"]

@@ -166,6 +166,7 @@ def test_weights_are_in_full_precision_afterwards(new, tmp_path, random_codes):
 
 # ---------------------------------------------------------------- stopping and continuing
 
+
 RUN = {**TRAIN, "max_epochs": 3, "checkpoint_every_n_steps": 3}
 
 
@@ -369,23 +370,6 @@ def test_settings_that_cannot_be(new, settings, words):
         model.train(progress_bar=False, **settings)
     assert model.network is None
     assert model.floors == {}
-
-
-def test_the_split_says_whether_there_is_anything_to_validate_on(new, genome):
-    with pytest.raises(ConfigError, match="early_stopping needs validation"):
-        new().train(1, **TRAIN, split=split_genome(genome, validation=0), early_stopping=True)
-    model = new()
-    model.train(1, **TRAIN, split=split_genome(genome, validation=0.25), train_size=1.0, early_stopping=True)
-    assert model.record.train["train_size"] == pytest.approx(0.75, abs=1e-3)
-
-
-def test_a_split_of_another_genome_is_refused(new, genome, tmp_path):
-    longer = write_genome(tmp_path / "longer", periodic(9000))
-    (tmp_path / "two.fa").write_text(f">a\n{periodic(3000)}\n>b\n{periodic(3000)}\n")
-    two = Genome(tmp_path / "two.fa", cache_dir=tmp_path)
-    for other in (longer, two):
-        with pytest.raises(ConfigError, match="is one of another genome"):
-            new(genome).train(1, **TRAIN, split=split_genome(other, min_block=WINDOW))
 
 
 def test_a_genome_that_holds_no_window(new, tmp_path):

@@ -14,15 +14,20 @@ from hypothesis import strategies as st
 from r2mae_bio._errors import ConfigError
 from r2mae_bio._rng import derive_generator
 from r2mae_bio.config import DNAConfig
-from r2mae_bio.dna.network._depthwise import DepthwiseConvolution
 from r2mae_bio.dna.network._mae import DNAMaskedAutoencoder, base_tokens
 from r2mae_bio.dna.network._rotary import rotary_angles
 from r2mae_bio.masking import MaskPlan, Uniform, draw_plan
 from r2mae_bio.tokens import TokenBatch
 
 SIZES = {"d_model": 16, "n_layers": 3, "n_heads": 2, "attention_every": 2, "kernel": 3, "stem_kernel": 5}
+
+
 WAYS = ["replace", "drop"]
+
+
 each_way = pytest.mark.parametrize("hiding", WAYS)
+
+
 CLOSE = {"atol": 1e-5, "rtol": 0}
 
 
@@ -172,32 +177,6 @@ def test_dropped_slots_may_come_in_any_order() -> None:
     other = TokenBatch(tokens.ids[:, order], tokens.values[:, order], tokens.visible[:, order])
     with torch.no_grad():
         torch.testing.assert_close(NETWORKS["drop"](other), NETWORKS["drop"](tokens)[:, order], **CLOSE)
-
-
-@pytest.mark.parametrize("dilation", [1, 2, 3, 12])
-def test_a_convolution_is_the_sum_over_its_taps(dilation: int) -> None:
-    layer = DepthwiseConvolution(3, 5, dilation)
-    x = torch.randn(2, 11, 3, generator=torch.Generator().manual_seed(0))
-    weight = layer.filters.weight[:, 0, 0].detach()  # (D, taps)
-    expected = torch.zeros_like(x) + layer.filters.bias.detach()
-    for place in range(11):
-        for tap in range(5):
-            source = place + dilation * (tap - 2)
-            if 0 <= source < 11:
-                expected[:, place] += weight[:, tap] * x[:, source]
-    with torch.no_grad():
-        torch.testing.assert_close(layer(x), expected, **CLOSE)
-        torch.testing.assert_close(layer._dilated(x), expected, **CLOSE)  # the way of a GPU
-
-
-@pytest.mark.parametrize("dilation", [1, 2, 12])
-def test_both_ways_of_a_convolution_have_the_same_gradients(dilation: int) -> None:
-    layer = DepthwiseConvolution(3, 5, dilation)
-    x = torch.randn(2, 11, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    weights = torch.randn(2, 11, 3, generator=torch.Generator().manual_seed(1))
-    inputs = (x, layer.filters.weight, layer.filters.bias)
-    for a, b in zip(*(torch.autograd.grad((way(x) * weights).sum(), inputs) for way in (layer, layer._dilated)), strict=True):
-        torch.testing.assert_close(a, b, **CLOSE)
 
 
 def test_without_attention_the_reach_is_that_of_the_convolutions() -> None:

@@ -1,9 +1,7 @@
-"""Scores of variants: the formulas, both strands, any batch, any damage, any interruption."""
+"""Scores of variants: the formulas, both strands, any batch, any damage."""
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,74 +10,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from r2mae_bio._rng import derive_generator
 from r2mae_bio.dna.scoring import _output as _variant_output
-from r2mae_bio.errors import ConfigError, JournalError, SetupError, VcfError
-from r2mae_bio.io import Genome, decode_bases, encode_bases, reverse_complement
-from r2mae_bio.model import DNAMAE
-from r2mae_bio.tl import score_variants
+from r2mae_bio.io import Genome, encode_bases, reverse_complement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-NUMBERS = ["llr", "abs_llr", "p_ref", "p_alt", "entropy", "embedding_distance"]
-WINDOW, FLANK = 25, 3
-
+from .conftest import (
+    CHROM,
+    CIRCLE,
+    FLANK,
+    NUMBERS,
+    OTHER,
+    WINDOW,
+    Model,
+    open_genome,
+    random_alleles,
+    random_bases,
+    score,
+    snvs,
+    table,
+    window_around,
+)
 
 # ---------------------------------------------------------------- models
-
-
-def log_softmax(x: np.ndarray) -> np.ndarray:
-    x = x - x.max(axis=-1, keepdims=True)
-    return x - np.log(np.exp(x).sum(axis=-1, keepdims=True))
-
-
-class Model:
-    """Both strands are read as the contract says, whatever ``forward`` and ``encode`` do with one
-    of them.
-    """
-
-    n_dim = 5
-
-    def __init__(self, window: int = WINDOW) -> None:
-        self.window = window
-        self.n_read = self.n_embedded = 0
-        self.n_until_interrupted = 10**9
-        rng = derive_generator(1, "toy")
-        self.table = rng.normal(size=(13, 5, 4)) * np.exp(-np.abs(np.arange(-6, 7)) / 3)[:, None, None]
-        self.letters = rng.normal(size=(5, 5))
-        self.slope = rng.normal(size=5)
-
-    def checksum(self) -> str:
-        return hashlib.sha256(self.table.tobytes()).hexdigest()
-
-    def forward(self, codes: np.ndarray) -> np.ndarray:
-        """Each visible base within six of a position speaks for some bases there."""
-        wide = np.pad(codes, ((0, 0), (6, 6)), constant_values=4)
-        n = codes.shape[1]
-        return log_softmax(sum(self.table[o][wide[:, o : o + n]] for o in range(13) if o != 6))
-
-    def encode(self, codes: np.ndarray) -> np.ndarray:
-        before = np.pad(codes, ((0, 0), (1, 0)), constant_values=4)[:, :-1]
-        return np.tanh(self.letters[codes] + self.slope * self.letters[before])
-
-    def log_probs(
-        self, codes: np.ndarray, hidden: Any = None, *, strand: str = "both", batch_size: int | None = None
-    ) -> np.ndarray:
-        assert codes.shape[1] <= self.window
-        assert strand == "both"
-        self.n_read += len(codes)
-        self.n_until_interrupted -= len(codes)
-        if self.n_until_interrupted < 0:
-            raise KeyboardInterrupt
-        codes = np.where(hidden, 4, codes).astype(np.uint8)
-        other = self.forward(reverse_complement(codes))[:, ::-1, ::-1]
-        return log_softmax((self.forward(codes) + other) / 2).astype(np.float32)
-
-    def states(self, codes: np.ndarray, *, layer: int = -1, strand: str = "both", batch_size: int | None = None) -> np.ndarray:
-        self.n_embedded += len(codes)
-        return ((self.encode(codes) + self.encode(reverse_complement(codes))[:, ::-1]) / 2).astype(np.float32)
 
 
 class ConstantModel(Model):
@@ -99,43 +53,9 @@ class ConstantModel(Model):
 # ---------------------------------------------------------------- genomes and alleles
 
 
-def random_bases(n: int, stream: str, *position: int) -> str:
-    return decode_bases(derive_generator(3, stream, *position).integers(0, 4, n).astype(np.uint8))
-
-
-CHROM = (
-    random_bases(300, "chrom")[:290] + "nnnnnnnnnn" + random_bases(60, "tail").lower() + "ACACACACACAC" + random_bases(40, "end")
-)
-CIRCLE = random_bases(40, "circle")  # longer than the window, shorter than two
-
-
 @pytest.fixture(scope="module")
 def genome(tmp_path_factory: pytest.TempPathFactory) -> Genome:
     return open_genome(tmp_path_factory.mktemp("genome"), {"chr1": CHROM, "ring": CIRCLE}, circular="ring")
-
-
-def open_genome(folder: Path, contigs: dict[str, str], **options: Any) -> Genome:
-    path = folder / "genome.fa"
-    path.write_text("".join(f">{name}\n{bases}\n" for name, bases in contigs.items()))
-    return Genome(path, cache_dir=folder / "cache", **options)
-
-
-def table(*rows: tuple[str, int, str, str]) -> pd.DataFrame:
-    return pd.DataFrame(list(rows), columns=["chrom", "pos", "ref", "alt"])
-
-
-def score(variants: Any, genome: Any, model: Any = None, **options: Any) -> Any:
-    options = {"flank": FLANK, "progress_bar": False, **options}
-    return score_variants(variants, genome, Model() if model is None else model, **options)
-
-
-OTHER = {"A": "C", "C": "G", "G": "T", "T": "A"}
-
-
-def snvs(positions: range, bases: str = CHROM, chrom: str = "chr1") -> pd.DataFrame:
-    """One SNV at each 1-based position."""
-    known = [(p, bases[p - 1].upper()) for p in positions if bases[p - 1] not in "nN"]
-    return table(*((chrom, p, ref, OTHER[ref]) for p, ref in known))
 
 
 # ---------------------------------------------------------------- the formulas
@@ -164,15 +84,6 @@ def test_insertion_by_hand(genome: Genome) -> None:
     found = score(table(("chr1", at, "A", "AGC")), genome, ConstantModel()).loc[0]
     flanks = np.log([ConstantModel.PROBS[encode_bases(base)[0]] for base in CHROM[at - FLANK : at + FLANK]])
     assert found["llr"] == pytest.approx(np.mean([*flanks, np.log(0.1), np.log(0.1)]) - flanks.mean(), abs=1e-6)
-
-
-def window_around(bases: str, start: int, end: int, width: int, *, circular: bool = False) -> str:
-    """As many bases on both sides of start:end as a window holds, N beyond the ends."""
-    assert (width - (end - start)) % 2 == 0
-    first = start - (width - (end - start)) // 2
-    if circular:
-        return "".join(bases[i % len(bases)] for i in range(first, first + width))
-    return "".join(bases[i] if 0 <= i < len(bases) else "N" for i in range(first, first + width))
 
 
 def one_hidden(model: Model, window: str, position: int) -> np.ndarray:
@@ -243,21 +154,6 @@ def test_longer_changes_agree_with_one_at_a_time(tmp_path: Path, removed: str, i
 
 
 # ---------------------------------------------------------------- what values must not depend on
-
-
-def random_alleles(bases: str, n: int, stream: str, *position: int) -> list[tuple[int, str, str]]:
-    """0-based start, REF, ALT of all kinds, anywhere, REF as in the genome."""
-    rng = derive_generator(5, stream, *position)
-    alleles: list[tuple[int, str, str]] = []
-    while len(alleles) < n:
-        start, length = int(rng.integers(0, len(bases))), int(rng.integers(1, 6))
-        ref = bases[start : start + length].upper()
-        alt = decode_bases(rng.integers(0, 4, int(rng.integers(1, 6))).astype(np.uint8))
-        if rng.random() < 0.3:  # within a repeat, where there is one
-            alt = ref + ref
-        if "N" not in ref:
-            alleles.append((start, ref, alt))
-    return alleles
 
 
 @pytest.mark.parametrize("width", [24, 25])
@@ -390,7 +286,10 @@ def test_without_distance_no_states_are_asked_for(genome: Genome) -> None:
 
 # ---------------------------------------------------------------- damage
 
+
 N_AT = CHROM.index("n")
+
+
 BAD = [
     ("chr1", 100, OTHER[CHROM[99]], "A", "ref_mismatch"),
     ("nowhere", 100, "A", "C", "off_contig"),
@@ -440,199 +339,7 @@ def test_a_repeat_wider_than_the_window_makes_no_difference(tmp_path: Path) -> N
     np.testing.assert_array_equal(found[["llr", "embedding_distance"]], 0)
 
 
-# ---------------------------------------------------------------- files
-
-
-def write_vcf(path: Path, *, n: int = 60) -> Path:
-    """SNVs, indels, several alleles and damage, with annotation and samples of their own."""
-    header = '##fileformat=VCFv4.2\n##INFO=<ID=AC,Number=A,Type=Integer,Description="x">\n'
-    header += "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1\n"
-    rows = []
-    for i in range(n):
-        ref = CHROM[20 + 4 * i].upper()
-        alt = [OTHER[ref], f"{OTHER[ref]},{ref}GA", "<DEL>", f"{OTHER[ref]},*"][i % 4]
-        rows.append(f"{'1' if i % 2 else 'chr1'}\t{21 + 4 * i}\trs{i}\t{ref}\t{alt}\t50\tPASS\tAC={i}\tGT\t0|1\n")
-    text = (header + "".join(rows)).encode()
-    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
-    return path
-
-
-def lines(path: Path) -> list[str]:
-    data = path.read_bytes()
-    return (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode().splitlines()
-
-
-def test_vcf_keeps_every_record_and_agrees_with_the_table(genome: Genome, tmp_path: Path) -> None:
-    source = write_vcf(tmp_path / "in.vcf")
-    values = score(source, genome)
-    assert score(source, genome, out=tmp_path / "out.vcf.gz") == tmp_path / "out.vcf.gz"
-    before, after = ([line.split("\t") for line in lines(p) if line[0] != "#"] for p in (source, tmp_path / "out.vcf.gz"))
-    assert [r[:7] + r[8:] for r in after] == [r[:7] + r[8:] for r in before]
-    assert all(a[7].startswith(b[7] + ";R2MAE_") for a, b in zip(after, before, strict=True))
-    infos = [dict(field.split("=") for field in r[7].split(";")) for r in after]
-    for name in NUMBERS:
-        written = [float(x) if x != "." else np.nan for info in infos for x in info[f"R2MAE_{name.upper()}"].split(",")]
-        np.testing.assert_allclose(written, values[name].astype(float), rtol=1e-5, err_msg=name)
-    for name in ("kind", "status"):
-        assert [x for info in infos for x in info[f"R2MAE_{name.upper()}"].split(",")] == values[name].tolist()
-
-
-def test_vcf_header_declares_the_fields_per_allele(genome: Genome, tmp_path: Path) -> None:
-    score(write_vcf(tmp_path / "in.vcf"), genome, out=tmp_path / "out.vcf")
-    header = [line for line in lines(tmp_path / "out.vcf") if line.startswith("##")]
-    names = [*NUMBERS, "kind", "status"]
-    for name in names:
-        kind = "Float" if name in NUMBERS else "String"
-        assert sum(line.startswith(f"##INFO=<ID=R2MAE_{name.upper()},Number=A,Type={kind},Description=") for line in header) == 1
-    assert sum(Model().checksum() in line for line in header) == 1
-
-
-def test_parquet_is_the_table(genome: Genome, tmp_path: Path) -> None:
-    source = write_vcf(tmp_path / "in.vcf.gz")
-    score(source, genome, out=tmp_path / "out.parquet")
-    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out.parquet"), score(source, genome), check_dtype=False)
-
-
-def test_genome_by_path_with_aliases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    genome = open_genome(tmp_path, {"chr1": CHROM})
-    variants = snvs(range(100, 110), chrom="first")
-    assert set(score(variants, genome)["status"]) == {"off_contig"}
-    found = score(variants, genome.sources[0], aliases={"first": "chr1"})
-    pd.testing.assert_frame_equal(found[NUMBERS], score(snvs(range(100, 110)), genome)[NUMBERS])
-
-
-@pytest.fixture
-def short_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("r2mae_bio.tl._score_variants.RECORDS", 8)
-    monkeypatch.setattr(_variant_output, "RECORDS", 8)
-
-
-@pytest.mark.usefixtures("short_batches")
-@pytest.mark.parametrize("suffix", [".vcf", ".vcf.gz", ".parquet"])
-def test_interrupted_and_resumed_equals_uninterrupted(genome: Genome, tmp_path: Path, suffix: str) -> None:
-    source, path, whole = write_vcf(tmp_path / "in.vcf"), tmp_path / f"out{suffix}", tmp_path / f"whole{suffix}"
-    full = Model()
-    score(source, genome, full, out=whole)
-    total = 0
-    for n in (3, full.n_read // 3, full.n_read // 2):
-        model = Model()
-        model.n_until_interrupted = n
-        with pytest.raises(KeyboardInterrupt):
-            score(source, genome, model, out=path)
-        assert not path.exists()
-        assert path.with_name(path.name + ".part").exists()
-        total += n
-    last = Model()
-    score(source, genome, last, out=path)
-    assert last.n_read < full.n_read  # what was written is not scored again
-    assert path.read_bytes() == whole.read_bytes()
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["in.vcf", path.name, whole.name])
-
-
-@pytest.mark.usefixtures("short_batches")
-@pytest.mark.parametrize(
-    ("options", "named"),
-    [({"context": 23}, "context"), ({"flank": 4}, "flank"), ({"batch_size": 2}, "batch_size"), ({"max_length": 4}, "max_length")],
-)
-def test_other_settings_do_not_go_on(genome: Genome, tmp_path: Path, options: dict[str, int], named: str) -> None:
-    source, path = write_vcf(tmp_path / "in.vcf"), tmp_path / "out.vcf"
-    model = Model()
-    model.n_until_interrupted = 40
-    with pytest.raises(KeyboardInterrupt):
-        score(source, genome, model, out=path)
-    with pytest.raises(JournalError, match=rf"header|settings {named}"):
-        score(source, genome, out=path, **options)
-    score(source, genome, out=path, resume=False, **options)
-    score(source, genome, out=tmp_path / "whole.vcf", **options)
-    assert path.read_bytes() == (tmp_path / "whole.vcf").read_bytes()
-
-
-@pytest.mark.usefixtures("short_batches")
-def test_another_model_or_genome_does_not_go_on(genome: Genome, tmp_path: Path) -> None:
-    source, path = write_vcf(tmp_path / "in.vcf"), tmp_path / "out.vcf"
-    model = Model()
-    model.n_until_interrupted = 40
-    with pytest.raises(KeyboardInterrupt):
-        score(source, genome, model, out=path)
-    other = Model()
-    other.table = other.table + 1
-    with pytest.raises(JournalError, match="settings model"):
-        score(source, genome, other, out=path)
-    with pytest.raises(JournalError, match="settings genome"):
-        score(source, open_genome(tmp_path, {"chr1": CHROM + "A", "ring": CIRCLE}, circular="ring"), out=path)
-    with pytest.raises(JournalError, match="settings genome circular"):
-        score(source, Genome(genome.sources, cache_dir=genome.cache.parent), out=path)
-
-
-def test_an_existing_output_is_kept_unless_asked(genome: Genome, tmp_path: Path) -> None:
-    source, path = write_vcf(tmp_path / "in.vcf"), tmp_path / "out.vcf"
-    path.write_text("precious")
-    with pytest.raises(ConfigError, match="overwrite"):
-        score(source, genome, out=path)
-    assert path.read_text() == "precious"
-    score(source, genome, out=path, overwrite=True)
-    assert "R2MAE_LLR" in path.read_text()
-
-
-def test_a_cut_file_is_refused_before_any_work(genome: Genome, tmp_path: Path) -> None:
-    source = write_vcf(tmp_path / "in.vcf.gz")
-    source.write_bytes(source.read_bytes()[:-200])
-    model = Model()
-    with pytest.raises(VcfError, match="cut or damaged"):
-        score(source, genome, model, out=tmp_path / "out.vcf")
-    assert model.n_read == 0
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.vcf.gz"]
-
-
-def test_scored_twice_is_refused(genome: Genome, tmp_path: Path) -> None:
-    score(write_vcf(tmp_path / "in.vcf"), genome, out=tmp_path / "out.vcf")
-    with pytest.raises(ConfigError, match="R2MAE_LLR.*exist already"):
-        score(tmp_path / "out.vcf", genome, out=tmp_path / "again.vcf")
-
-
-# ---------------------------------------------------------------- the model of this package
-
-
-def test_a_saved_network_scores_as_the_open_one(genome: Genome, tmp_path: Path) -> None:
-    """Whatever the batch; and its SNV scores are its log-probabilities where the base is hidden."""
-    model = DNAMAE(genome, window=WINDOW, n_layers=1, d_model=16)
-    model.initialize()
-    single = snvs(range(5, 300, 30))
-    others = table(*(("chr1", s + 1, ref, alt) for s, ref, alt in random_alleles(CHROM, 20, "network")))
-    variants = pd.concat([single, others], ignore_index=True)
-    found = score(variants, genome, model)
-    saved = score(variants, genome, model.save(tmp_path / "model"), batch_size=5)
-    pd.testing.assert_frame_equal(saved, found, rtol=0, atol=1e-5)
-    for pos, ref, alt, llr in found.loc[: len(single) - 1, ["pos", "ref", "alt", "llr"]].itertuples(index=False):
-        codes = encode_bases(window_around(CHROM, pos - 1, pos, WINDOW))[None]
-        log_probs = model.log_probs(codes, np.arange(WINDOW)[None] == WINDOW // 2)[0, WINDOW // 2]
-        assert llr == pytest.approx(log_probs[encode_bases(alt)[0]] - log_probs[encode_bases(ref)[0]], abs=1e-5)
-
-
-def test_another_kind_of_model_is_refused(genome: Genome) -> None:
-    with pytest.raises(SetupError, match="has no method log_probs"):
-        score(snvs(range(100, 101)), genome, object())
-
-
 # ---------------------------------------------------------------- settings
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"context": 26}, "context is 26 bp; the model reads windows of 1 to 25"),
-        ({"context": 0}, "context is 0"),
-        ({"flank": 0}, "flank is 0"),
-        ({"flank": 13}, "flank is 13 bp; needed is at least 1, and less than half of the context of 25"),
-        ({"max_length": 0}, "max_length is 0"),
-        ({"batch_size": 0}, "batch_size is 0"),
-        ({"aliases": {"x": "chr1"}}, "aliases were passed together with an open genome"),
-    ],
-)
-def test_settings_that_cannot_work(genome: Genome, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        score(snvs(range(100, 101)), genome, **options)
 
 
 def test_context_limits_what_is_seen(genome: Genome, tmp_path: Path) -> None:

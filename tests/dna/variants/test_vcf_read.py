@@ -9,18 +9,21 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from r2mae_bio.dna.variants._sinks import compress_bgzf
 from r2mae_bio.errors import ConfigError, VcfError
-from r2mae_bio.io import InfoField, VcfHeader, read_variants
+from r2mae_bio.io import read_variants
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+
 META = b"##fileformat=VCFv4.2\n##contig=<ID=1,length=500>\n##contig=<ID=HLA:1>\n"
+
+
 COLUMNS = b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
+
+
 ROWS = [
     b"1\t10\trs1\tA\tC\t50\tPASS\tAC=1",
     b"1\t10\t.\ta\tg,T\t.\t.\t.",
@@ -28,6 +31,8 @@ ROWS = [
     b"MT\t0\t.\tACGT\t.\t.\t.\t",
     b"1\t7\t.\tC\tC[2:5[\t.\t.\tTXT=caf\xe9",
 ]
+
+
 END = b"\x1f\x8b\x08\x04\x00\x00\x00\x00\x00\xff\x06\x00BC\x02\x00\x1b\x00\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 
 
@@ -232,31 +237,3 @@ def test_fingerprint_follows_the_bytes(tmp_path: Path) -> None:
     other = write(tmp_path / "c.vcf", content().replace(b"AC=1", b"AC=2"))
     prints = [read_variants(path).fingerprint() for path in (one, same, other)]
     assert prints[0] == prints[1] != prints[2]
-
-
-@given(st.lists(st.sampled_from(["Float", "Integer", "String"]), max_size=3), st.text("ab\"\\'<>=,", max_size=9))
-def test_declarations_stand_before_the_columns(types: list[str], text: str) -> None:
-    header = VcfHeader((b"##fileformat=VCFv4.2",), tuple(COLUMNS.split(b"\t")))
-    fields = [InfoField(f"F{i}", kind, text) for i, kind in enumerate(types)]
-    lines = header.encode(fields, ["##model=x"]).split(b"\n")
-    assert lines[0] == b"##fileformat=VCFv4.2"
-    assert lines[-3:] == [b"##model=x", COLUMNS, b""]
-    for i, (line, kind) in enumerate(zip(lines[1:-3], types, strict=True)):
-        start = f'##INFO=<ID=F{i},Number=A,Type={kind},Description="'
-        assert line.decode().startswith(start)
-        quoted = line.decode()[len(start) : -2]
-        assert quoted.replace("\\\\", "\0").replace('\\"', '"').replace("\0", "\\") == text
-
-
-@pytest.mark.parametrize(
-    ("name", "kind", "text", "message"),
-    [
-        ("A B", "Float", "", "no name for an INFO field"),
-        ("1X", "Float", "", "no name"),
-        ("X", "Flag", "", "must be one of Float, Integer, String"),
-        ("X", "Float", "a\nb", "several lines"),
-    ],
-)
-def test_bad_fields_are_refused(name: str, kind: str, text: str, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        InfoField(name, kind, text)

@@ -1,18 +1,16 @@
-"""The comparison of methods on somebody's cells, and its report."""
+"""The comparison of methods on somebody's cells."""
 
-import base64
+from __future__ import annotations
+
 import functools
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
-from anndata import AnnData
 
 from r2mae_bio.errors import ConfigError, DataError, FractionalCountsError, SetupError
 from r2mae_bio.evaluate import (
-    ComparisonResult,
-    FactorAnalysis,
     MajorityClass,
     Noise,
     PCAZeroFill,
@@ -24,33 +22,7 @@ from r2mae_bio.evaluate import (
 )
 from r2mae_bio.evaluate.report import _compare as module
 
-METHODS = (FactorAnalysis(4), PCAZeroFill(4), MajorityClass(), Noise(4))
-FAST = ("panels", "depth", "denoising")
-OPTIONS = {"labels_key": "type", "methods": METHODS, "panels": (1.0, 0.2), "n_variable": 12, "seeds": (0, 1)}
-
-
-@pytest.fixture(scope="module")
-def adata(counts, labels):
-    obs = pd.DataFrame({"type": labels}, index=[f"c{i}" for i in range(len(labels))])
-    obs["donor"] = np.array(["d1", "d2", "d3"])[np.arange(len(labels)) % 3]
-    return AnnData(counts.copy(), obs=obs)
-
-
-@pytest.fixture(scope="module")
-def result(adata):
-    return compare(adata, tasks=FAST, **OPTIONS)
-
-
-@pytest.fixture(scope="module")
-def integrated():
-    """Two methods, two metrics of each kind: what integration would return."""
-    rows = [
-        (method, seed, kind, metric, 0.4 + 0.1 * seed + 0.2 * (method == "R2MAE"))
-        for method in ("R2MAE", "noise")
-        for seed in (0, 1)
-        for kind, metric in [("bio conservation", "nmi"), ("batch mixing", "bras"), ("batch mixing", "ilisi")]
-    ]
-    return pd.DataFrame(rows, columns=["method", "seed", "kind", "metric", "value"])
+from .conftest import FAST, OPTIONS
 
 
 def test_frames_are_those_of_the_tasks(adata, result):
@@ -133,47 +105,6 @@ def test_a_task_that_the_reference_cannot_do_has_no_differences(adata):
     result = compare(adata, **{**OPTIONS, "methods": [Noise(4), PCAZeroFill(4)]}, tasks=("depth", "denoising"))
     assert list(result.differences()) == ["depth"]
     assert "## Denoising" in result.to_markdown()
-
-
-def test_the_folder_holds_the_report_and_every_number(result, tmp_path):
-    folder = result.save(tmp_path / "new" / "report")
-    names = {path.name for path in folder.iterdir()}
-    csv = {f"{task}{kind}.csv" for task in FAST for kind in ("", "_summary", "_differences")}
-    assert names == {"report.md", "report.html", "panels.png", "depth.png"} | csv
-    assert [path.name for path in folder.parent.iterdir()] == ["report"]
-    pd.testing.assert_frame_equal(pd.read_csv(folder / "panels.csv"), result.frames["panels"])
-    assert (folder / "report.md").read_text() == result.to_markdown()
-    assert "![Macro-F1 against the share of the genes measured](panels.png)" in result.to_markdown()
-
-
-def test_the_page_needs_no_other_file(result, tmp_path):
-    page = result.save(tmp_path / "report").joinpath("report.html").read_text()
-    images = re.findall(r'src="(.*?)"', page)
-    assert len(images) == 2
-    assert all(source.startswith("data:image/png;base64,") for source in images)
-    assert base64.b64decode(images[0].partition(",")[2]) == (tmp_path / "report" / "panels.png").read_bytes()
-    assert "href" not in page
-    # every row of every markdown table, and its best cells
-    rows = [line for line in result.to_markdown().splitlines() if line.startswith("| ") and "---" not in line]
-    assert page.count("<tr>") == len(rows)
-    assert page.count("<strong>") == result.to_markdown().count("**") // 2
-
-
-def test_names_are_escaped(result):
-    frame = result.frames["panels"].replace({"method": {"noise": "a <b> | c"}})
-    named = ComparisonResult({"panels": frame}, "factor analysis")
-    assert "<td>a &lt;b&gt; | c</td>" in named.to_html()
-    assert "<b>" not in named.to_html()
-    assert r"| a <b> \| c |" in named.to_markdown()
-
-
-def test_integration_is_reported_metric_by_metric(integrated, tmp_path):
-    result = ComparisonResult({"integration": integrated}, "R2MAE")
-    text = result.to_markdown()
-    assert "| method | bras | ilisi |" in text
-    assert "| noise | +0.200 [+0.200, +0.200], 2/2 |" in text
-    assert not re.search("^.*total.*[|]", text, flags=re.MULTILINE)
-    assert (result.save(tmp_path / "out") / "integration.png").stat().st_size > 10_000
 
 
 def test_integration_is_run_with_batches_and_without_the_majority(adata, integrated, monkeypatch):

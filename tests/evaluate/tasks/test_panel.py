@@ -1,11 +1,14 @@
+"""Probes on panels of genes."""
+
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from r2mae_bio import evaluate
-from r2mae_bio._errors import ConfigError, DataError
+from r2mae_bio.errors import ConfigError, DataError
 from r2mae_bio.evaluate import (
     FactorAnalysis,
     Noise,
@@ -14,9 +17,11 @@ from r2mae_bio.evaluate import (
     Split,
     panel_mask,
     panel_transfer,
+    probe,
     stratified_split,
     summarize,
     to_markdown,
+    variable_panel,
 )
 
 FRACTIONS, SEEDS = (1.0, 0.1), (0, 1)
@@ -130,62 +135,48 @@ def test_refuses_labels_of_another_length(counts, labels):
         panel_transfer([Noise(2)], counts, labels[1:], split=stratified_split(labels))
 
 
-def toy(scores, method="m", fraction=0.1):
-    rows = [(method, seed, fraction, 6, "linear", s, s / 2) for seed, s in enumerate(scores)]
-    return pd.DataFrame(rows, columns=["method", "seed", "fraction", "n_genes", "probe", "accuracy", "macro_f1"])
+def test_scores_by_class_average_to_macro_f1(counts, labels):
+    frame = panel_transfer(
+        [PCAZeroFill(5)], counts, labels, split=stratified_split(labels), fractions=(0.3,), seeds=(0,), by_class=True
+    )
+    for _, rows in frame.groupby("probe"):
+        assert rows["f1"].mean() == pytest.approx(rows["macro_f1"].iloc[0])
+        assert set(rows["label"]) == set(labels)
 
 
-def test_summary_by_hand():
-    row = summarize(toy([0.2, 0.4, 0.6])).iloc[0]
-    assert row["accuracy_mean"] == pytest.approx(0.4)
-    assert row["accuracy_std"] == pytest.approx(0.2)
-    assert row["macro_f1_std"] == pytest.approx(0.1)
-    assert row["n_seeds"] == 3
-    assert np.isnan(summarize(toy([0.2]))["accuracy_std"][0])
+def test_named_panels_stand_beside_fractions(counts, labels):
+    split = stratified_split(labels)
+    panels = {"variable": variable_panel(counts[split.reference], 12), "two genes": [3, 1]}
+    frame = panel_transfer([PCAZeroFill(5)], counts, labels, split=split, fractions=(0.5,), panels=panels, seeds=(0,))
+    assert dict(zip(frame["panel"], frame["n_genes"], strict=True)) == {
+        "50%": counts.shape[1] // 2,
+        "variable": 12,
+        "two genes": 2,
+    }
+    table = to_markdown(summarize(frame), probe="knn")
+    assert table.splitlines()[0] == "| method | 50% | variable | two genes |"
 
 
-def test_summary_of_a_real_frame(frame):
-    summary = summarize(frame)
-    assert len(summary) == 4 * 2 * 2
-    assert list(summary["method"].unique()) == list(frame["method"].unique())
-    one = frame.query("method == 'noise' and fraction == 0.1 and probe == 'knn'")["macro_f1"]
-    row = summary.query("method == 'noise' and fraction == 0.1 and probe == 'knn'").iloc[0]
-    assert row["macro_f1_mean"] == pytest.approx(one.mean())
-    assert row["macro_f1_std"] == pytest.approx(one.std(ddof=1))
+def test_matched_probes_learn_from_the_panel(counts, labels):
+    split, options = stratified_split(labels), {"fractions": (1.0, 0.1), "seeds": (0,), "probes": ("linear",)}
+    frame = panel_transfer([PCAZeroFill(5)], counts, labels, split=split, matched=True, **options)
+    score = frame.set_index(["panel", "reference"])["macro_f1"]
+    plain = panel_transfer([PCAZeroFill(5)], counts, labels, split=split, **options).set_index("panel")["macro_f1"]
+    assert score["100%", "panel"] == score["100%", "all genes"] == plain["100%"]
+    assert score["10%", "all genes"] == plain["10%"]
+    measured = panel_mask(counts.shape[1], 0.1, seed=0)
+    fitted = PCAZeroFill(5).fit(counts[split.reference], seed=0)
+    by_hand = probe(
+        fitted.embed(counts[split.reference], measured),
+        labels[split.reference],
+        fitted.embed(counts[split.query], measured),
+        labels[split.query],
+    )
+    assert score["10%", "panel"] == by_hand.macro_f1 != plain["10%"]
+    assert summarize(frame)["reference"].tolist() == frame["reference"].tolist()
 
 
-def test_markdown_by_hand():
-    parts = [
-        toy([0.8, 0.9], "a|b", 0.03),
-        toy([0.5], "c", 0.03),
-        toy([0.1], "c", 1.0),
-        toy([0.1], "a|b", 1.0),
-        toy([0.7], "d", 0.03),
-    ]
-    table = to_markdown(summarize(pd.concat(parts)), probe="linear", metric="accuracy")
-    assert table.splitlines() == [
-        "| method | 100% | 3% |",
-        "| --- | --- | --- |",
-        r"| a\|b | **0.100** | **0.850 ± 0.071** |",
-        "| c | **0.100** | 0.500 |",
-        "| d |  | 0.700 |",
-    ]
-
-
-def test_table_refusals(frame):
-    summary = summarize(frame)
-    with pytest.raises(DataError, match="lacks the columns seed"):
-        summarize(frame.drop(columns="seed"))
-    with pytest.raises(DataError, match="no column with a metric"):
-        summarize(frame.drop(columns=["accuracy", "macro_f1"]))
-    with pytest.raises(ConfigError, match="choose one of accuracy, macro_f1"):
-        to_markdown(summary, probe="linear", metric="auc")
-    with pytest.raises(ConfigError, match="no rows of the probe 'tree'"):
-        to_markdown(summary, probe="tree")
-    with pytest.raises(DataError, match="several rows"):
-        to_markdown(pd.concat([summary, summary]), probe="knn")
-
-
-def test_exports_are_complete_and_sorted():
-    assert evaluate.__all__ == sorted(evaluate.__all__)
-    assert all(getattr(evaluate, exported).__doc__ for exported in evaluate.__all__)
+@pytest.mark.parametrize("panel", [[0, 0], [-1], [10**6], [0.5], []], ids=["twice", "negative", "beyond", "fraction", "empty"])
+def test_bad_panels_are_refused(counts, labels, panel):
+    with pytest.raises(DataError, match="panel"):
+        panel_transfer([PCAZeroFill(5)], counts, labels, split=stratified_split(labels), panels={"mine": panel})

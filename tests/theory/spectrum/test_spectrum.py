@@ -1,101 +1,20 @@
-"""The spectrum of counts: oracles from scanpy and scikit-learn, bootstrap weights, noise and
-planted programmes.
-"""
+"""The spectrum of counts: its parts, noise and planted programmes, and what is refused."""
 
 from __future__ import annotations
 
 import tracemalloc
 
-import anndata as ad
 import numpy as np
 import pytest
-import scanpy as sc
 from scipy import sparse
-from sklearn.covariance import ledoit_wolf
 
 from r2mae_bio import theory
 from r2mae_bio._errors import ConfigError, DataError, EmptyCellsError, NegativeCountsError, NonFiniteError
-from r2mae_bio.theory.spectrum._blocks import BLOCK
-from r2mae_bio.theory.spectrum._shrinkage import sample_correlation
 from r2mae_bio.theory.spectrum._spectrum import spectrum_of
-from r2mae_bio.theory.spectrum._spikes import marchenko_pastur_edge, power_law
 
+from .toy_counts import COUNTS, normal_rows, standardize
 
-def draw_counts(n=150, genes=60, programmes=3, seed=0):
-    """Counts of gene programmes on top of independent genes; two columns are empty and one gene is
-    seen in two cells only.
-    """
-    rng = np.random.default_rng(seed)
-    activity = rng.gamma(2.0, 0.5, (n, programmes))
-    member = np.arange(genes) % (programmes + 1)
-    rate = np.where(member < programmes, activity[:, np.minimum(member, programmes - 1)], 1.0) * rng.gamma(2.0, 1.0, genes)
-    counts = rng.poisson(rate * rng.lognormal(0, 0.3, (n, 1)))
-    counts[:, [4, 17]] = 0
-    counts[:, 9] = np.arange(n) < 2
-    counts[:, 0] += 1
-    return counts
-
-
-COUNTS = draw_counts()
-EXPRESSED = np.setdiff1d(np.arange(60), [4, 9, 17])
-
-
-def standardize(X):
-    return (X - X.mean(0)) / X.std(0)
-
-
-def normal_rows(n, d, seed=0):
-    return np.random.default_rng(seed).normal(size=(n, d))
-
-
-# ---------------------------------------------------------------- normalisation and choice of genes
-
-
-def scanpy_log1p(n_top_genes):
-    adata = ad.AnnData(COUNTS.astype(float))
-    sc.pp.normalize_total(adata, target_sum=1e4)
-    sc.pp.log1p(adata)
-    adata = adata[:, EXPRESSED].copy()
-    sc.pp.highly_variable_genes(adata, n_top_genes=n_top_genes, flavor="seurat")
-    return adata.X, EXPRESSED[adata.var["highly_variable"].to_numpy()]
-
-
-@pytest.mark.parametrize("n_top_genes", [8, 31])  # no ties there; at 10, of genes alone in their bin, scanpy takes all
-def test_log1p_is_scanpys(n_top_genes):
-    values, genes = scanpy_log1p(n_top_genes)
-    ours = theory.normalize_counts(sparse.csr_matrix(COUNTS), n_top_genes=n_top_genes)
-    np.testing.assert_array_equal(ours.genes, genes)
-    np.testing.assert_allclose(ours.matrix.toarray(), values[:, np.isin(EXPRESSED, genes)], rtol=1e-12)
-
-
-@pytest.mark.parametrize("n_top_genes", [10, 31])
-def test_pearson_residuals_are_scanpys(n_top_genes):
-    counts = COUNTS[:, EXPRESSED]
-    adata = ad.AnnData(counts.astype(float))
-    sc.experimental.pp.highly_variable_genes(adata, n_top_genes=n_top_genes, flavor="pearson_residuals", check_values=False)
-    genes = np.flatnonzero(adata.var["highly_variable"])
-    sc.experimental.pp.normalize_pearson_residuals(adata)
-    ours = theory.normalize_counts(sparse.csc_matrix(counts), n_top_genes=n_top_genes, normalization="pearson_residuals")
-    np.testing.assert_array_equal(ours.genes, genes)
-    np.testing.assert_allclose(ours.matrix[np.arange(len(counts))], adata.X[:, genes], atol=1e-10)
-
-
-@pytest.mark.parametrize("normalization", ["log1p", "pearson_residuals"])
-def test_residuals_are_clipped_and_rare_or_constant_genes_left_out(normalization):
-    counts = COUNTS.copy()
-    counts[5, 12] = 100_000
-    normalized = theory.normalize_counts(counts, n_top_genes=1000, normalization=normalization)
-    np.testing.assert_array_equal(normalized.genes, EXPRESSED)
-    assert normalized.matrix.shape == (150, 57)
-    if normalization == "pearson_residuals":
-        assert normalized.matrix[np.arange(150)].max() == pytest.approx(np.sqrt(150))
-
-
-def test_a_gene_of_constant_share_does_not_vary():
-    counts = np.full((20, 3), 5)
-    counts[:, 1] += np.arange(20) % 3
-    counts[:, 2] -= np.arange(20) % 3
-    np.testing.assert_array_equal(theory.normalize_counts(counts).genes, [1, 2])
+# ---------------------------------------------------------------- storage
 
 
 @pytest.mark.parametrize("normalization", ["log1p", "pearson_residuals"])
@@ -115,70 +34,11 @@ def test_storage_does_not_matter(normalization):
         np.testing.assert_array_equal(other.genes, results[0].genes)
 
 
-def test_explicit_zeros_are_no_expression():
-    stored = sparse.csr_matrix(COUNTS + 1)
-    stored.data -= 1
-    assert stored.nnz == COUNTS.size
-    np.testing.assert_array_equal(theory.normalize_counts(stored).genes, EXPRESSED)
-
-
 def test_the_callers_counts_stay_as_they_are():
     counts = sparse.csr_matrix(COUNTS.astype(float))
     before = counts.data.copy()
     theory.gene_spectrum(counts)
     np.testing.assert_array_equal(counts.data, before)
-
-
-# ---------------------------------------------------------------- correlation and shrinkage
-
-
-@pytest.mark.parametrize("shape", [(80, 20), (20, 80), (3000, 401)], ids=["more cells", "more genes", "several blocks"])
-def test_shrinkage_is_scikit_learns(shape):
-    X = normal_rows(*shape) * np.linspace(1, 3, shape[1]) + normal_rows(shape[0], 1, 1) + 5.0
-    assert (shape[0] * shape[1] > BLOCK) == (shape[0] == 3000)
-    expected, rho = ledoit_wolf(standardize(X))
-    correlation, intensity = theory.gene_correlation(X)
-    assert intensity == pytest.approx(rho, abs=1e-8)
-    np.testing.assert_allclose(correlation, expected, atol=1e-8)
-
-
-def test_correlation_is_numpys_and_sparse_equals_dense():
-    X = theory.normalize_counts(COUNTS).matrix
-    correlation, intensity = theory.gene_correlation(X, shrinkage=None)
-    assert intensity == 0
-    np.testing.assert_allclose(correlation, np.corrcoef(X.toarray().T), atol=1e-12)
-    np.testing.assert_array_equal(np.diag(correlation), 1)
-    for other in (X.toarray(), sparse.csc_matrix(X)):
-        np.testing.assert_allclose(theory.gene_correlation(other, shrinkage=None)[0], correlation, atol=1e-12)
-
-
-def test_a_large_mean_does_not_cancel():
-    X = normal_rows(100, 5)
-    expected = theory.gene_correlation(X)[0]
-    np.testing.assert_allclose(theory.gene_correlation(X + 1e7)[0], expected, atol=1e-8)
-
-
-@pytest.mark.parametrize("normalization", ["log1p", "pearson_residuals"])
-@pytest.mark.parametrize("shrinkage", ["ledoit-wolf", None])
-def test_weights_are_repetitions(normalization, shrinkage):
-    matrix = theory.normalize_counts(COUNTS, normalization=normalization).matrix
-    drawn = np.random.default_rng(3).integers(150, size=150)
-    weights = np.bincount(drawn, minlength=150)
-    correlation, intensity = theory.gene_correlation(matrix, weights=weights, shrinkage=shrinkage)
-    repeated = matrix[drawn] if normalization == "pearson_residuals" else matrix[drawn].toarray()
-    expected, rho = theory.gene_correlation(repeated, shrinkage=shrinkage)
-    assert intensity == pytest.approx(rho, abs=1e-10)
-    np.testing.assert_allclose(correlation, expected, atol=1e-10)
-
-
-def test_a_gene_that_a_resample_misses_is_uncorrelated():
-    X = normal_rows(40, 4)
-    X[:, 2] = np.arange(40) < 5
-    correlation, intensity = theory.gene_correlation(X, weights=np.arange(40) >= 5)
-    np.testing.assert_array_equal(correlation[2], [0, 0, 1, 0])
-    others, rho = theory.gene_correlation(X[5:][:, [0, 1, 3]])
-    assert intensity == pytest.approx(rho)
-    np.testing.assert_allclose(correlation[np.ix_([0, 1, 3], [0, 1, 3])], others, atol=1e-12)
 
 
 # ---------------------------------------------------------------- the spectrum
@@ -263,32 +123,6 @@ def test_planted_programmes_are_counted(n, d):
         assert spectrum.noise.variance == pytest.approx(0.5 / 5 + 0.5, abs=0.03)
 
 
-def test_edge_of_marchenko_and_pastur():
-    assert marchenko_pastur_edge(100, 100) == pytest.approx(4)
-    values = np.linalg.eigvalsh(sample_correlation(normal_rows(4000, 1000)).correlation)
-    assert values[-1] == pytest.approx(marchenko_pastur_edge(4000, 1000), rel=0.02)
-
-
-@pytest.mark.parametrize("exponent", [0.5, 1.0, 1.7])
-def test_a_power_law_is_recovered(exponent):
-    ranks = np.arange(1, 201)
-    exact = power_law(3.0 * ranks**-exponent, 2, 150)
-    assert exact.exponent == pytest.approx(exponent)
-    assert exact.amplitude == pytest.approx(3)
-    assert exact.r_squared == pytest.approx(1)
-    assert exact.standard_error == pytest.approx(0, abs=1e-6)
-    np.testing.assert_allclose(exact(ranks), 3.0 * ranks**-exponent)
-
-
-def test_standard_error_is_the_scatter_of_exponents():
-    ranks = np.arange(1, 61)
-    rng = np.random.default_rng(0)
-    # far apart, so that sorting never exchanges two of them
-    fits = [power_law(ranks**-9.0 * np.exp(0.05 * rng.uniform(-1, 1, 60)), 1, 60) for _ in range(400)]
-    spread = np.std([f.exponent for f in fits])
-    assert np.mean([f.standard_error for f in fits]) == pytest.approx(spread, rel=0.15)
-
-
 # ---------------------------------------------------------------- memory and bad input
 
 
@@ -334,18 +168,6 @@ def test_unusable_counts(change, error, match, normalization):
 def test_unusable_settings(settings, match):
     with pytest.raises(ConfigError, match=match):
         theory.gene_spectrum(COUNTS, **settings)
-
-
-@pytest.mark.parametrize("weights", [np.ones(149), -np.ones(150), np.full(150, np.nan), np.arange(150) == 3])
-def test_unusable_weights(weights):
-    with pytest.raises(DataError, match=r"weights have shape|of 150 cells count"):
-        theory.gene_correlation(COUNTS, weights=weights)
-
-
-@pytest.mark.parametrize("matrix", [np.ones((5, 3)), np.full((5, 3), np.inf), np.ones(5), np.ones((5, 0))])
-def test_unusable_matrices(matrix):
-    with pytest.raises(DataError):
-        theory.gene_correlation(matrix)
 
 
 def test_tiny_data():

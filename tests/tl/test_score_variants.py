@@ -1,0 +1,223 @@
+"""``tl.score_variants``: files, any interruption, what is refused."""
+
+from __future__ import annotations
+
+import gzip
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from r2mae_bio.dna.scoring import _output as _variant_output
+from r2mae_bio.errors import ConfigError, JournalError, SetupError, VcfError
+from r2mae_bio.io import Genome, encode_bases
+from r2mae_bio.model import DNAMAE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+from ..dna.scoring.conftest import (
+    CHROM,
+    CIRCLE,
+    NUMBERS,
+    OTHER,
+    WINDOW,
+    Model,
+    open_genome,
+    random_alleles,
+    score,
+    snvs,
+    table,
+    window_around,
+)
+
+
+@pytest.fixture(scope="module")
+def genome(tmp_path_factory: pytest.TempPathFactory) -> Genome:
+    return open_genome(tmp_path_factory.mktemp("genome"), {"chr1": CHROM, "ring": CIRCLE}, circular="ring")
+
+
+def write_vcf(path: Path, *, n: int = 60) -> Path:
+    """SNVs, indels, several alleles and damage, with annotation and samples of their own."""
+    header = '##fileformat=VCFv4.2\n##INFO=<ID=AC,Number=A,Type=Integer,Description="x">\n'
+    header += "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1\n"
+    rows = []
+    for i in range(n):
+        ref = CHROM[20 + 4 * i].upper()
+        alt = [OTHER[ref], f"{OTHER[ref]},{ref}GA", "<DEL>", f"{OTHER[ref]},*"][i % 4]
+        rows.append(f"{'1' if i % 2 else 'chr1'}\t{21 + 4 * i}\trs{i}\t{ref}\t{alt}\t50\tPASS\tAC={i}\tGT\t0|1\n")
+    text = (header + "".join(rows)).encode()
+    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
+    return path
+
+
+def lines(path: Path) -> list[str]:
+    data = path.read_bytes()
+    return (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode().splitlines()
+
+
+def test_vcf_keeps_every_record_and_agrees_with_the_table(genome: Genome, tmp_path: Path) -> None:
+    source = write_vcf(tmp_path / "in.vcf")
+    values = score(source, genome)
+    assert score(source, genome, out=tmp_path / "out.vcf.gz") == tmp_path / "out.vcf.gz"
+    before, after = ([line.split("\t") for line in lines(p) if line[0] != "#"] for p in (source, tmp_path / "out.vcf.gz"))
+    assert [r[:7] + r[8:] for r in after] == [r[:7] + r[8:] for r in before]
+    assert all(a[7].startswith(b[7] + ";R2MAE_") for a, b in zip(after, before, strict=True))
+    infos = [dict(field.split("=") for field in r[7].split(";")) for r in after]
+    for name in NUMBERS:
+        written = [float(x) if x != "." else np.nan for info in infos for x in info[f"R2MAE_{name.upper()}"].split(",")]
+        np.testing.assert_allclose(written, values[name].astype(float), rtol=1e-5, err_msg=name)
+    for name in ("kind", "status"):
+        assert [x for info in infos for x in info[f"R2MAE_{name.upper()}"].split(",")] == values[name].tolist()
+
+
+def test_vcf_header_declares_the_fields_per_allele(genome: Genome, tmp_path: Path) -> None:
+    score(write_vcf(tmp_path / "in.vcf"), genome, out=tmp_path / "out.vcf")
+    header = [line for line in lines(tmp_path / "out.vcf") if line.startswith("##")]
+    names = [*NUMBERS, "kind", "status"]
+    for name in names:
+        kind = "Float" if name in NUMBERS else "String"
+        assert sum(line.startswith(f"##INFO=<ID=R2MAE_{name.upper()},Number=A,Type={kind},Description=") for line in header) == 1
+    assert sum(Model().checksum() in line for line in header) == 1
+
+
+def test_parquet_is_the_table(genome: Genome, tmp_path: Path) -> None:
+    source = write_vcf(tmp_path / "in.vcf.gz")
+    score(source, genome, out=tmp_path / "out.parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out.parquet"), score(source, genome), check_dtype=False)
+
+
+def test_genome_by_path_with_aliases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    genome = open_genome(tmp_path, {"chr1": CHROM})
+    variants = snvs(range(100, 110), chrom="first")
+    assert set(score(variants, genome)["status"]) == {"off_contig"}
+    found = score(variants, genome.sources[0], aliases={"first": "chr1"})
+    pd.testing.assert_frame_equal(found[NUMBERS], score(snvs(range(100, 110)), genome)[NUMBERS])
+
+
+@pytest.fixture
+def short_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("r2mae_bio.tl._score_variants.RECORDS", 8)
+    monkeypatch.setattr(_variant_output, "RECORDS", 8)
+
+
+@pytest.mark.usefixtures("short_batches")
+@pytest.mark.parametrize("suffix", [".vcf", ".vcf.gz", ".parquet"])
+def test_interrupted_and_resumed_equals_uninterrupted(genome: Genome, tmp_path: Path, suffix: str) -> None:
+    source, path, whole = write_vcf(tmp_path / "in.vcf"), tmp_path / f"out{suffix}", tmp_path / f"whole{suffix}"
+    full = Model()
+    score(source, genome, full, out=whole)
+    total = 0
+    for n in (3, full.n_read // 3, full.n_read // 2):
+        model = Model()
+        model.n_until_interrupted = n
+        with pytest.raises(KeyboardInterrupt):
+            score(source, genome, model, out=path)
+        assert not path.exists()
+        assert path.with_name(path.name + ".part").exists()
+        total += n
+    last = Model()
+    score(source, genome, last, out=path)
+    assert last.n_read < full.n_read  # what was written is not scored again
+    assert path.read_bytes() == whole.read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["in.vcf", path.name, whole.name])
+
+
+@pytest.mark.usefixtures("short_batches")
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [({"context": 23}, "context"), ({"flank": 4}, "flank"), ({"batch_size": 2}, "batch_size"), ({"max_length": 4}, "max_length")],
+)
+def test_other_settings_do_not_go_on(genome: Genome, tmp_path: Path, options: dict[str, int], named: str) -> None:
+    source, path = write_vcf(tmp_path / "in.vcf"), tmp_path / "out.vcf"
+    model = Model()
+    model.n_until_interrupted = 40
+    with pytest.raises(KeyboardInterrupt):
+        score(source, genome, model, out=path)
+    with pytest.raises(JournalError, match=rf"header|settings {named}"):
+        score(source, genome, out=path, **options)
+    score(source, genome, out=path, resume=False, **options)
+    score(source, genome, out=tmp_path / "whole.vcf", **options)
+    assert path.read_bytes() == (tmp_path / "whole.vcf").read_bytes()
+
+
+@pytest.mark.usefixtures("short_batches")
+def test_another_model_or_genome_does_not_go_on(genome: Genome, tmp_path: Path) -> None:
+    source, path = write_vcf(tmp_path / "in.vcf"), tmp_path / "out.vcf"
+    model = Model()
+    model.n_until_interrupted = 40
+    with pytest.raises(KeyboardInterrupt):
+        score(source, genome, model, out=path)
+    other = Model()
+    other.table = other.table + 1
+    with pytest.raises(JournalError, match="settings model"):
+        score(source, genome, other, out=path)
+    with pytest.raises(JournalError, match="settings genome"):
+        score(source, open_genome(tmp_path, {"chr1": CHROM + "A", "ring": CIRCLE}, circular="ring"), out=path)
+    with pytest.raises(JournalError, match="settings genome circular"):
+        score(source, Genome(genome.sources, cache_dir=genome.cache.parent), out=path)
+
+
+def test_an_existing_output_is_kept_unless_asked(genome: Genome, tmp_path: Path) -> None:
+    source, path = write_vcf(tmp_path / "in.vcf"), tmp_path / "out.vcf"
+    path.write_text("precious")
+    with pytest.raises(ConfigError, match="overwrite"):
+        score(source, genome, out=path)
+    assert path.read_text() == "precious"
+    score(source, genome, out=path, overwrite=True)
+    assert "R2MAE_LLR" in path.read_text()
+
+
+def test_a_cut_file_is_refused_before_any_work(genome: Genome, tmp_path: Path) -> None:
+    source = write_vcf(tmp_path / "in.vcf.gz")
+    source.write_bytes(source.read_bytes()[:-200])
+    model = Model()
+    with pytest.raises(VcfError, match="cut or damaged"):
+        score(source, genome, model, out=tmp_path / "out.vcf")
+    assert model.n_read == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.vcf.gz"]
+
+
+def test_scored_twice_is_refused(genome: Genome, tmp_path: Path) -> None:
+    score(write_vcf(tmp_path / "in.vcf"), genome, out=tmp_path / "out.vcf")
+    with pytest.raises(ConfigError, match="R2MAE_LLR.*exist already"):
+        score(tmp_path / "out.vcf", genome, out=tmp_path / "again.vcf")
+
+
+def test_a_saved_network_scores_as_the_open_one(genome: Genome, tmp_path: Path) -> None:
+    """Whatever the batch; and its SNV scores are its log-probabilities where the base is hidden."""
+    model = DNAMAE(genome, window=WINDOW, n_layers=1, d_model=16)
+    model.initialize()
+    single = snvs(range(5, 300, 30))
+    others = table(*(("chr1", s + 1, ref, alt) for s, ref, alt in random_alleles(CHROM, 20, "network")))
+    variants = pd.concat([single, others], ignore_index=True)
+    found = score(variants, genome, model)
+    saved = score(variants, genome, model.save(tmp_path / "model"), batch_size=5)
+    pd.testing.assert_frame_equal(saved, found, rtol=0, atol=1e-5)
+    for pos, ref, alt, llr in found.loc[: len(single) - 1, ["pos", "ref", "alt", "llr"]].itertuples(index=False):
+        codes = encode_bases(window_around(CHROM, pos - 1, pos, WINDOW))[None]
+        log_probs = model.log_probs(codes, np.arange(WINDOW)[None] == WINDOW // 2)[0, WINDOW // 2]
+        assert llr == pytest.approx(log_probs[encode_bases(alt)[0]] - log_probs[encode_bases(ref)[0]], abs=1e-5)
+
+
+def test_another_kind_of_model_is_refused(genome: Genome) -> None:
+    with pytest.raises(SetupError, match="has no method log_probs"):
+        score(snvs(range(100, 101)), genome, object())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"context": 26}, "context is 26 bp; the model reads windows of 1 to 25"),
+        ({"context": 0}, "context is 0"),
+        ({"flank": 0}, "flank is 0"),
+        ({"flank": 13}, "flank is 13 bp; needed is at least 1, and less than half of the context of 25"),
+        ({"max_length": 0}, "max_length is 0"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"aliases": {"x": "chr1"}}, "aliases were passed together with an open genome"),
+    ],
+)
+def test_settings_that_cannot_work(genome: Genome, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        score(snvs(range(100, 101)), genome, **options)
