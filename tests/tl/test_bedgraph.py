@@ -56,6 +56,18 @@ def test_gz_is_bgzip_of_the_same_text(genome, tmp_path):
         assert len(list(stream)) == 20
 
 
+def test_tabix_finds_the_rows_of_a_region(genome, tmp_path):
+    pysam = pytest.importorskip("pysam", reason="pysam is the oracle here")
+    tables = [rb.tl.saturation_mutagenesis(r, genome, Counter()) for r in (("ring", 2, 12), "chr1:2-20")]
+    packed = rb.tl.to_bedgraph(pd.concat(tables), tmp_path / "a.bedgraph.gz")
+    pysam.tabix_index(str(packed), preset="bed")
+    with pysam.TabixFile(str(packed)) as file:
+        assert file.contigs == ["chr1", "ring"]
+        rows = [row for region in (("chr1", 4, 9), ("ring", 0, 100)) for row in file.fetch(*region)]
+    expected = [("chr1", i, i + 1) for i in range(4, 9)] + [("ring", i, i + 1) for i in range(2, 12)]
+    assert [row[:3] for row in parse("\n".join(rows))] == expected
+
+
 def test_a_bedgraph_is_written_whole_or_not_at_all(genome, tmp_path, monkeypatch):
     table = rb.tl.saturation_mutagenesis("chr1:2-20", genome, Counter())
     path = rb.tl.to_bedgraph(table, tmp_path / "a.bedgraph")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -110,3 +111,21 @@ def test_fits_are_reproducible():
     latent, _, batch, _ = make_latent()
     one, two = fit(latent, batch).state_dict(), fit(latent, batch).state_dict()
     assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_offsets_are_those_of_harmony(seed):
+    """Two shifted copies of the same clusters: in each, both find the shift that was added."""
+    harmonypy = pytest.importorskip("harmonypy", reason="harmonypy is the oracle here")
+    latent, _, batch, cluster = make_latent(900, seed=seed)
+    names = pd.DataFrame({"batch": batch.astype(str)})
+    # the ridge of the paper; by default its strength grows with the cluster, and a sixth is left on
+    theirs = harmonypy.run_harmony(latent.astype(float), names, "batch", lamb=1, random_state=seed, verbose=False)
+    taken = [latent - z for z in (corrected(fit(latent, batch), latent, batch), theirs.Z_corr)]
+    for k in range(4):
+        one, other = (d[(cluster == k) & (batch == 1)].mean(0) - d[(cluster == k) & (batch == 0)].mean(0) for d in taken)
+        added = np.array([1.5, -1.0, 2.0]) + 0.8 * (k == 0)
+        assert one @ other > 0.99 * np.linalg.norm(one) * np.linalg.norm(other)
+        assert np.linalg.norm(one - other) < 0.1 * np.linalg.norm(added)
+        assert np.linalg.norm(other - added) < 0.15 * np.linalg.norm(added)
+        assert np.linalg.norm(one - added) < 0.15 * np.linalg.norm(added)

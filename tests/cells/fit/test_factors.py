@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import sparse
+import pytest
+from scipy import sparse, stats
 from sklearn.decomposition import FactorAnalysis
 
 from r2mae_bio.cells.fit._factors import factor_analysis
@@ -32,6 +33,19 @@ def test_factor_analysis_agrees_with_scikit_learn():
     np.testing.assert_allclose(ours.loadings @ ours.loadings.T, product, atol=5e-3 * np.abs(product).max())
     lengths = np.linalg.norm(ours.loadings, axis=0)
     assert (np.diff(lengths) <= 0).all()
+
+
+def test_cells_are_as_likely_as_under_scikit_learns_factors():
+    """Of counts, which no factor model made; with genes in unequal units and a mean."""
+    rng = np.random.default_rng(3)
+    rates = np.exp(rng.normal(size=(400, 2)) @ rng.normal(size=(2, 25)) * 0.4) * rng.uniform(1, 20, 25)
+    matrix = np.sqrt(rng.poisson(rates).astype(float))
+    ours = factor_analysis(
+        sparse.csr_array(matrix), 2, np.random.default_rng(0), least_noise=1e-3, max_iterations=500, tolerance=1e-9
+    )
+    theirs = FactorAnalysis(2, tol=1e-9, max_iter=5000, svd_method="lapack").fit(matrix)
+    law = stats.multivariate_normal(matrix.mean(0), ours.loadings @ ours.loadings.T + np.diag(ours.noise))
+    assert law.logpdf(matrix).mean() == pytest.approx(theirs.score(matrix), abs=1e-4)
 
 
 def test_more_factors_than_cells_or_genes_are_zero():

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import log_softmax
+from sklearn import metrics
 
 from r2mae_bio._rng import derive_generator
-from r2mae_bio.dna.fit._linear_readings import choose_mix, fit_readings
-from r2mae_bio.io import (
-    read_sequence_table,
-)
+from r2mae_bio.dna.fit._linear_readings import choose_mix, fit_readings, log_loss
+from r2mae_bio.io import read_sequence_table
 
 from ..toy_sequences import motif_frame
 
@@ -55,3 +54,11 @@ def test_the_mix_judges_the_mean_over_strands():
     (a, b), loss = choose_mix(both, weak, labels)
     assert (a, b) == (0, 4)
     assert loss == pytest.approx(np.log1p(np.exp(-2.0)))
+
+
+def test_the_loss_is_that_of_scikit_learn():
+    rng = derive_generator(0, "loss")
+    for n_classes in (2, 5):
+        labels, rows = rng.integers(0, n_classes, 300), rng.dirichlet(np.full(n_classes, 0.4), 300)
+        expected = metrics.log_loss(labels, rows, labels=range(n_classes))
+        assert log_loss(rows, labels) == pytest.approx(expected, rel=1e-9)

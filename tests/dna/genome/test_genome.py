@@ -154,6 +154,25 @@ def test_paths_that_cannot_be_used(tmp_path) -> None:
             Genome({species: fasta}, cache_dir=tmp_path / "cache")
 
 
+# ---------------------------------------------------------------- indexed FASTA
+
+
+@pytest.mark.parametrize("compression", ["plain", "bgzip"])
+def test_regions_are_those_of_an_indexed_fasta(fasta, tmp_path, compression) -> None:
+    """``samtools faidx``, through pysam, over lines of text or blocks of bgzip."""
+    pysam = pytest.importorskip("pysam", reason="pysam is the oracle here")
+    path = write(tmp_path / "genome.fa", "")
+    pysam.tabix_compress(str(fasta), str(path), force=True) if compression == "bgzip" else path.write_bytes(fasta.read_bytes())
+    genome, rng = Genome(path, cache_dir=tmp_path / "cache"), np.random.default_rng(0)
+    with pysam.FastaFile(str(path)) as index:
+        assert (genome.contigs, tuple(genome.lengths)) == (tuple(index.references), tuple(index.lengths))
+        for contig, length in zip(index.references, index.lengths, strict=True):
+            for _ in range(50):
+                start, end = np.sort(rng.integers(0, length + 1, 2)).tolist()
+                if start < end:
+                    assert genome.fetch(contig, start, end) == as_read(index.fetch(contig, start, end), reverse=False)
+
+
 # ---------------------------------------------------------------- real genomes
 
 

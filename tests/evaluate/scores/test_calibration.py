@@ -7,6 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio.evaluate import expected_calibration_error
@@ -42,6 +43,18 @@ def test_the_long_way():
     assert expected_calibration_error(truth, rows) == pytest.approx(expected, abs=1e-12)
     order = rng.permutation(500)
     assert expected_calibration_error(truth[order], rows[order]) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("n_bins", [5, 15])
+@pytest.mark.parametrize("n_classes", [2, 6])
+def test_errors_are_those_of_torchmetrics(n_classes, n_bins):
+    functional = pytest.importorskip("torchmetrics.functional.classification", reason="torchmetrics is the oracle here")
+    rng = np.random.default_rng(n_classes)
+    rows, truth = rng.dirichlet(np.full(n_classes, 0.5), 700), rng.integers(0, n_classes, 700)
+    expected = functional.multiclass_calibration_error(
+        torch.from_numpy(rows), torch.from_numpy(truth), n_classes, n_bins=n_bins, norm="l1"
+    )
+    assert expected_calibration_error(truth, rows, n_bins=n_bins) == pytest.approx(float(expected), abs=1e-6)
 
 
 def test_labels_drawn_from_the_probabilities_are_calibrated_and_sharpened_ones_are_not():
