@@ -36,8 +36,11 @@ $(STAMP): pyproject.toml
 demo: env ## train on a small data set and write demo/
 	$(PY) -m tutorials.demo $(ARGS)
 
-test: env ## run the tests; ARGS="-k mask" passes options to pytest
-	$(PY) -m pytest $(ARGS)
+# Here and not in pyproject.toml: a single test by path should not wait for workers to import torch.
+# At most four processes, since each grows to 1.6 GB. Neighbouring tests share fixtures, so each
+# worker begins with a stretch of its own and takes from the end of the other one when it is done.
+test: env ## run the tests; ARGS="-k mask" passes options to pytest, ARGS="-n 0" keeps to one process
+	$(PY) -m pytest -n logical --maxprocesses 4 --dist worksteal $(ARGS)
 
 lint: env ## check style, types and import direction
 	$(PY) -m ruff check .

@@ -1,49 +1,17 @@
-"""``tl.saturation_mutagenesis`` and ``tl.to_bedgraph``: every base alone, against models that can
-be worked out by hand.
-"""
+"""``tl.saturation_mutagenesis``: every base alone, against models that are known."""
 
 from __future__ import annotations
-
-import gzip
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import r2mae_bio as rb
-from r2mae_bio._errors import ConfigError, DataError, RegionError, SetupError, UnknownContigError
-from r2mae_bio._lines import open_lines
-from r2mae_bio.dna.scoring import _saturation
+from r2mae_bio._errors import ConfigError, RegionError, SetupError, UnknownContigError
 from r2mae_bio.io import Genome, reverse_complement
+from r2mae_bio.tl import _saturation
 
-TEXT = "ACGTTGCAACGGTnACCATGRGTTTTACGA"
-RING = "GGATCCTTAGCA"
-
-
-class Counter:
-    """Gives each base a weight of 1 and the number of times it is seen in the row; the other strand
-    by its complement.
-    """
-
-    def __init__(self, window=9):
-        self.window = window
-        self.n_rows = []
-
-    def checksum(self):
-        return "c0ffee"
-
-    def log_probs(self, codes, hidden=None, *, strand="both", batch_size=None):
-        codes = np.asarray(codes)
-        assert codes.shape[1] <= self.window
-        assert (hidden.sum(axis=1) == 1).all()
-        self.n_rows.append(len(codes))
-        seen = (codes[..., None] == np.arange(4)) & ~hidden[..., None]
-        weights = 1.0 + seen.sum(axis=1, keepdims=True)
-        log_p = np.log(weights / weights.sum(axis=2, keepdims=True))
-        if strand == "both":
-            log_p = (log_p + np.log([0.1, 0.2, 0.3, 0.4])) / 2
-            log_p -= np.log(np.exp(log_p).sum(axis=2, keepdims=True))
-        return np.broadcast_to(log_p, (*codes.shape, 4)).astype(np.float32)
+from .toy_predictors import RING, TEXT, Counter
 
 
 class Constant:
@@ -186,69 +154,3 @@ def test_what_cannot_be_used_is_refused(genome):
         rb.tl.saturation_mutagenesis("chr1:1-3", genome, Counter(), strand="-")
     with pytest.raises(SetupError, match=r"no method log_probs\(\)"):
         rb.tl.saturation_mutagenesis("chr1:1-3", genome, object())
-
-
-# ---------------------------------------------------------------- bedGraph
-
-
-def parse(text):
-    rows = [line.split("\t") for line in text.splitlines() if not line.startswith("track")]
-    return [(chrom, int(start), int(end), float(value)) for chrom, start, end, value in rows]
-
-
-def test_a_bedgraph_holds_the_column_in_bed_coordinates(genome, tmp_path):
-    table = rb.tl.saturation_mutagenesis("chr1:11-16", genome, Counter())
-    path = rb.tl.to_bedgraph(table, tmp_path / "folder" / "i.bedgraph")
-    found = parse(path.read_text())
-    assert [row[:3] for row in found] == [("chr1", i, i + 1) for i in range(10, 16)]
-    np.testing.assert_allclose([row[3] for row in found], table["information"], rtol=1e-5)
-    assert [row[1] for row in parse(rb.tl.to_bedgraph(table, path, column="llr_A").read_text())] == [10, 11, 12, 14, 15]
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_a_bedgraph_is_sorted(genome, tmp_path):
-    tables = [rb.tl.saturation_mutagenesis(r, genome, Counter()) for r in (("ring", 9, 15), "chr1:7-9", "chr1:2-4")]
-    found = parse(rb.tl.to_bedgraph(pd.concat(tables), tmp_path / "all.bg").read_text())
-    assert found == sorted(found)
-    assert len(found) == 12
-
-
-def test_gz_is_bgzip_of_the_same_text(genome, tmp_path):
-    table = rb.tl.saturation_mutagenesis("chr1:2-20", genome, Counter())
-    plain, packed = (rb.tl.to_bedgraph(table, tmp_path / name, track="my track") for name in ("a.bedgraph", "a.bedgraph.gz"))
-    assert gzip.decompress(packed.read_bytes()).decode() == plain.read_text()
-    assert plain.read_text().startswith('track type=bedGraph name="my track"\nchr1\t1\t2\t')
-    assert packed.read_bytes()[12:14] == b"BC"
-    with open_lines(packed, DataError) as stream:  # refuses a bgzip file without its last block
-        assert len(list(stream)) == 20
-
-
-def test_a_bedgraph_is_written_whole_or_not_at_all(genome, tmp_path, monkeypatch):
-    table = rb.tl.saturation_mutagenesis("chr1:2-20", genome, Counter())
-    path = rb.tl.to_bedgraph(table, tmp_path / "a.bedgraph")
-    before = path.read_bytes()
-
-    def fail(stream):
-        message = "no space left"
-        raise OSError(message)
-
-    monkeypatch.setattr("r2mae_bio._files.flush_to_disk", fail)
-    with pytest.raises(OSError, match="no space left"):
-        rb.tl.to_bedgraph(table, path, column="entropy")
-    assert path.read_bytes() == before
-    assert list(tmp_path.glob("*a.bedgraph*")) == [path]
-
-
-def test_a_table_that_is_no_track_is_refused(genome, tmp_path):
-    table = rb.tl.saturation_mutagenesis("chr1:2-20", genome, Counter())
-    for error, match, wrong, settings in (
-        (SetupError, r"missing are \['depth'\]", table, {"column": "depth"}),
-        (DataError, "chr1:2 occurs more than once", pd.concat([table, table]), {}),
-        (DataError, "needed are finite numbers", table, {"column": "ref"}),
-        (DataError, "needed are finite numbers", table.assign(information=np.inf), {}),
-        (DataError, "holds no value", table.assign(information=np.nan), {}),
-        (ConfigError, "without quotation marks", table, {"track": 'a"b'}),
-    ):
-        with pytest.raises(error, match=match):
-            rb.tl.to_bedgraph(wrong, tmp_path / "no.bedgraph", **settings)
-    assert not list(tmp_path.glob("*no.bedgraph*"))

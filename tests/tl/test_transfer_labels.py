@@ -1,8 +1,6 @@
-"""Label transfer: right labels, what must not change them, what is written, and what is refused."""
+"""``tl.transfer_labels``: right labels, what must not change them, what is written and refused."""
 
 from __future__ import annotations
-
-import warnings
 
 import anndata as ad
 import numpy as np
@@ -10,19 +8,19 @@ import pandas as pd
 import pytest
 import torch
 from scipy import sparse
-from scipy.special import expit, softmax
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 import r2mae_bio as rb
 from r2mae_bio._errors import ConfigError, DataError, DuplicateGenesError, GeneCoverageError, LogTransformedError, SetupError
-from r2mae_bio._splits import deal_folds
-from r2mae_bio.cells.transfer._label_transfer import STRENGTHS, LabelTransfer
+from r2mae_bio.cells.transfer._label_transfer import STRENGTHS
 from r2mae_bio.cells.transfer._shared_genes import embed_shared, share_genes
-from r2mae_bio.evaluate import expected_calibration_error
 
 SIZES = {"n_latent": 8, "n_factors": 4, "n_tokens": 2, "d_model": 16, "n_heads": 2, "n_layers": 1, "n_hidden": 16}
+
+
 TYPES = np.array(["CD4+/CD25 T", "B", "NK"])
+
+
 N_GENES = 30
 
 
@@ -258,86 +256,7 @@ def test_too_few_genes_in_common(query, reference, model):
     assert found.uns["r2mae"]["transfer_labels"]["r2mae_label"]["n_genes_shared"] == 9
 
 
-# ---------------------------------------------------------------- the machinery, on arrays
-
-
-def blobs(n, spread, seed, n_classes=3):
-    rng = np.random.default_rng(seed)
-    centre, kind = np.random.default_rng(5).normal(0, 1, (n_classes, 6)), rng.integers(0, n_classes, n)
-    return centre[kind] + rng.normal(0, spread, (n, 6)), kind.astype(str)
-
-
-@pytest.mark.parametrize("n_classes", [2, 3])
-def test_probabilities_are_those_of_scikit_learn_at_the_chosen_strength_and_temperature(n_classes):
-    x, y = blobs(200, 1.0, 0, n_classes)
-    fitted, new = LabelTransfer.fit(x, y), blobs(50, 1.0, 1, n_classes)[0]
-    z, z_new = (x - x.mean(0)) / x.std(0), (new - x.mean(0)) / x.std(0)
-    decision = LogisticRegression(C=fitted.strength, max_iter=1000).fit(z, y).decision_function(z_new) / fitted.temperature
-    expected = np.stack([expit(-decision), expit(decision)], 1) if n_classes == 2 else softmax(decision, 1)
-    np.testing.assert_allclose(fitted.predict(new).probabilities, expected, atol=2e-3)
-
-
-def test_probabilities_of_classes_that_overlap_are_calibrated():
-    x, y = blobs(1500, 1.5, 0)
-    fitted = LabelTransfer.fit(x, y)
-    new, truth = blobs(4000, 1.5, 1)
-    found = fitted.predict(new)
-    assert np.mean(fitted.classes[found.probabilities.argmax(1)] == truth) == pytest.approx(fitted.accuracy, abs=0.03)
-    assert expected_calibration_error(truth, found.probabilities, classes=fitted.classes) < 0.03
-    # a rank among reference cells that were held out: uniform for cells of the same kind
-    for level in (0.5, 0.9):
-        assert np.mean(found.unknown > level) == pytest.approx(1 - level, abs=0.04)
-    far = fitted.predict(new[:100] + 20)
-    assert far.unknown.min() == pytest.approx(1500 / 1501)
-
-
-def test_a_group_effect_lowers_the_confidence_where_groups_are_held_out():
-    rng = np.random.default_rng(0)
-    x, y = blobs(600, 0.5, 0)
-    groups = np.arange(600) % 6
-    shift = rng.normal(0, 1.2, (6, 3, 6))  # each group moves each type its own way
-    x = x + shift[groups, y.astype(int)]
-    loose, strict = LabelTransfer.fit(x, y), LabelTransfer.fit(x, y, groups=groups)
-    assert strict.accuracy < loose.accuracy
-    assert strict.predict(x).probabilities.max(1).mean() < loose.predict(x).probabilities.max(1).mean()
-
-
-def test_folds():
-    codes = np.repeat([0, 1, 2], [50, 10, 2])
-    folds = deal_folds(codes, None, seed=0)
-    assert [np.bincount(folds[codes == code], minlength=5).tolist() for code in (0, 1)] == [[10] * 5, [2] * 5]
-    assert len(set(folds[codes == 2])) == 2
-    assert (deal_folds(codes, None, seed=0) == folds).all()
-    assert (deal_folds(codes, None, seed=1) != folds).any()
-    groups = np.repeat(list("abcdefg"), [30, 12, 8, 5, 4, 2, 1])
-    whole = deal_folds(codes, groups, seed=0)
-    assert all(len(set(whole[groups == group])) == 1 for group in "abcdefg")
-    assert sorted(np.bincount(whole).tolist()) == [5 + 1, 4 + 2, 8, 12, 30]
-
-
-def test_a_class_of_one_group_is_learned_but_not_judged():
-    x, y = blobs(300, 0.5, 0)
-    groups = np.where(y == "2", "a", np.array(list("abc"))[np.arange(300) % 3])
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        fitted = LabelTransfer.fit(x, y, groups=groups)
-        found = fitted.predict(x)
-    assert np.mean(fitted.classes[found.probabilities.argmax(1)] == y) > 0.9
-    assert np.isfinite(found.unknown).all()
-
-
-@pytest.mark.parametrize(
-    ("x", "y", "message"),
-    [
-        (np.ones((4, 2)), ["a"] * 4, "have the classes a; at least two classes"),
-        (np.ones((4, 2)), ["a", "a", "a", "b"], "with a single cell in b"),
-        (np.ones((4, 2)), ["a", "b"], "4 embedded cells and 2 labels"),
-        (np.full((4, 2), np.nan), ["a", "a", "b", "b"], "not finite"),
-    ],
-)
-def test_arrays_that_cannot_be_used(x, y, message):
-    with pytest.raises(DataError, match=message):
-        LabelTransfer.fit(x, y)
+# ---------------------------------------------------------------- batches
 
 
 def test_batches_are_taken_out_where_the_model_knows_them():
@@ -355,11 +274,3 @@ def test_batches_are_taken_out_where_the_model_knows_them():
     records = [q.uns["r2mae"]["transfer_labels"]["r2mae_label"] for q in (before, after)]
     assert [r["batches_taken_out"] for r in records] == [0, 1]
     assert not np.array_equal(before.obsm["r2mae_label_probabilities"], after.obsm["r2mae_label_probabilities"])
-
-
-def test_few_cells_that_are_easily_told_do_not_make_every_confidence_one():
-    x, y = blobs(10, 0.5, 0, 2)
-    fitted = LabelTransfer.fit(x, y)
-    assert fitted.temperature > 0.2
-    between = np.linspace(x[y == y[0]].mean(0), x[y != y[0]].mean(0), 9)
-    assert fitted.predict(between).probabilities.max(1).min() < 0.8

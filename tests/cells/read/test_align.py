@@ -1,0 +1,144 @@
+"""Alignment by name: which pair of ids is used, what is refused, what the report says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from r2mae_bio._errors import ConfigError, DataError, DuplicateGenesError, GeneCoverageError
+from r2mae_bio.io import GeneVocabulary, align_genes
+
+N = 200
+
+
+SYMBOLS = tuple(f"Gene{i}" for i in range(N))
+
+
+ENSEMBL = tuple(f"ENSMUSG{i:011d}" for i in range(N))
+
+
+TOTALS = np.arange(N, dtype=np.float64)
+
+
+VOCABULARY = GeneVocabulary(SYMBOLS, {"gene_ids": ENSEMBL}, TOTALS)
+
+
+@given(st.permutations(range(30)), st.sets(st.integers(0, 29), min_size=1))
+def test_alignment_follows_names_never_positions(order: list[int], kept: set[int]) -> None:
+    vocabulary = GeneVocabulary(SYMBOLS[:30], {}, TOTALS[:30])
+    columns = [i for i in order if i in kept]
+    found = align_genes(vocabulary, [SYMBOLS[i] for i in columns] + ["novel"])
+    assert found.column_to_gene.tolist() == [*columns, -1]
+    assert set(np.flatnonzero(found.measured)) == kept
+    assert found.report.matched + found.report.missing == found.report.n_model == 30
+    assert found.report.matched + found.report.unknown + found.report.duplicated == found.report.n_query
+    assert found.report.count_fraction == pytest.approx(sum(kept) / TOTALS[:30].sum())
+    assert found.column_to_gene.dtype == np.int64
+    assert found.measured.dtype == bool
+
+
+def test_identity_is_recognised() -> None:
+    assert align_genes(VOCABULARY, SYMBOLS).is_identity
+    assert not align_genes(VOCABULARY, SYMBOLS[::-1]).is_identity
+    assert not align_genes(VOCABULARY, SYMBOLS[:-1]).is_identity
+    assert not align_genes(VOCABULARY, [*SYMBOLS, "novel"]).is_identity
+
+
+@pytest.mark.parametrize(
+    ("names", "aliases", "kind"),
+    [
+        pytest.param(SYMBOLS, {"gene_ids": ENSEMBL}, "var_names = var_names", id="tie-goes-to-var_names"),
+        pytest.param(ENSEMBL, {}, "var_names = gene_ids", id="ensembl-query"),
+        pytest.param([f"{e}.7" for e in ENSEMBL], {}, "var_names = gene_ids", id="versions"),
+        pytest.param(range(N), {"symbol": SYMBOLS}, "symbol = var_names", id="symbols-in-a-column"),
+        pytest.param([f"{s}-old" for s in SYMBOLS], {"x": ENSEMBL}, "x = gene_ids", id="alias-to-alias"),
+        pytest.param([*SYMBOLS[:150], *"x" * 50], {"x": ENSEMBL}, "x = gene_ids", id="most-matches-win"),
+    ],
+)
+def test_the_pair_of_ids_with_most_matches_is_used(names: list[str], aliases: dict[str, list[str]], kind: str) -> None:
+    found = align_genes(VOCABULARY, [str(name) for name in names], query_aliases=aliases)
+    assert found.report.id_kind == kind
+    assert found.is_identity
+    assert kind in str(found.report)
+
+
+def test_ambiguous_alias_matches_nothing() -> None:
+    vocabulary = GeneVocabulary(ENSEMBL[:4], {"symbol": ("A", "A", "B", "")}, np.ones(4))
+    found = align_genes(vocabulary, ["A", "B", ""])
+    assert found.column_to_gene.tolist() == [-1, 2, -1]
+
+
+def test_case() -> None:
+    upper = [name.upper() for name in SYMBOLS]
+    with pytest.raises(GeneCoverageError, match=r"Ignoring upper and lower case 200 names would match.*case_sensitive=False"):
+        align_genes(VOCABULARY, upper)
+    assert align_genes(VOCABULARY, upper, case_sensitive=False).is_identity
+
+
+OTHER_SPECIES = [f"ENSG{i:011d}" for i in range(N)]
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "query", "match"),
+    [
+        pytest.param(GeneVocabulary(SYMBOLS, {}, TOTALS), ENSEMBL, "uses gene symbols, the data set Ensembl ids", id="ensembl"),
+        pytest.param(GeneVocabulary(ENSEMBL, {}, TOTALS), SYMBOLS, "uses Ensembl ids, the data set gene symbols", id="symbols"),
+        pytest.param(GeneVocabulary(ENSEMBL, {}, TOTALS), OTHER_SPECIES, "different species", id="species"),
+        pytest.param(VOCABULARY, [str(i) for i in range(N)], "names are numbers", id="numbers"),
+        pytest.param(VOCABULARY, [f"hg19_{s}" for s in SYMBOLS], "made unique or prefixed", id="prefix"),
+        pytest.param(VOCABULARY, SYMBOLS[:1], r"1 of the model's 200 genes \(0.50%\); at least 1.00%", id="too-few"),
+        pytest.param(VOCABULARY, [], r"0 of the model's 200 genes", id="none"),
+    ],
+)
+def test_low_coverage_is_explained(vocabulary: GeneVocabulary, query: list[str], match: str) -> None:
+    with pytest.raises(GeneCoverageError, match=match) as caught:
+        align_genes(vocabulary, query)
+    assert repr(vocabulary.names[0]) in str(caught.value)
+    assert all(repr(name) in str(caught.value) for name in query[:5])
+
+
+def test_min_coverage() -> None:
+    assert align_genes(VOCABULARY, SYMBOLS[:1], min_coverage=0).report.matched == 1
+    with pytest.raises(GeneCoverageError, match=r"at least 60.00% is needed.*100 of the 100.*Lower min_coverage"):
+        align_genes(VOCABULARY, SYMBOLS[:100], min_coverage=0.6)
+    with pytest.raises(GeneCoverageError, match="0 of"):
+        align_genes(VOCABULARY, ["x"], min_coverage=0)
+    with pytest.raises(ConfigError, match=r"min_coverage=5 is not a fraction"):
+        align_genes(VOCABULARY, SYMBOLS, min_coverage=5)
+
+
+def test_duplicates_are_refused_or_summed() -> None:
+    query = [*SYMBOLS, SYMBOLS[3], SYMBOLS[3], SYMBOLS[5]]
+    with pytest.raises(DuplicateGenesError, match=r"2 genes .*'Gene3' by 3 columns.*duplicates='sum'.*is no remedy"):
+        align_genes(VOCABULARY, query)
+    found = align_genes(VOCABULARY, query, duplicates="sum")
+    assert found.column_to_gene[N:].tolist() == [3, 3, 5]
+    assert found.report.duplicated == 3
+    assert "3 columns repeat a gene" in str(found.report)
+    with pytest.raises(ConfigError, match="pass 'error' or 'sum'"):
+        align_genes(VOCABULARY, query, duplicates="first")
+
+
+def test_versions_of_one_gene_are_duplicates() -> None:
+    with pytest.raises(DuplicateGenesError, match=r"ENSMUSG00000000000\.2"):
+        align_genes(VOCABULARY, [*ENSEMBL, f"{ENSEMBL[0]}.2"])
+
+
+def test_unmeasured_columns_are_absent() -> None:
+    measured = np.arange(N) % 2 == 0
+    found = align_genes(VOCABULARY, SYMBOLS, query_measured=measured)
+    np.testing.assert_array_equal(found.measured, measured)
+    assert found.report.n_query == found.report.matched == N // 2
+    assert found.report.unknown == 0
+    doubled = align_genes(VOCABULARY, SYMBOLS * 2, query_measured=np.concatenate([measured, ~measured]))
+    assert doubled.report.duplicated == 0
+    assert doubled.measured.all()
+
+
+def test_wrong_lengths() -> None:
+    with pytest.raises(DataError, match=r"200 columns.*\{'symbol': 2\}"):
+        align_genes(VOCABULARY, SYMBOLS, query_aliases={"symbol": ["a", "b"]})
+    with pytest.raises(DataError, match=r"\{'measured': 3\}"):
+        align_genes(VOCABULARY, SYMBOLS, query_measured=np.ones(3, bool))

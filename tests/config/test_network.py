@@ -1,0 +1,35 @@
+"""Settings of networks that cannot work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from r2mae_bio._errors import ConfigError
+from r2mae_bio.config import GeneConfig
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        pytest.param({"encoder": "lstm"}, "encoder is 'lstm'; needed is", id="encoder"),
+        pytest.param({"gene_likelihood": "gamma"}, "gene_likelihood is 'gamma'; needed is one of", id="likelihood"),
+        *(
+            pytest.param({name: value}, f"{name} is {value!r}; needed is a positive integer", id=f"{name}={value}")
+            for name in ("n_latent", "n_factors", "n_tokens", "d_model", "n_heads", "n_layers", "n_hidden")
+            for value in (0, -1, 2.0, "8", None)
+        ),
+        pytest.param({"dropout": 1}, "dropout is 1; needed is a probability below 1", id="dropout-1"),
+        pytest.param({"dropout": -0.1}, "dropout is -0.1", id="dropout-negative"),
+        pytest.param({"dropout": float("nan")}, "dropout is nan", id="dropout-nan"),
+    ],
+)
+def test_gene_settings_that_cannot_work(setting: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        GeneConfig(**setting)
+
+
+def test_what_from_json_reads_is_checked_too() -> None:
+    with pytest.raises(ConfigError, match="n_latent is 0"):
+        GeneConfig.from_json({**GeneConfig().to_json(), "n_latent": 0})

@@ -1,0 +1,80 @@
+"""What all kinds of models share: the way to disk, the kind that is kept there, the checksum."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from r2mae_bio._errors import CorruptCheckpointError, NotTrainedError
+from r2mae_bio.core._checkpoint import read_bundle, write_folder
+from r2mae_bio.masking import Beta, Choice, Fixed, Uniform
+
+from .toy_model import Line, LineConfig
+
+
+@pytest.mark.parametrize("law", [Uniform(0.1, 0.8), Fixed(0.3, scope="batch"), Choice((0.2, 0.9), (1.0, 3.0)), Beta(1.5, 4.0)])
+def test_everything_comes_back(tmp_path, law):
+    model = Line(3, law, seed=7).initialize()
+    model.record = replace(
+        model.record, history=[{"epoch": 0.0}], mask_ratios=[4, 5], blind_loss=1.25, train={"a": 1}, trained=True, colour="blue"
+    )
+    loaded = Line.load(model.save(tmp_path / "line"))
+    assert loaded.record.to_json() == model.record.to_json()
+    assert type(loaded.record.law) is type(law)
+    assert torch.equal(loaded.network.weight, model.network.weight)
+    assert loaded.checksum() == model.checksum()
+    assert loaded.was_loaded
+    assert not loaded.network.training
+    assert (loaded.is_trained, loaded.blind_loss, len(loaded.history)) == (True, 1.25, 1)
+
+
+@pytest.mark.parametrize("change", [lambda d: d.pop("kind"), lambda d: d.pop("colour"), lambda d: d.update(config={"depth": 1})])
+def test_what_is_missing_or_misstated_is_refused(tmp_path, change):
+    saved = Line().initialize().save(tmp_path / "line")
+    bundle = read_bundle(saved, "model")
+    change(bundle.data)
+    write_folder(saved, {"model": bundle}, overwrite=True)
+    with pytest.raises(CorruptCheckpointError, match="lacks or misstates part of a Line"):
+        Line.load(saved)
+
+
+def test_weights_of_another_width_are_refused(tmp_path):
+    saved = Line(2).initialize().save(tmp_path / "line")
+    bundle = read_bundle(saved, "model")
+    bundle.data["config"]["width"] = 3
+    write_folder(saved, {"model": bundle}, overwrite=True)
+    with pytest.raises(CorruptCheckpointError, match="do not fit the configuration"):
+        Line.load(saved)
+
+
+def test_the_checksum_tells_weights_and_sizes_but_not_history():
+    model = Line(seed=1).initialize()
+    before = model.checksum()
+    assert before == Line(seed=1).initialize().checksum()
+    model.record.history, model.record.trained = [{"epoch": 0.0}], True
+    assert model.checksum() == before
+    assert Line(seed=2).initialize().checksum() != before
+    with torch.no_grad():
+        model.network.bias += 1e-6
+    changed = model.checksum()
+    assert changed != before
+    model.record = replace(model.record, config=LineConfig(5))
+    assert model.checksum() not in (before, changed)
+
+
+def test_what_needs_weights_says_so(tmp_path):
+    for call in (lambda m: m.save(tmp_path / "x"), lambda m: m.checksum(), lambda m: m.device, lambda m: m.to_device("cpu")):
+        with pytest.raises(NotTrainedError, match=r"call train\(\), or initialize\(\)"):
+            call(Line())
+    assert not (tmp_path / "x").exists()
+
+
+def test_weights_come_from_the_seed_alone():
+    state = torch.get_rng_state()
+    first = Line(seed=3).initialize().network.weight
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.rand(5)
+    assert torch.equal(Line(seed=3).initialize().network.weight, first)
+    assert not torch.equal(Line(seed=4).initialize().network.weight, first)

@@ -1,0 +1,121 @@
+"""The status of an allele against the reference."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from r2mae_bio.errors import ConfigError, DataError
+from r2mae_bio.io import (
+    AlleleStatus,
+    check_allele,
+    classify_alleles,
+    read_variants,
+)
+
+SYMBOLIC = ["<DEL>", "<INS:ME>", "*", ".", "-", "", "C[2:5[", "]1:5]C", "G.", "A1", "é"]
+
+
+GENOME = {"one": "ACGTNacgtRAC", "two": "GG"}
+
+
+LENGTHS = {name: len(bases) for name, bases in GENOME.items()}
+
+
+def fetch(contig: str, start: int, end: int) -> str:
+    assert 0 <= start < end <= LENGTHS[contig]
+    return GENOME[contig][start:end]
+
+
+def bases_at(contig: str, positions: np.ndarray) -> np.ndarray:
+    return np.frombuffer(GENOME[contig].encode(), np.uint8)[positions]
+
+
+@pytest.mark.parametrize(
+    ("chrom", "pos", "ref", "alt", "status"),
+    [
+        ("one", 1, "A", "C", "ok"),
+        ("one", 6, "A", "t", "ok"),
+        ("one", 1, "acgt", "A", "ok"),
+        ("one", 11, "AC", "A", "ok"),
+        ("two", 2, "G", "GA", "ok"),
+        ("one", 1, "C", "A", "ref_mismatch"),
+        ("one", 1, "ACC", "A", "ref_mismatch"),
+        ("one", 5, "N", "A", "ambiguous_base"),
+        ("one", 5, "A", "C", "ambiguous_base"),
+        ("one", 1, "A", "R", "ambiguous_base"),
+        ("one", 1, "N", "C", "ambiguous_base"),
+        ("one", 10, "R", "A", "ambiguous_base"),
+        ("one", 4, "TNA", "T", "ambiguous_base"),
+        ("one", 13, "A", "C", "off_contig"),
+        ("one", 12, "CA", "C", "off_contig"),
+        ("one", 0, "A", "C", "off_contig"),
+        ("three", 1, "A", "C", "off_contig"),
+        ("three", 1, "A", "N", "off_contig"),
+        ("one", 1, "A", "ACGTA", "too_long"),
+        ("one", 1, "ACGTN", "A", "too_long"),
+        ("three", 1, "A", "<DEL>", "symbolic"),
+        *(("one", 1, "A", alt, "symbolic") for alt in SYMBOLIC),
+        ("one", 1, ".", "A", "symbolic"),
+    ],
+)
+def test_hand_made_statuses(chrom: str, pos: int, ref: str, alt: str, status: str) -> None:
+    assert check_allele(chrom, pos, ref, alt, reference_fetch=fetch, contig_lengths=LENGTHS, max_length=4) == status
+
+
+ROWS = st.tuples(
+    st.sampled_from(["one", "two", "three"]),
+    st.integers(0, 14),
+    st.one_of(st.text("ACGTacgtN", min_size=1, max_size=3), st.sampled_from(["ACGTN", "."])),
+    st.lists(
+        st.one_of(st.text("ACGTacgtN", min_size=1, max_size=3), st.sampled_from(["*", "<DEL>", "é"])), min_size=1, max_size=3
+    ),
+)
+
+
+def _naive(chrom: str, pos: int, ref: str, alt: str, limit: int) -> str:
+    """The definition, read aloud."""
+    letters = set("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    if not (ref and alt and set(ref.upper() + alt.upper()) <= letters):
+        return "symbolic"
+    if chrom not in GENOME or pos < 1 or pos + len(ref) - 1 > len(GENOME[chrom]):
+        return "off_contig"
+    if len(ref) > limit or len(alt) > limit:
+        return "too_long"
+    genome = GENOME[chrom][pos - 1 : pos - 1 + len(ref)].upper()
+    if set(genome + ref.upper() + alt.upper()) - set("ACGT"):
+        return "ambiguous_base"
+    return "ok" if genome == ref.upper() else "ref_mismatch"
+
+
+@given(st.lists(ROWS, max_size=20), st.integers(1, 3), st.booleans())
+def test_batches_agree_with_the_definition(rows: list[tuple], limit: int, together: bool) -> None:
+    table = pd.DataFrame([(c, p, r, ",".join(a)) for c, p, r, a in rows], columns=["chrom", "pos", "ref", "alt"])
+    found: list[str] = []
+    for batch in read_variants(table, batch_size=7):
+        fast = bases_at if together else None
+        statuses = classify_alleles(batch, fetch, contig_lengths=LENGTHS, max_length=limit, reference_bases=fast)
+        found += statuses.tolist()
+        assert ((statuses == AlleleStatus.OK) == [s == "ok" for s in statuses.tolist()]).all()
+    assert found == [_naive(c, p, r, alt, limit) for c, p, r, alts in rows for alt in alts]
+
+
+def _batch(rows: list[tuple]):
+    (batch,) = read_variants(pd.DataFrame(rows, columns=["chrom", "pos", "ref", "alt"]))
+    return batch
+
+
+def test_a_genome_of_other_lengths_is_noticed() -> None:
+    batch = _batch([("two", 3, "G", "A")])
+    with pytest.raises(DataError, match="gave 0 bases of two where 1 were asked for"):
+        classify_alleles(batch, lambda *where: GENOME["two"][slice(*where[1:])], contig_lengths={"two": 5})
+    with pytest.raises(DataError, match="gave 2 bases of two where 1 were asked for"):
+        classify_alleles(batch, fetch, contig_lengths={"two": 5}, reference_bases=lambda *_: np.zeros(2, np.uint8))
+
+
+def test_limits_must_be_positive() -> None:
+    with pytest.raises(ConfigError, match="max_length is 0"):
+        classify_alleles(_batch([("two", 1, "G", "A")]), fetch, contig_lengths=LENGTHS, max_length=0)

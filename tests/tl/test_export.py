@@ -1,0 +1,66 @@
+"""``tl.export``: tables that hold what they say."""
+
+from __future__ import annotations
+
+import json
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from scipy import sparse
+
+import r2mae_bio as rb
+from r2mae_bio._errors import ConfigError, SetupError
+
+SIZES = {"n_latent": 8, "n_factors": 4, "n_tokens": 2, "d_model": 16, "n_heads": 2, "n_layers": 1, "n_hidden": 16}
+
+
+@pytest.fixture
+def adata():
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(rng.gamma(1, 2, (50, 20))) + (np.arange(20) == 0)
+    data = ad.AnnData(np.zeros((50, 20), np.float32), layers={"counts": sparse.csr_matrix(counts.astype(np.float32))})
+    data.var_names = [f"G{i}" for i in range(20)]
+    data.obs_names = [f"c{i}" for i in range(50)]
+    return data
+
+
+@pytest.fixture
+def model(adata):
+    return rb.tl.pretrain(adata, layer="counts", model_kwargs={"seed": 2, **SIZES}, max_epochs=2, progress_bar=False)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".npz", ".h5ad"])
+def test_exports_hold_cells_values_and_provenance(adata, model, tmp_path, suffix):
+    rb.tl.embed(adata, model)
+    path = rb.tl.export_embedding(adata, tmp_path / f"out{suffix}")
+    fingerprint = model.vocabulary.fingerprint()
+    match suffix:
+        case ".csv":
+            frame = pd.read_csv(path, comment="#", index_col=0)
+            assert f"# vocabulary: {fingerprint}" in path.read_text()
+        case ".parquet":
+            frame = pd.read_parquet(path)
+            assert json.loads(pq.read_schema(path).metadata[b"r2mae"])["vocabulary"] == fingerprint
+        case ".npz":
+            arrays = np.load(path)
+            frame = pd.DataFrame(arrays["embedding"], index=arrays["cells"])
+            assert json.loads(str(arrays["provenance"]))["vocabulary"] == fingerprint
+        case ".h5ad":
+            exported = ad.read_h5ad(path)
+            frame = exported.to_df()
+            assert exported.uns["r2mae"]["embed"]["X_r2mae"]["vocabulary"] == fingerprint
+    assert list(frame.index) == list(adata.obs_names)
+    np.testing.assert_allclose(frame.to_numpy(), adata.obsm["X_r2mae"], rtol=1e-5)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_exports_that_cannot_be(adata, model, tmp_path):
+    with pytest.raises(SetupError, match=r"Call tl\.embed"):
+        rb.tl.export_embedding(adata, tmp_path / "out.csv")
+    rb.tl.embed(adata, model)
+    with pytest.raises(ConfigError, match=r"known formats are \.csv"):
+        rb.tl.export_embedding(adata, tmp_path / "out.xlsx")
+    assert list(tmp_path.iterdir()) == []
