@@ -12,7 +12,6 @@ import r2mae_bio as rb
 from r2mae_bio._errors import ConfigError, DataError, SetupError
 from r2mae_bio._lines import open_lines
 from r2mae_bio.io import Genome
-from r2mae_bio.tl import _bedgraph
 
 from .toy_predictors import RING, TEXT, Counter
 

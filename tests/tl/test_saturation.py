@@ -8,8 +8,8 @@ import pytest
 
 import r2mae_bio as rb
 from r2mae_bio._errors import ConfigError, RegionError, SetupError, UnknownContigError
+from r2mae_bio.dna.scoring import _saturation
 from r2mae_bio.io import Genome, reverse_complement
-from r2mae_bio.tl import _saturation
 
 from .toy_predictors import RING, TEXT, Counter
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from r2mae_bio.cells.fit._loader import CellTable
+from r2mae_bio.cells.fit._table import CellTable
 from r2mae_bio.io import CSRRows
 
 

@@ -8,7 +8,7 @@ import torch
 from scipy.stats import chisquare
 
 from r2mae_bio._rng import derive_generator
-from r2mae_bio.cells.fit._loader import CellTable
+from r2mae_bio.cells.fit._table import CellTable
 from r2mae_bio.cells.fit._views import hide_some
 from r2mae_bio.io import GeneVocabulary, align_anndata, open_cells
 from r2mae_bio.masking import Uniform

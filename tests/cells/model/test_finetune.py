@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from sklearn.preprocessing import StandardScaler
 
-from r2mae_bio.cells.fit._loader import CellTable
+from r2mae_bio.cells.fit._table import CellTable
 from r2mae_bio.config._finetune_cells import CellFinetuneConfig
 from r2mae_bio.errors import (
     ConfigError,

@@ -27,7 +27,7 @@ SCRIPT = """
 import os, signal, sys, time, warnings
 import anndata as ad
 from r2mae_bio.model import GeneMAE
-from r2mae_bio.cells.fit._loader import CellTable
+from r2mae_bio.cells.fit._table import CellTable
 
 data, folder, resume, out, delay, interrupt_at = sys.argv[1:7]
 sizes = {sizes}

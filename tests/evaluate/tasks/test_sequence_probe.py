@@ -79,10 +79,10 @@ def test_models_are_also_trained_end_to_end(place):
 
 
 def test_linear_readings_are_fitted_once_and_lift_blind_states(composition, monkeypatch):
-    from r2mae_bio.evaluate.tasks import _sequence_probe
+    from r2mae_bio.evaluate.methods import _sequence_methods
 
-    fit, calls = _sequence_probe.fit_readings, []
-    monkeypatch.setattr(_sequence_probe, "fit_readings", lambda table: calls.append(table) or fit(table))
+    fit, calls = _sequence_methods.fit_readings, []
+    monkeypatch.setattr(_sequence_methods, "fit_readings", lambda table: calls.append(table) or fit(table))
     config = FinetuneConfig(n_steps=5, batch_size=32)
     models = {"blind": Blind(), "random init": Blind()}
     frame = sequence_probe(composition, models, floors=False, finetune=True, finetune_config=config, seeds=(0, 1))
