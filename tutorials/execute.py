@@ -32,8 +32,9 @@ def execute(source: Path, folder: Path, *, fast: bool) -> Path:
     if fast:
         notebook.cells.insert(0, nbformat.v4.new_code_cell(SHORTEN))
     NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(HERE)}}).execute()
-    for cell in notebook.cells:
-        cell.metadata.pop("execution", None)  # time stamps, which change with every run
+    for i, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{i}"  # jupytext draws another at random with every run
+        cell.metadata.pop("execution", None)  # time stamps, which change too
     target = folder / source.with_suffix(".ipynb").name
     temporary = target.with_name(f".tmp-{target.name}")
     nbformat.write(notebook, temporary)
