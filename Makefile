@@ -24,13 +24,13 @@ export MPLBACKEND ?= Agg
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
 
-env: $(STAMP) ## create .venv with the package and its test tools
+env: $(STAMP) ## create .venv with the package and what its tests and demo need
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"r2mae_bio needs Python 3.11 or newer, found {sys.version.split()[0]}: make env PYTHON=python3.12")'
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet "$(TORCH)"
-	$(PY) -m pip install --quiet --editable ".[test]"
+	$(PY) -m pip install --quiet --editable ".[test,demo]"
 	@touch $@
 
 demo: env ## train on a small data set and write demo/

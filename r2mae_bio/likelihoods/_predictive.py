@@ -108,6 +108,7 @@ def predictive_interval(
 
     Examples
     --------
+    >>> from r2mae_bio.likelihoods import predictive_interval
     >>> low, high = predictive_interval([4.0], [2.0], level=0.9)
     >>> float(low[0]), float(high[0])
     (1.0, 8.0)

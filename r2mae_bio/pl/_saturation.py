@@ -62,7 +62,14 @@ def saturation(
 
     Examples
     --------
-    >>> rb.pl.saturation(table)  # doctest: +SKIP
+    >>> import r2mae_bio as rb
+    >>> genome = rb.io.Genome(rb.datasets.lambda_phage())
+    >>> model = rb.model.DNAMAE(genome, window=128, n_layers=2, d_model=32)
+    >>> model.train(max_epochs=1, epoch_windows=64, progress_bar=False)
+    >>> table = rb.tl.saturation_mutagenesis("NC_001416.1:38,041-38,100", genome, model)
+    >>> heat_map, logo = rb.pl.saturation(table, title="start of cro")
+    >>> logo.get_ylabel()
+    'information (bits)'
     """
     log_p, ratios = (_matrix(table, kind) for kind in ("logp", "llr"))
     _check_settings(axes, vmax)

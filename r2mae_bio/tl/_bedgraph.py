@@ -45,7 +45,14 @@ def to_bedgraph(table: pd.DataFrame, path: str | Path, *, column: str = "informa
 
     Examples
     --------
-    >>> rb.tl.to_bedgraph(table, "information.bedgraph.gz")  # doctest: +SKIP
+    >>> import pandas as pd
+    >>> import r2mae_bio as rb
+    >>> table = pd.DataFrame({"chrom": "chr1", "pos": [7, 8, 9], "information": [0.5, 0.5, 2]})
+    >>> path = rb.tl.to_bedgraph(table, "information.bedgraph")  # or "information.bedgraph.gz"
+    >>> print(path.read_text(), end="")
+    chr1  6  7  0.5
+    chr1  7  8  0.5
+    chr1  8  9  2
     """
     path = Path(path)
     write_bedgraph(table, path, column=column, track=track)

@@ -112,10 +112,23 @@ def embed_regions(
 
     Examples
     --------
-    >>> peaks = rb.tl.embed_regions("peaks.bed", genome, model)  # doctest: +SKIP
-    >>> rb.tl.embed_regions(None, genome, model, adata=atac)  # doctest: +SKIP
-    >>> atac.varm["X_r2mae"].shape  # doctest: +SKIP
-    (12034, 128)
+    >>> import anndata, numpy as np
+    >>> import r2mae_bio as rb
+    >>> genome = rb.io.Genome(rb.datasets.lambda_phage())
+    >>> model = rb.model.DNAMAE(genome, window=128, n_layers=2, d_model=32)
+    >>> model.train(max_epochs=1, epoch_windows=64, progress_bar=False)
+    >>> regions = [("NC_001416.1", 0, 300), ("NC_001416.1", 38_040, 38_241)]  # or "peaks.bed"
+    >>> peaks = rb.tl.embed_regions(regions, genome, model)
+    >>> peaks.obsm["X_r2mae"].shape
+    (2, 32)
+
+    Of ATAC data the peaks are the variables:
+
+    >>> atac = anndata.AnnData(np.ones((5, 2), np.float32))
+    >>> atac.var_names = ["NC_001416.1:0-300", "NC_001416.1:38040-38241"]
+    >>> rb.tl.embed_regions(None, genome, model, adata=atac)
+    >>> atac.varm["X_r2mae"].shape
+    (2, 32)
     """
     model, genome = open_model(model, DNAMAE, "states", what="model of DNA"), as_genome(genome)
     embedding = _embed.embed_regions(

@@ -87,9 +87,13 @@ def embed_sequences(
 
     Examples
     --------
-    >>> embedded = rb.tl.embed_sequences("promoters.fa", model)  # doctest: +SKIP
-    >>> embedded.obsm["X_r2mae"].shape  # doctest: +SKIP
-    (106, 128)
+    >>> import r2mae_bio as rb
+    >>> genome = rb.io.Genome(rb.datasets.lambda_phage())
+    >>> model = rb.model.DNAMAE(genome, window=128, n_layers=2, d_model=32)
+    >>> model.train(max_epochs=1, epoch_windows=64, progress_bar=False)
+    >>> embedded = rb.tl.embed_sequences(["GATTACA", "ACGTNNACGT"], model)  # or "promoters.fa"
+    >>> embedded.obsm["X_r2mae"].shape
+    (2, 32)
     """
     model = open_model(model, DNAMAE, "states", what="model of DNA")
     embedding = _embed.embed_sequences(sequences, model, layer=layer, strand=strand, overlap=overlap, batch_size=batch_size)

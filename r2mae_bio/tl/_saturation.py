@@ -85,8 +85,13 @@ def saturation_mutagenesis(
 
     Examples
     --------
-    >>> table = rb.tl.saturation_mutagenesis("chrII:30,001-30,060", genome, model)  # doctest: +SKIP
-    >>> table.loc[table["information"].idxmax(), ["pos", "ref"]]  # doctest: +SKIP
+    >>> import r2mae_bio as rb
+    >>> genome = rb.io.Genome(rb.datasets.lambda_phage())
+    >>> model = rb.model.DNAMAE(genome, window=128, n_layers=2, d_model=32)
+    >>> model.train(max_epochs=1, epoch_windows=64, progress_bar=False)
+    >>> table = rb.tl.saturation_mutagenesis("NC_001416.1:38,041-38,100", genome, model)
+    >>> len(table), "".join(table["ref"][:9])
+    (60, 'ATGGAACAA')
     """
     check_strand(strand)
     model = open_model(model, DNAMAE, "log_probs", what="model of DNA")

@@ -53,6 +53,7 @@ def strip_version(name: str) -> str:
 
     Examples
     --------
+    >>> from r2mae_bio.cells.read._genes import strip_version
     >>> strip_version("ENSMUSG00000051951.6"), strip_version("RP11-34P13.7")
     ('ENSMUSG00000051951', 'RP11-34P13.7')
     """

@@ -73,10 +73,9 @@ class Genome:
 
     Examples
     --------
-    >>> import tempfile, r2mae_bio as rb
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     genome = rb.io.Genome(rb.datasets.lambda_phage(), cache_dir=folder)
-    ...     genome.fetch(genome.contigs[0], 0, 12)
+    >>> import r2mae_bio as rb
+    >>> genome = rb.io.Genome(rb.datasets.lambda_phage())
+    >>> genome.fetch(genome.contigs[0], 0, 12)
     'GGGCGGCGACCT'
     """
 

@@ -77,11 +77,10 @@ class DNAMAE(DNAReader):
 
     Examples
     --------
-    >>> import tempfile, r2mae_bio as rb
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     genome = rb.io.Genome(rb.datasets.lambda_phage(), cache_dir=folder)
-    ...     model = rb.model.DNAMAE(genome, window=128, n_layers=2, d_model=32)
-    ...     model.train(max_epochs=1, epoch_windows=64, progress_bar=False)
+    >>> import r2mae_bio as rb
+    >>> genome = rb.io.Genome(rb.datasets.lambda_phage())
+    >>> model = rb.model.DNAMAE(genome, window=128, n_layers=2, d_model=32)
+    >>> model.train(max_epochs=1, epoch_windows=64, progress_bar=False)
     >>> model.get_latent_representation(["GATTACA", "ACGTNNACGT"]).shape
     (2, 32)
     """

@@ -136,10 +136,9 @@ def split_genome(
 
     Examples
     --------
-    >>> import tempfile, r2mae_bio as rb
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     genome = rb.io.Genome(rb.datasets.lambda_phage(), cache_dir=folder)
-    ...     rb.io.split_genome(genome, validation=0.1)
+    >>> import r2mae_bio as rb
+    >>> genome = rb.io.Genome(rb.datasets.lambda_phage())
+    >>> rb.io.split_genome(genome, validation=0.1)
     GenomeSplit(43,652 bases to train on, 4,850 held out: the last 10% of each contig)
     """
     _check(by, gap, min_block)

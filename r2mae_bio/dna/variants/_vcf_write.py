@@ -65,13 +65,12 @@ class VariantWriter:
 
     Examples
     --------
-    >>> import tempfile, pandas as pd
     >>> from pathlib import Path
+    >>> import pandas as pd
     >>> from r2mae_bio.io import InfoField, VariantWriter, read_variants
     >>> table = pd.DataFrame({"chrom": ["chr1"], "pos": [100], "ref": ["A"], "alt": ["G,T"]})
     >>> reader = read_variants(table)
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> path = Path(folder.name) / "scored.vcf"
+    >>> path = Path("scored.vcf")
     >>> score = InfoField("SCORE", "Float", "log-likelihood ratio of ALT to REF, nats")
     >>> fingerprint = reader.fingerprint()
     >>> with VariantWriter(path, reader.header, [score], fingerprint=fingerprint) as writer:
@@ -79,7 +78,6 @@ class VariantWriter:
     ...         writer.write(batch, {"SCORE": [-1.5, float("nan")]})
     >>> path.read_text().split()[-1]
     'SCORE=-1.5,.'
-    >>> folder.cleanup()
     """
 
     def __init__(

@@ -120,6 +120,7 @@ def autoencoder_risk(
     Examples
     --------
     >>> import numpy as np
+    >>> from r2mae_bio.theory import autoencoder_risk
     >>> S = 0.5 * np.eye(60) + 0.5
     >>> risk = autoencoder_risk(S, n=300, mask_ratio=(0.1, 0.9))
     >>> risk.total < risk.noise, risk.near_peak

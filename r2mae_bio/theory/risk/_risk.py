@@ -180,10 +180,11 @@ def regression_risk(
     Examples
     --------
     >>> import numpy as np
+    >>> from r2mae_bio.theory import regression_risk
     >>> settings = {"n": 50, "noise_variance": 0.1, "mask_ratio": (0.1, 0.9)}
     >>> risk = regression_risk(np.eye(100), np.full(100, 0.1), **settings)
     >>> round(risk.total, 3), risk.near_peak
-    (0.586, False)
+    (0.925, False)
     """
     problem, unit = _problem(covariance, coefficients, method)
     groups = mask_groups(mask_ratio, rescale=rescale, row_scales=row_scales)

@@ -103,6 +103,7 @@ def joint_predictor(covariance: ArrayLike, *, mask_ratio: MaskRatio, rescale: bo
     Examples
     --------
     >>> import numpy as np
+    >>> from r2mae_bio.theory import joint_predictor
     >>> joint_predictor(np.array([[1.0, 0.6], [0.6, 1.0]]), mask_ratio=0.5)
     array([[0. , 0.3],
            [0.3, 0. ]])

@@ -164,6 +164,7 @@ def simulate_overlap(
     Examples
     --------
     >>> import numpy as np
+    >>> from r2mae_bio.theory import simulate_overlap
     >>> L = np.full((30, 1), 0.6)
     >>> settings = {"n": 200, "mask_ratio": 0.5, "masks_per_row": None, "draws": 4}
     >>> found = simulate_overlap(L @ L.T + 0.64 * np.eye(30), L, **settings)

@@ -128,6 +128,7 @@ def simulate_risk(
     Examples
     --------
     >>> import numpy as np
+    >>> from r2mae_bio.theory import simulate_risk
     >>> S, b = np.eye(40), np.full(40, 0.15)
     >>> runs = simulate_risk(S, b, n=20, noise_variance=0.1, mask_ratio=0.5, n_draws=20)
     >>> runs.totals.shape
@@ -205,6 +206,7 @@ def simulate_autoencoder_risk(
     Examples
     --------
     >>> import numpy as np
+    >>> from r2mae_bio.theory import simulate_autoencoder_risk
     >>> settings = {"n": 100, "mask_ratio": (0.1, 0.9), "genes": [0, 7], "n_draws": 10}
     >>> runs = simulate_autoencoder_risk(0.5 * np.eye(20) + 0.5, **settings)
     >>> runs.per_gene.shape

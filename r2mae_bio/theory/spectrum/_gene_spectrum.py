@@ -142,6 +142,7 @@ def gene_spectrum(
     Examples
     --------
     >>> import numpy as np
+    >>> from r2mae_bio.theory import gene_spectrum
     >>> rng = np.random.default_rng(0)
     >>> programme = rng.gamma(2.0, 1.0, (200, 1))
     >>> counts = rng.poisson(3 * programme ** (np.arange(30) < 10))

@@ -102,6 +102,7 @@ def normalize_counts(counts: Any, *, n_top_genes: int = 2000, normalization: Nor
     Examples
     --------
     >>> import numpy as np
+    >>> from r2mae_bio.theory import normalize_counts
     >>> counts = np.random.default_rng(0).poisson(2.0, (30, 8)) * (np.arange(8) != 3)
     >>> normalize_counts(counts, n_top_genes=10).genes
     array([0, 1, 2, 4, 5, 6, 7])

@@ -115,6 +115,7 @@ def gene_correlation(
     Examples
     --------
     >>> import numpy as np
+    >>> from r2mae_bio.theory import gene_correlation
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(50, 4)) + rng.normal(size=(50, 1))
     >>> correlation, intensity = gene_correlation(X)

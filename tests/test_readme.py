@@ -1,0 +1,106 @@
+"""The README says what works: its Python runs, its make targets and the files it links to exist.
+
+Its blocks build on one another, so they run in one namespace, in order, each line as a user would
+write it. Two things are not as a user would have them. The files and the cells that a block takes
+for granted are made here from the data that come with the package. And training is cut short, for
+what is tested is that the calls work; ``tutorials/fast.py`` says how short.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import r2mae_bio as rb
+from tutorials.fast import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from anndata import AnnData
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SPLITS = ("train", "dev", "test")
+README = REPOSITORY / "README.md"
+PAGES = [README, *(REPOSITORY / name for name in ("CONTRIBUTING.md", "benchmarks/README.md", "data_registry/README.md"))]
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
+
+
+def python_blocks(page: Path) -> Iterator[str]:
+    """Fenced Python, below as many empty lines as they have lines above them in the file: error
+    messages then name the line of the page.
+    """
+    text = page.read_text(encoding="utf-8")
+    for found in re.finditer(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL):
+        yield "\n" * text.count("\n", 0, found.start(1)) + found[1]
+
+
+def test_blocks_are_found_with_their_lines(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("Prose.\n\n```python\nx = 1\n```\n```\nmake demo\n```\n\n```python\ny = 2\nz = 3\n```\n")
+    assert list(python_blocks(page)) == ["\n\n\nx = 1\n", "\n" * 10 + "y = 2\nz = 3\n"]
+
+
+def expected_cells() -> dict[str, AnnData]:
+    """Cells that the blocks name and do not make."""
+    adata = rb.datasets.pbmc68k()
+    query = adata[:200, ::-1][:, ::2].copy()
+    query.write_h5ad("query.h5ad")
+    other_batch = adata[300:500].copy()
+    other_batch.obs["sample"] = "b"
+    return {"panel": adata[:200, ::5].copy(), "other_batch": other_batch}
+
+
+def write_genome() -> None:
+    """Phage lambda under the name of a chromosome, variants, peaks and labelled sequences of it."""
+    with gzip.open(rb.datasets.lambda_phage(), "rt") as stream:
+        bases = "".join(line.strip() for line in stream if not line.startswith(">"))
+    records = [(101, bases[100], "ACGT"[bases[100] == "A"]), (2001, bases[2000:2003], bases[2000])]
+    header = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    starts = range(0, 48_000, 200)
+    rows = [f"{bases[s : s + 200]}\t{s // 24_000}\t{SPLITS[s // 200 % 3]}\n" for s in starts]
+    texts = {
+        "my_species.fa.gz": f">chr1\n{bases}\n",
+        "cohort.vcf.gz": header + "".join(f"chr1\t{pos}\t.\t{ref}\t{alt}\t.\t.\t.\n" for pos, ref, alt in records),
+        "labelled_sequences.tsv.gz": "sequence\tlabel\tsplit\n" + "".join(rows),
+    }
+    for name, text in texts.items():
+        with gzip.open(name, "wt") as stream:
+            stream.write(text)
+    Path("peaks.bed").write_text("chr1\t1000\t1400\nchr1\t30000\t30200\n")
+
+
+@pytest.mark.slow
+def test_python_blocks_run_in_order(tmp_path, monkeypatch):
+    import matplotlib.pyplot as plt
+
+    shorten(monkeypatch.setattr)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pooch.os_cache", lambda project: tmp_path / "caches" / project)
+    names = {"__name__": "__main__", **expected_cells()}
+    write_genome()
+    for block in python_blocks(README):
+        exec(compile(block, str(README), "exec"), names)  # our own text
+    plt.close("all")
+    written = {"my_model", "report", "scored.vcf.gz"}
+    assert written <= {path.name for path in tmp_path.iterdir()}
+    assert names["query"].obsm["X_r2mae"].shape == (200, names["adata"].obsm["X_r2mae"].shape[1])
+
+
+@each_page
+def test_make_targets_exist(page):
+    targets = set(re.findall(r"^([a-z]+):", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:^|`)make ([a-z]+)", text, flags=re.MULTILINE))
+    assert named <= targets, f"{page.name} names what the Makefile does not make: {sorted(named - targets)}"
+
+
+@each_page
+def test_links_lead_to_files(page):
+    links = re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
+    missing = [link for link in links if not (page.parent / link).exists()]
+    assert not missing, f"{page.name} links to {missing}"
