@@ -48,7 +48,7 @@ lint: env ## check style, types and import direction
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports --no-logo
 
-bench: env ## list the benchmarks; NAME=cells.throughput runs one
+bench: env ## list the benchmarks; NAME=gene_throughput runs one
 ifeq ($(NAME),)
 	@echo 'make bench NAME=... with one of:'
 	@grep -rl '__main__' benchmarks --include='*.py' | sed -E 's|benchmarks/(.*)\.py|  \1|; s|/|.|g' | sort

@@ -10,10 +10,10 @@ import pytest
 import torch
 from scipy import sparse, stats
 
-from benchmarks.cells import ratio_laws, time_to_quality
-from benchmarks.cells.gene_sets import GeneSet
-from benchmarks.cells.ratio_laws import ARMS, LAWS, SHARES, held_out_nats, law_of, thinned, trained
-from benchmarks.cells.ratio_laws_report import (
+from benchmarks import ratio_laws, time_to_quality
+from benchmarks.gene_sets import GeneSet
+from benchmarks.ratio_laws import ARMS, LAWS, SHARES, held_out_nats, law_of, thinned, trained
+from benchmarks.ratio_laws_report import (
     QUERY,
     R2MAE,
     VALIDATION,

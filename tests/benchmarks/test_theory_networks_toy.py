@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.theory import trained_networks as theory_networks
-from benchmarks.theory.networks import gene_mae, linear, network
-from benchmarks.theory.networks.data import Data, pbmc68k
-from benchmarks.theory.networks.masks import SETTINGS, DrawnLaw, draw_hidden, hidden_error, rescaled, test_masks
-from benchmarks.theory.networks.predict import VARIANTS, predictions
-from benchmarks.theory.networks.report import TABLES, TITLE
-from benchmarks.theory.networks.summary import NAMES, compare, direction
+from benchmarks import theory_networks
+from benchmarks.networks import gene_mae, linear, network
+from benchmarks.networks.data import Data, pbmc68k
+from benchmarks.networks.masks import SETTINGS, DrawnLaw, draw_hidden, hidden_error, rescaled, test_masks
+from benchmarks.networks.predict import VARIANTS, predictions
+from benchmarks.networks.report import TABLES, TITLE
+from benchmarks.networks.summary import NAMES, compare, direction
 from r2mae_bio.masking import Uniform
 
 test_masks.__test__ = False

@@ -1,0 +1,1 @@
+"""Parts of :mod:`benchmarks.theory_networks`: data, masks, learners, theory, report."""

@@ -1,1 +1,0 @@
-"""Parts of :mod:`benchmarks.theory.trained_networks`: data, masks, learners, theory, report."""
