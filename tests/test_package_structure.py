@@ -471,3 +471,31 @@ def test_a_forbidden_import_is_found(copied: Path, contract: str, for_typing: bo
         path.write_text(text, encoding="utf-8")
     assert not kept, report
     assert "BROKEN" in report
+
+
+# ---------------------------------------------------------------- the tests
+
+TESTS = REPOSITORY / "tests"
+# What spans modules is named after the behaviour, in the folder where it shows.
+BEHAVIOURS = {
+    "cells/model": "corruption damage identity inputs interrupt query resume saving training",
+    "cells/network": "leakage",
+    "dna/genome": "processes",
+    "dna/model": "saving training",
+    "dna/variants": "outside_readers real_variants",
+    "evaluate": "exports",
+    "theory/risk": "refusals",
+    ".": "fixtures package_structure readme",
+}
+
+
+def test_tests_mirror_the_tree() -> None:
+    """A module's tests are found by its path; benchmarks, documents and laws of all models apart."""
+    lost = []
+    for path in sorted(TESTS.rglob("test_*.py")):
+        folder, name = path.parent.relative_to(TESTS).as_posix(), path.stem.removeprefix("test_")
+        if folder in ("benchmarks", "docs", "laws") or name in BEHAVIOURS.get(folder, "").split():
+            continue
+        if not any((PACKAGE / folder / f"{module}.py").is_file() for module in (name, f"_{name}")):
+            lost.append(path.relative_to(TESTS).as_posix())
+    assert not lost, f"no such module, and no behaviour listed: {lost}"

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from r2mae_bio._errors import CorruptCheckpointError, NotTrainedError
+from r2mae_bio._errors import CorruptCheckpointError, NotTrainedError, SetupError
 from r2mae_bio.core._checkpoint import read_bundle, write_folder
+from r2mae_bio.core._saved import open_model
 from r2mae_bio.masking import Beta, Choice, Fixed, Uniform
 
 from .toy_model import Line, LineConfig
@@ -78,3 +79,14 @@ def test_weights_come_from_the_seed_alone():
     torch.rand(5)
     assert torch.equal(Line(seed=3).initialize().network.weight, first)
     assert not torch.equal(Line(seed=4).initialize().network.weight, first)
+
+
+def test_a_model_or_its_folder_is_the_same_to_a_verb(tmp_path):
+    line = Line()
+    line.network = torch.nn.Linear(2, 1)
+    folder = line.save(tmp_path / "line")
+    assert open_model(line, Line, "checksum", what="line") is line
+    for path in (folder, str(folder)):
+        assert open_model(path, Line, "checksum", what="line").checksum() == line.checksum()
+    with pytest.raises(SetupError, match=r"The model is a int, which has no method checksum\(\); needed is a line, such as Line"):
+        open_model(3, Line, "checksum", what="line")

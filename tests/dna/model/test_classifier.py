@@ -51,8 +51,9 @@ def test_a_classifier_returns_from_disk(classifier, tmp_path):
         SequenceClassifier.load(folder, encoder=ToyEncoder())
 
 
-def test_a_network_of_the_package_needs_no_help_to_return(tmp_path):
-    config = FinetuneConfig(**{**QUICK.to_json(), "n_steps": 2})
+@pytest.mark.parametrize("strands", ["auto", True])
+def test_a_network_of_the_package_needs_no_help_to_return(tmp_path, strands):
+    config = FinetuneConfig(**{**QUICK.to_json(), "n_steps": 2, "reverse_complement": strands})
     encoder = DNAMaskedAutoencoder(DNAConfig(d_model=8, n_layers=1, n_heads=2, dilations=(2,)))
     classifier = finetune_sequences(encoder, motif_frame(), config=config)
     again = SequenceClassifier.load(classifier.save(tmp_path / "saved"))
