@@ -490,7 +490,7 @@ BEHAVIOURS = {
 
 
 def test_tests_mirror_the_tree() -> None:
-    """A module's tests are found by its path; benchmarks, documents and laws of all models apart."""
+    """A module's tests are found by its path; benchmarks, documents and laws of models apart."""
     lost = []
     for path in sorted(TESTS.rglob("test_*.py")):
         folder, name = path.parent.relative_to(TESTS).as_posix(), path.stem.removeprefix("test_")
