@@ -23,3 +23,13 @@ def make_cells(n=60, n_genes=30, seed=0):
     return ad.AnnData(
         sparse.csr_matrix(counts.astype(np.float32)), obs=obs, var=pd.DataFrame(index=[f"G{i}" for i in range(n_genes)])
     )
+
+
+def make_counted_cells():
+    """Fifty cells whose counts are in a layer, as verbs are given them."""
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(rng.gamma(1, 2, (50, 20))) + (np.arange(20) == 0)
+    data = ad.AnnData(np.zeros((50, 20), np.float32), layers={"counts": sparse.csr_matrix(counts.astype(np.float32))})
+    data.var_names = [f"G{i}" for i in range(20)]
+    data.obs_names = [f"c{i}" for i in range(50)]
+    return data

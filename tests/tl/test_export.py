@@ -9,22 +9,16 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from scipy import sparse
 
 import r2mae_bio as rb
 from r2mae_bio._errors import ConfigError, SetupError
 
-SIZES = {"n_latent": 8, "n_factors": 4, "n_tokens": 2, "d_model": 16, "n_heads": 2, "n_layers": 1, "n_hidden": 16}
+from ..toy_cells import SIZES, make_counted_cells
 
 
 @pytest.fixture
 def adata():
-    rng = np.random.default_rng(0)
-    counts = rng.poisson(rng.gamma(1, 2, (50, 20))) + (np.arange(20) == 0)
-    data = ad.AnnData(np.zeros((50, 20), np.float32), layers={"counts": sparse.csr_matrix(counts.astype(np.float32))})
-    data.var_names = [f"G{i}" for i in range(20)]
-    data.obs_names = [f"c{i}" for i in range(50)]
-    return data
+    return make_counted_cells()
 
 
 @pytest.fixture
