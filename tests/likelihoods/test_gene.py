@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from r2mae_bio.likelihoods import GENE_LIKELIHOODS, GeneParams, masked_nll
+from r2mae_bio.config import GeneConfig
+from r2mae_bio.likelihoods import GENE_LIKELIHOODS, GeneParams, masked_nll, predictive_distribution
 
 COUNTS = [0.0, 1.0, 2.0, 7.0, 40.0, 1000.0, 50_000.0]
 LOG_MEANS = [-20.0, -5.0, -0.3, 0.0, 2.0, 6.0, 11.0]
@@ -35,6 +36,13 @@ def random_params(shape: tuple[int, int], seed: int, *, spread: float = 1.0) -> 
         return torch.randn(*size, generator=generator, dtype=torch.float64) * spread
 
     return GeneParams(normal(*shape), normal(1, shape[1]), normal(*shape))
+
+
+def test_all_who_take_a_name_take_the_same_ones() -> None:
+    assert sorted(get_args(get_type_hints(GeneConfig)["gene_likelihood"])) == NAMES
+    for name in NAMES:
+        assert GeneConfig(gene_likelihood=name).gene_likelihood == name
+        assert predictive_distribution([2.0], [2.0], likelihood=name).mean() == pytest.approx(2)
 
 
 # ---------------------------------------------------------------- references

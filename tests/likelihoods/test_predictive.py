@@ -6,12 +6,12 @@ import torch
 from scipy import stats
 
 from r2mae_bio._errors import ConfigError
-from r2mae_bio.likelihoods import GeneParams, mean_and_variance, predictive_distribution, predictive_interval
+from r2mae_bio.likelihoods import GENE_LIKELIHOODS, GeneParams, mean_and_variance, predictive_distribution, predictive_interval
 
 MEAN, THETA, DROPOUT = 3.0, 1.7, 0.3
 
 
-@pytest.mark.parametrize("likelihood", ["nb", "zinb", "poisson", "normal"])
+@pytest.mark.parametrize("likelihood", GENE_LIKELIHOODS)
 def test_moments_agree_with_sums_over_the_distribution(likelihood):
     dispersion = {"normal": np.log(0.4), "poisson": None}.get(likelihood, np.log(THETA))
     params = GeneParams(

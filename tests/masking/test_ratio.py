@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from r2mae_bio import masking
 from r2mae_bio._errors import ConfigError
 from r2mae_bio._rng import derive_generator
 from r2mae_bio.masking import (
@@ -39,6 +40,18 @@ laws = st.one_of(
     st.builds(Beta, st.floats(0.1, 20), st.floats(0.1, 20), st.floats(0.01, 1), scope=scopes),
     st.builds(LogUniformVisible, st.floats(1e-6, 1), scope=scopes),
 )
+
+
+OURS = [law for law in RatioLaw.__subclasses__() if law.__module__.startswith("r2mae_bio")]
+
+
+@pytest.mark.parametrize("kind", OURS)
+def test_every_law_is_read_back_and_offered(kind: type[RatioLaw]) -> None:
+    """And is among those that the tests below try."""
+    assert getattr(masking, kind.__name__) is kind
+    assert kind.__name__ in masking.__all__
+    law = find(laws, lambda law: type(law) is kind, settings=settings(phases=[Phase.generate], database=None))
+    assert ratio_law_from_json(law.to_json()) == law
 
 
 @given(laws)

@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from r2mae_bio.core import _resume
+from r2mae_bio.likelihoods import GENE_LIKELIHOODS
 from r2mae_bio.masking import Beta, Choice, LogUniformVisible, Schedule
 from r2mae_bio.model import GeneMAE
 
 
-@pytest.mark.parametrize("likelihood", ["nb", "zinb", "poisson", "normal"])
+@pytest.mark.parametrize("likelihood", GENE_LIKELIHOODS)
 @pytest.mark.parametrize("encoder", ["transformer", "mlp"])
 def test_the_loss_falls_below_the_blind_baseline(adata, sizes, encoder, likelihood):
     if likelihood == "normal":

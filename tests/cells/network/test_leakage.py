@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from r2mae_bio.cells.network._mae import GeneMaskedAutoencoder
+from r2mae_bio.likelihoods import GENE_LIKELIHOODS
 from r2mae_bio.tokens import TokenBatch
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from r2mae_bio.masking import MaskPlan
 
 ENCODERS = ["transformer", "mlp"]
-LIKELIHOODS = ["nb", "zinb", "poisson", "normal"]
+LIKELIHOODS = list(GENE_LIKELIHOODS)
 WAYS = ["hide", "take"]
 
 

@@ -11,11 +11,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2mae_bio.likelihoods import masked_nll
+from r2mae_bio.likelihoods import GENE_LIKELIHOODS, masked_nll
 from r2mae_bio.tokens import TokenBatch
 
 ENCODERS = ["transformer", "mlp"]
-LIKELIHOODS = ["nb", "zinb", "poisson", "normal"]
+LIKELIHOODS = list(GENE_LIKELIHOODS)
 TOLERANCE = {"atol": 1e-5, "rtol": 1e-5}
 pytestmark = pytest.mark.parametrize("encoder", ENCODERS)
 
