@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parent.parent
 SPLITS = ("train", "dev", "test")
 README = REPOSITORY / "README.md"
-PAGES = [README, *(REPOSITORY / name for name in ("CONTRIBUTING.md", "benchmarks/README.md", "data_registry/README.md"))]
+OTHERS = ("CONTRIBUTING.md", "benchmarks/README.md", "data_registry/README.md", "docs/architecture.md")
+PAGES = [README, *(REPOSITORY / name for name in OTHERS)]
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
 
 
