@@ -1,19 +1,20 @@
-"""Masked-autoencoder transformers for single-cell data, pretrained at a mask ratio that is itself
+"""Masked-autoencoder transformers for cells and DNA, pretrained at a mask ratio that is itself
 drawn at random (R2MAE).
 
 Subpackages load when first used, so importing this package is cheap:
 
 ``pp``, ``tl``, ``pl``
-    Verbs on AnnData: prepare, compute, plot.
+    Verbs on AnnData, sequences and variants: prepare, compute, plot.
 ``model``
-    ``GeneMAE``: set up, train, embed, save, load.
+    ``GeneMAE`` and ``DNAMAE``: train, embed, fine-tune, save, load; and the classifiers made of
+    them.
 ``masking``
     The laws from which mask ratios are drawn, and the plans drawn from them.
 ``theory``
     The linear theory of mask-based pretraining: risk against the mask ratio, for a data set's own
     gene spectrum.
 ``io``, ``datasets``
-    Reading data, gene identity, and the data sets used in the documentation.
+    Reading cells, genomes and variants, gene identity, and the data sets used in the documentation.
 ``errors``
     Every exception raised on purpose.
 ``evaluate``

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from Bio.bgzf import BgzfWriter
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -22,6 +24,10 @@ DAMAGE: Final = (EOFError, zlib.error, gzip.BadGzipFile)
 """What the standard library raises where a compressed file is cut or damaged."""
 GZIP_START: Final = b"\x1f\x8b"
 _BUFFER_BYTES: Final = 1 << 18
+_BLOCK_BYTES: Final = 0xFF00
+"""Text in one bgzip block, as htslib has it: even what does not compress fits into the 64 KiB a
+block may have.
+"""
 
 
 @contextmanager
@@ -90,3 +96,23 @@ def lacks_bgzf_end(raw: BinaryIO) -> bool:
 def shown(line: bytes) -> str:
     """The beginning of a line, for messages."""
     return repr(line[:60].decode("utf-8", "replace")) + ("..." if len(line) > 60 else "")
+
+
+def compress_bgzf(data: bytes) -> bytes:
+    """Complete bgzip blocks; blocks of several calls may follow each other.
+
+    Parameters
+    ----------
+    data
+        Text of any length.
+
+    Returns
+    -------
+    The blocks, without the empty one that ends a file.
+    """
+    packed = io.BytesIO()
+    writer = BgzfWriter(fileobj=packed)  # type: ignore[no-untyped-call]
+    for start in range(0, len(data), _BLOCK_BYTES):
+        writer.write(data[start : start + _BLOCK_BYTES])  # type: ignore[no-untyped-call]
+        writer.flush()  # type: ignore[no-untyped-call]
+    return packed.getvalue()

@@ -202,8 +202,11 @@ class Beta(RatioLaw):
 
     def quantile(self, u: ArrayLike, *, progress: float = 0.0) -> NDArray[np.float64]:
         u = np.asarray(u, np.float64)
-        tiny = u < 1e-200  # for which scipy's inverse may be NaN
-        return np.asarray(self.high * np.where(tiny, 0.0, special.betaincinv(self.a, self.b, np.where(tiny, 0.5, u))), np.float64)
+        with np.errstate(all="ignore"):
+            found = special.betaincinv(self.a, self.b, u)
+        return np.asarray(
+            self.high * np.where(np.isnan(found) & (u < 0.5), 0.0, found), np.float64
+        )  # scipy's inverse fails near 0
 
 
 @dataclass(frozen=True)

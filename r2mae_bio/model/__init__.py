@@ -1,4 +1,4 @@
-"""Models: own weights, vocabulary and configuration; AnnData in, arrays out."""
+"""Models: own weights and settings; AnnData, genomes or sequences in, arrays and tables out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tools: pretrain, embed, export, and what the theory says of a data set."""
+"""Tools: pretrain, embed, map, transfer, impute, explain, score, and ask the theory."""
 
 from __future__ import annotations
 

@@ -110,6 +110,8 @@ def score_variants(
     equals REF has ``llr`` and distance 0.
     """
     model = open_model(model, DNAMAE, "log_probs", what="model of DNA")
+    if embedding_distance:
+        model = open_model(model, DNAMAE, "states", what="model with states, or embedding_distance=False")
     settings = choose_settings(
         model.window,
         context=context,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -203,6 +204,17 @@ def test_a_saved_network_scores_as_the_open_one(genome: Genome, tmp_path: Path) 
 def test_another_kind_of_model_is_refused(genome: Genome) -> None:
     with pytest.raises(SetupError, match="has no method log_probs"):
         score(snvs(range(100, 101)), genome, object())
+
+
+def test_a_model_without_states_scores_without_the_distance(genome: Genome) -> None:
+    model = Model()
+    foreign = SimpleNamespace(window=model.window, checksum=model.checksum, log_probs=model.log_probs)
+    some = snvs(range(100, 103))
+    with pytest.raises(SetupError, match=r"no method states\(\); needed is a model with states, or embedding_distance=False"):
+        score(some, genome, foreign)
+    found = score(some, genome, foreign, embedding_distance=False)
+    assert "embedding_distance" not in found
+    np.testing.assert_array_equal(found["llr"], score(some, genome)["llr"])
 
 
 @pytest.mark.parametrize(

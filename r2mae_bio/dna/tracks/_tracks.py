@@ -8,8 +8,7 @@ import numpy as np
 
 from r2mae_bio._errors import ConfigError, DataError, SetupError
 from r2mae_bio._files import whole_file
-from r2mae_bio._lines import BGZF_END
-from r2mae_bio.dna.variants._sinks import compress_bgzf
+from r2mae_bio._lines import BGZF_END, compress_bgzf
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from typing import TYPE_CHECKING, Any, Final, Protocol
-
-from Bio.bgzf import BgzfWriter
 
 from r2mae_bio._errors import ConfigError
 from r2mae_bio._files import publish, whole_file
-from r2mae_bio._lines import BGZF_END
+from r2mae_bio._lines import BGZF_END, compress_bgzf
 from r2mae_bio.dna.variants._info import annotate
 
 if TYPE_CHECKING:
@@ -20,10 +17,6 @@ if TYPE_CHECKING:
     from r2mae_bio.dna.variants._batch import VariantBatch
     from r2mae_bio.dna.variants._vcf_header import InfoField, VcfHeader
 
-_BLOCK_BYTES: Final = 0xFF00
-"""Text in one bgzip block, as htslib has it: even what does not compress fits into the 64 KiB a
-block may have.
-"""
 _ROW_GROUP: Final = 1 << 17
 _SUFFIXES: Final = (".vcf", ".vcf.gz", ".vcf.bgz", ".parquet")
 
@@ -87,26 +80,6 @@ class _VcfSink:
 
     def finish(self, part: Path, path: Path) -> None:
         publish(part, path)
-
-
-def compress_bgzf(data: bytes) -> bytes:
-    """Complete bgzip blocks; blocks of several calls may follow each other.
-
-    Parameters
-    ----------
-    data
-        Text of any length.
-
-    Returns
-    -------
-    The blocks, without the empty one that ends a file.
-    """
-    packed = io.BytesIO()
-    writer = BgzfWriter(fileobj=packed)
-    for start in range(0, len(data), _BLOCK_BYTES):
-        writer.write(data[start : start + _BLOCK_BYTES])
-        writer.flush()
-    return packed.getvalue()
 
 
 class _ParquetSink:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from r2mae_bio._errors import ConfigError, VcfError
-from r2mae_bio.dna.regions._regions import find_columns, texts, whole_numbers
+from r2mae_bio.dna._columns import find_columns, texts, whole_numbers
 from r2mae_bio.dna.variants._batch import VariantBatch, VariantReader, expand
 from r2mae_bio.dna.variants._vcf_header import FIXED_COLUMNS, VcfHeader
 from r2mae_bio.dna.variants._vcf_read import VcfReader

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from r2mae_bio.dna.variants._sinks import compress_bgzf
+from r2mae_bio._lines import compress_bgzf
 from r2mae_bio.errors import BedError
 from r2mae_bio.io import read_regions
 

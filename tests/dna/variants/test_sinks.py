@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2mae_bio.dna.variants._sinks import compress_bgzf
+from r2mae_bio._lines import compress_bgzf
 
 
 @given(st.binary(max_size=300), st.integers(1, 700))

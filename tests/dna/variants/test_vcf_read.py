@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from r2mae_bio.dna.variants._sinks import compress_bgzf
+from r2mae_bio._lines import compress_bgzf
 from r2mae_bio.errors import ConfigError, VcfError
 from r2mae_bio.io import read_variants
 
