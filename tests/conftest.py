@@ -50,5 +50,6 @@ def _keep_log_level() -> Iterator[None]:
     yield
     logger.setLevel(level)
 
+
 # It is run by hand, and finds its data beside it.
 collect_ignore = ["fixtures/write_fixtures.py"]
