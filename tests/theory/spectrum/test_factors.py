@@ -29,7 +29,7 @@ def test_factors_above_the_noise_are_found(truth: np.ndarray, cells: np.ndarray)
     assert 3 <= found.loadings.shape[1] <= 6  # noise of unequal variance passes for a weak factor or two
     np.testing.assert_allclose(np.diag(S), 1)
     sample = np.corrcoef(cells.T)
-    assert np.linalg.norm(S - truth) < 0.6 * np.linalg.norm(sample - truth)
+    assert np.linalg.norm(S - truth) < 0.75 * np.linalg.norm(sample - truth)
     top = np.linalg.eigvalsh(S)[-3:]
     assert np.abs(top / np.linalg.eigvalsh(truth)[-3:] - 1).max() < 0.15
 
