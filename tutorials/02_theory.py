@@ -285,7 +285,10 @@ plt.show()
 # %% [markdown]
 # Then the recommendation. It compares every fixed ratio with every law $U(\text{lo}, \text{hi})$ on
 # a grid, for cells that are later measured in full and on a panel of a tenth of the genes, and
-# repeats this on bootstrap samples of the cells.
+# repeats this on bootstrap samples of the cells. The theory above masks every cell once. A network
+# sees fresh masks in every epoch, and masks drawn for ever act as a ridge penalty: the
+# recommendation is that linear model's error on held-out cells. `masks="single"` gives the advice
+# of the theory above, which trained networks do not follow.
 
 # %%
 advice = rb.tl.recommend_mask_ratio(adata, layer="counts", n_bootstrap=8)
@@ -311,9 +314,9 @@ print("kept in .uns['r2mae']['mask_ratio']:", ", ".join(adata.uns["r2mae"]["mask
 # Read it for what it says. A positive cost means that the random ratio is *worse* than the best
 # fixed one, and the recommended law is the widest of those that cost within 0.01 of the least on
 # the worse of the two kinds of cells. A wide interval "within 5%" means that the data hardly care.
-# Bootstrap intervals are narrow because they hold the model and the directions of the correlations
-# fixed: they tell how well the spectrum is known, not how well a network follows it. Where the
-# curve is flat they can even miss the best ratio by a step of the grid.
+# Bootstrap intervals are narrow because they hold the fitted models fixed and draw the held-out
+# cells anew: they tell how well the error of this model is known, not how well a network follows
+# it. With fresh masks a law acts only as the fixed ratio of equal masking noise.
 #
 # `mask_ratio="auto"` takes the recommended law, and nothing else changes:
 
@@ -342,6 +345,6 @@ for p in (0.5, 0.75, 0.9):
 pd.DataFrame(rows).round(3)
 
 # %% [markdown]
-# - **Advice.** The recommendation knows the spectrum of the genes and the number of cells, not the
+# - **Advice.** The recommendation knows the correlations of genes and the number of cells, not the
 #   task. Where it matters, train with two ratios and compare; the table that `make demo` prints
 #   does so.

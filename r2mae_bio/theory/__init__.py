@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from r2mae_bio.theory.advice._advice import recommend_mask_ratio
 from r2mae_bio.theory.advice._curve import RiskCurve, risk_curve
-from r2mae_bio.theory.advice._recommend import Recommendation, Scenario, recommend
+from r2mae_bio.theory.advice._recommend import recommend
+from r2mae_bio.theory.advice._report import Recommendation, Scenario
 from r2mae_bio.theory.risk._autoencoder import AutoencoderRisk, autoencoder_risk
 from r2mae_bio.theory.risk._closed_forms import (
     ClosedForm,
@@ -31,12 +32,14 @@ from r2mae_bio.theory.risk._covariances import (
     spiked_covariance,
 )
 from r2mae_bio.theory.risk._decompose import Eigendecomposition, decompose
+from r2mae_bio.theory.risk._fresh_masks import FactorCorrelation, FreshMaskRisk, fresh_mask_risk
 from r2mae_bio.theory.risk._population import latent_factor_population_risk, population_risk
 from r2mae_bio.theory.risk._risk import Panel, Risk, regression_risk
 from r2mae_bio.theory.simulate._joint import joint_predictor
 from r2mae_bio.theory.simulate._overlap import Overlaps, simulate_overlap, subspace_overlap
 from r2mae_bio.theory.simulate._overlap_limit import expected_overlap
 from r2mae_bio.theory.simulate._simulate import Simulation, simulate_autoencoder_risk, simulate_risk
+from r2mae_bio.theory.spectrum._factors import factor_correlation
 from r2mae_bio.theory.spectrum._gene_spectrum import Spectrum, gene_spectrum
 from r2mae_bio.theory.spectrum._normalize import NormalizedCounts, PearsonResiduals, normalize_counts
 from r2mae_bio.theory.spectrum._shrinkage import gene_correlation
@@ -46,6 +49,8 @@ __all__ = [
     "AutoencoderRisk",
     "ClosedForm",
     "Eigendecomposition",
+    "FactorCorrelation",
+    "FreshMaskRisk",
     "NoiseEdge",
     "NormalizedCounts",
     "Overlaps",
@@ -64,6 +69,8 @@ __all__ = [
     "decompose",
     "equicorrelated_covariance",
     "expected_overlap",
+    "factor_correlation",
+    "fresh_mask_risk",
     "gene_correlation",
     "gene_spectrum",
     "high_ratio_risk",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from r2mae_bio.theory import Recommendation
+    from r2mae_bio.theory.advice._report import Masks
     from r2mae_bio.theory.spectrum._normalize import Normalization
     from r2mae_bio.theory.spectrum._shrinkage import Shrinkage
 
@@ -24,6 +25,7 @@ def recommend_mask_ratio(
     layer: str | None = None,
     panel: float = 0.1,
     n_cells: int | None = None,
+    masks: Masks = "fresh",
     n_top_genes: int = 2000,
     normalization: Normalization = "log1p",
     shrinkage: Shrinkage = "ledoit-wolf",
@@ -33,11 +35,12 @@ def recommend_mask_ratio(
 ) -> Recommendation:
     """Ask the linear theory which mask ratios suit a data set.
 
-    The risk of a masked linear autoencoder with the genes' own correlations is predicted for every
-    fixed ratio and for laws ``Uniform(low, high)``, for cells that are later measured in full and
-    on a panel. What it knows is the spectrum; a network differs from the linear model, so take this
-    as advice. In the linear model a random ratio does not beat the best fixed one by more than
-    noise; the verdict says what it costs here, and what it spares.
+    The error of a masked linear autoencoder is found for every fixed ratio and for laws
+    ``Uniform(low, high)``, for cells that are later measured in full and on a panel: on held-out
+    cells, with masks drawn anew for ever. A network differs from the linear model, so take this as
+    advice. In the linear model a random ratio does not beat the best fixed one by more than noise;
+    the verdict says what it costs here, and what it spares. See
+    :func:`r2mae_bio.theory.recommend_mask_ratio` for the method.
 
     Parameters
     ----------
@@ -49,6 +52,10 @@ def recommend_mask_ratio(
         Share of the genes that a panel, or a shallow cell, will measure, in (0, 1).
     n_cells
         Number of cells to train on; all of ``adata`` if None.
+    masks
+        ``"fresh"``: masks drawn anew in every epoch, whose order of ratios trained networks follow
+        (``benchmarks/results/theory_advice.md``). ``"single"``: one mask per cell, the model of the
+        paper.
     n_top_genes
         Number of most variable genes to use.
     normalization
@@ -58,7 +65,8 @@ def recommend_mask_ratio(
     n_bootstrap
         Bootstrap samples of the cells; 0 for none.
     seed
-        Seed of the bootstrap.
+        Seed of the folds, of the bootstrap, of 200 genes over which errors are averaged, and of
+        20,000 cells where there are more.
     key_added
         Key of ``.uns["r2mae"]``.
 
@@ -66,7 +74,8 @@ def recommend_mask_ratio(
     -------
     The recommendation; print it, or read ``law`` and ``verdict``. The same is written to
     ``.uns["r2mae"][key_added]`` (dict of float64 arrays, float, int and str; curves under ``full``
-    and ``panel``), from where :func:`r2mae_bio.pl.risk_curve` draws it.
+    and ``panel``; ``masks``, and as ``evidence`` ``"held-out"`` or ``"theory"``, which records of
+    earlier versions lack), from where :func:`r2mae_bio.pl.risk_curve` draws it.
 
     Raises
     ------
@@ -84,6 +93,7 @@ def recommend_mask_ratio(
         in_memory(matrix),
         n_cells=n_cells,
         panel=panel,
+        masks=masks,
         n_top_genes=n_top_genes,
         normalization=normalization,
         shrinkage=shrinkage,

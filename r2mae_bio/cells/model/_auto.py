@@ -31,12 +31,12 @@ def resolve_mask_ratio(
     mask_ratio
         ``"auto"``, or what :func:`r2mae_bio.masking.as_ratio_law` takes.
     adata
-        Training data; with ``"auto"`` the recommendation is written to
-        ``.uns["r2mae"]["mask_ratio"]``.
+        Training data; with ``"auto"`` the recommendation, from fresh masks on held-out cells, is
+        written to ``.uns["r2mae"]["mask_ratio"]``.
     setup
         Where they keep their values.
     seed
-        Seed of the recommendation.
+        Seed of the recommendation: of its folds, and of the genes and cells that enter.
 
     Raises
     ------

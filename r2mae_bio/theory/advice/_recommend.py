@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,120 +10,29 @@ import numpy as np
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio._rng import derive_generator
 from r2mae_bio.theory.advice._curve import RATIOS, risk_curve
+from r2mae_bio.theory.advice._fresh import level_nodes, predicted, scenario_of
+from r2mae_bio.theory.advice._report import TOLERANCE, Scenario, candidates, choose
 from r2mae_bio.theory.risk._autoencoder import autoencoder_risk
+from r2mae_bio.theory.risk._decompose import Eigendecomposition
+from r2mae_bio.theory.risk._fresh_masks import as_resolvent
+from r2mae_bio.theory.risk._risk import check_setting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import ArrayLike
 
-    from r2mae_bio.theory.advice._curve import RiskCurve
-    from r2mae_bio.theory.risk._decompose import Eigendecomposition
+    from r2mae_bio.theory.advice._report import Masks, Recommendation
+    from r2mae_bio.theory.risk._fresh_masks import FactorCorrelation
     from r2mae_bio.theory.risk._groups import Float
 
-TOLERANCE = 0.05
-"""Ratios within this of the least error count as good."""
-_AS_GOOD = 0.01
-"""Laws whose worst cost is within this of the least are as good as the best; the widest of them is
-recommended.
-"""
 _N_GENES = 200
-_LOWS = np.round(np.arange(0, 0.81, 0.1), 2)
-_HIGHS = np.round(np.arange(0.2, 1.01, 0.1), 2)
-_NARROWEST = 0.2
-
-
-@dataclass(frozen=True, eq=False)
-class Scenario:
-    """What the theory says for one kind of test cell."""
-
-    curve: RiskCurve
-    """Risk at fixed ratios."""
-    interval: tuple[float, float]
-    """Ratios within 5% of the least error."""
-    laws: Float
-    """Error of every candidate law (L,)."""
-
-    def to_uns(self) -> dict[str, Any]:
-        """Arrays of the curve, its best ratio and the interval around it."""
-        return {**asdict(self.curve), "best": self.curve.best, "interval": np.array(self.interval)}
-
-    @property
-    def costs(self) -> Float:
-        """Error of every candidate law relative to the best fixed ratio, less 1 (L,)."""
-        return self.laws / self.curve.least - 1
-
-    @property
-    def fixed_costs(self) -> Float:
-        """The same for every fixed ratio (R,)."""
-        flagged = self.curve.near_peak | self.curve.heavy_tailed
-        return np.where(flagged & ~flagged.all(), np.inf, self.curve.error / self.curve.least - 1)
-
-
-@dataclass(frozen=True, eq=False)
-class Recommendation:
-    """Advice on the mask ratio, from the linear theory and the spectrum of one data set."""
-
-    n_cells: int
-    """Training cells."""
-    n_genes: int
-    """Genes of the spectrum."""
-    panel: float
-    """Share of the genes that a panel measures."""
-    peak: float
-    """Ratio at which ``n p`` meets the number of genes; above 1 if no ratio reaches it."""
-    law: tuple[float, float]
-    """Recommended ``Uniform(low, high)``."""
-    cost: dict[str, float]
-    """Predicted error of the law relative to the best fixed ratio, less 1, for test cells measured
-    ``"full"`` and on a ``"panel"``.
-    """
-    compromise: tuple[float, float]
-    """The best single fixed ratio for both kinds of test cells, and its larger cost."""
-    full: Scenario
-    """Test cells measured in full."""
-    on_panel: Scenario
-    """Test cells measured on a panel of random genes, or shallow."""
-    bootstrap: dict[str, Float]
-    """Over bootstrap samples of cells (S,): ``best_full``, ``best_panel``, ``cost_full``,
-    ``cost_panel``; empty if none were drawn.
-    """
-    effective_rank: float
-    """Participation ratio of the eigenvalues."""
-
-    @property
-    def verdict(self) -> str:
-        """The advice in words."""
-        return " ".join(_sentences(self))
-
-    def __repr__(self) -> str:
-        return f"Recommendation(Uniform{self.law}: {self.verdict})"
-
-    def to_uns(self) -> dict[str, Any]:
-        """What h5ad can hold of the recommendation: numbers, text and float64 arrays; curves as
-        ``full`` and ``panel``.
-        """
-        return {
-            "law": np.array(self.law),
-            "verdict": self.verdict,
-            "cost": dict(self.cost),
-            "compromise": np.array(self.compromise),
-            "n_cells": self.n_cells,
-            "n_genes": self.n_genes,
-            "panel_share": self.panel,
-            "peak": self.peak,
-            "effective_rank": self.effective_rank,
-            "full": self.full.to_uns(),
-            "panel": self.on_panel.to_uns(),
-            "bootstrap": dict(self.bootstrap),
-        }
 
 
 def recommend(
-    eigen: Eigendecomposition,
+    eigen: Eigendecomposition | FactorCorrelation,
     *,
     n: int,
     panel: float = 0.1,
+    masks: Masks = "fresh",
     eigenvalue_samples: ArrayLike | None = None,
     seed: int = 0,
     **settings: Any,
@@ -138,17 +47,23 @@ def recommend(
     Parameters
     ----------
     eigen
-        Of the gene correlation matrix (d, d).
+        Of the gene correlation matrix (d, d); with fresh masks also factors and a diagonal.
     n
         Number of training cells.
     panel
         Share of the genes that a panel, or a shallow cell, measures, in (0, 1).
+    masks
+        ``"fresh"``: cells are masked anew for ever, as in training over many epochs
+        (:func:`fresh_mask_risk`). ``"single"``: every cell is masked once
+        (:func:`autoencoder_risk`), the model of the paper.
     eigenvalue_samples
         Eigenvalues under resampling of the cells (S, d), for the uncertainty; none if None.
     seed
-        Seed of the draw of 200 genes over which errors are averaged, where there are more.
+        Seed of the draw of 200 genes over which errors are averaged, where there are more; with
+        fresh masks all genes count.
     settings
-        Further arguments of :func:`autoencoder_risk`, such as ``rescale`` and ``row_scales``.
+        With single masks, further arguments of :func:`autoencoder_risk`, such as ``rescale`` and
+        ``row_scales``.
 
     Returns
     -------
@@ -159,20 +74,77 @@ def recommend(
     ConfigError, DataError
         A setting is out of range, or the covariance is none.
     """
+    check_panel(panel, masks)
+    samples = None if eigenvalue_samples is None else _check_samples(eigenvalue_samples, eigen.n_features)
+    if masks == "fresh":
+        if settings or (samples is not None and not isinstance(eigen, Eigendecomposition)):
+            message = f"{sorted(settings) or 'eigenvalue_samples of factors'} cannot be had with masks='fresh'; leave it out."
+            raise ConfigError(message)
+        return _from_fresh(eigen, n, panel, samples)
+    if not isinstance(eigen, Eigendecomposition):
+        message = "masks='single' needs an eigendecomposition of the whole correlation matrix."
+        raise DataError(message)
+    return _from_single(eigen, n, panel, samples, seed, **settings)
+
+
+def check_panel(panel: float, masks: str) -> None:
+    """Refuse a panel that is no share, and unknown masks."""
     if not 0 < panel < 1:
         message = f"panel is {panel}; needed is the share of genes that a panel measures, between 0 and 1."
         raise ConfigError(message)
+    if masks not in ("fresh", "single"):
+        message = f"masks is {masks!r}; needed is 'fresh' or 'single'."
+        raise ConfigError(message)
+
+
+def panel_level(panel: float) -> float:
+    """Variance that measuring a panel adds to an input."""
+    return (1 - panel) / panel
+
+
+def _from_fresh(eigen: Eigendecomposition | FactorCorrelation, n: int, panel: float, samples: Float | None) -> Recommendation:
+    check_setting("n", n, 1)
+    d, nodes = eigen.n_features, level_nodes(eigen.n_features)
+
+    def scenarios(correlation: Eigendecomposition | FactorCorrelation) -> tuple[Scenario, Scenario]:
+        model = as_resolvent(correlation)
+        full, on_panel = (scenario_of(predicted(model, n, nodes, t), d) for t in (0.0, panel_level(panel)))
+        return full, on_panel
+
+    about: dict[str, Any] = {
+        "n_cells": int(n),
+        "n_genes": d,
+        "panel": float(panel),
+        "peak": np.inf,
+        "effective_rank": eigen.effective_rank,
+    }
+    advice = choose(*scenarios(eigen), masks="fresh", evidence="theory", **about)
+    if samples is None or not isinstance(eigen, Eigendecomposition):
+        return advice
+    return advice.with_bootstrap([scenarios(replace(eigen, values=values)) for values in samples])
+
+
+def _from_single(
+    eigen: Eigendecomposition, n: int, panel: float, resampled: Float | None, seed: int, **settings: Any
+) -> Recommendation:
     d = eigen.n_features
     genes = np.sort(derive_generator(seed, "theory-genes").permutation(d)[:_N_GENES])
     settings = {"algebra": "eigenbasis", "genes": genes, **settings}  # its error of about 1% is common to all ratios
-    resampled = None if eigenvalue_samples is None else _check_samples(eigenvalue_samples, d)
-    advice = _advise(eigen, n, panel, **settings)
+    tests = (None, 1 - panel)
+    about: dict[str, Any] = {
+        "n_cells": int(n),
+        "n_genes": d,
+        "panel": float(panel),
+        "peak": (d - 1) / n,
+        "effective_rank": eigen.effective_rank,
+    }
+    full, on_panel = (_scenario(eigen, n, test, candidates(), RATIOS, **settings) for test in tests)
+    advice = choose(full, on_panel, masks="single", evidence="theory", **about)
     if resampled is None:
         return advice
-    samples = [
-        _advise(replace(eigen, values=values), n, panel, law=advice.law, ratios=RATIOS[::2], **settings) for values in resampled
-    ]
-    return replace(advice, bootstrap=_spread(samples))
+    moved = (replace(eigen, values=values) for values in resampled)
+    pairs = [tuple(_scenario(e, n, test, [advice.law], RATIOS[::2], **settings) for test in tests) for e in moved]
+    return advice.with_bootstrap(pairs)
 
 
 def _check_samples(eigenvalue_samples: ArrayLike, d: int) -> Float:
@@ -184,41 +156,6 @@ def _check_samples(eigenvalue_samples: ArrayLike, d: int) -> Float:
         )
         raise DataError(message)
     return values
-
-
-def candidates() -> list[tuple[float, float]]:
-    """The candidate laws, from narrow to wide."""
-    pairs = ((float(low), float(high)) for low in _LOWS for high in _HIGHS if high - low >= _NARROWEST - 1e-9)
-    return sorted(pairs, key=lambda x: (round(x[1] - x[0], 6), x))
-
-
-def _advise(
-    eigen: Eigendecomposition,
-    n: int,
-    panel: float,
-    *,
-    law: tuple[float, float] | None = None,
-    ratios: Float = RATIOS,
-    **settings: Any,
-) -> Recommendation:
-    laws = candidates() if law is None else [law]
-    full, on_panel = (_scenario(eigen, n, test, laws, ratios, **settings) for test in (None, 1 - panel))
-    worst = np.maximum(full.costs, on_panel.costs)
-    chosen = int(np.flatnonzero(worst <= worst.min() + _AS_GOOD)[-1])  # the widest comes last
-    fixed = np.maximum(full.fixed_costs, on_panel.fixed_costs)
-    return Recommendation(
-        n_cells=int(n),
-        n_genes=eigen.n_features,
-        panel=float(panel),
-        peak=(eigen.n_features - 1) / n,
-        law=laws[chosen],
-        cost={"full": float(full.costs[chosen]), "panel": float(on_panel.costs[chosen])},
-        compromise=(float(full.curve.ratios[np.argmin(fixed)]), float(fixed.min())),
-        full=full,
-        on_panel=on_panel,
-        bootstrap={},
-        effective_rank=eigen.effective_rank,
-    )
 
 
 def _scenario(
@@ -236,47 +173,3 @@ def _spread(samples: list[Recommendation]) -> dict[str, Float]:
         "cost_full": np.array([s.cost["full"] for s in samples]),
         "cost_panel": np.array([s.cost["panel"] for s in samples]),
     }
-
-
-def _sentences(advice: Recommendation) -> Iterator[str]:
-    """The verdict, sentence by sentence."""
-    low, high = advice.law
-    yield (
-        f"{advice.n_genes} genes with an effective rank of {advice.effective_rank:.0f}, {advice.n_cells} training cells. "
-        f"Train with Uniform({low:g}, {high:g})."
-    )
-    for name, scenario in (("full", advice.full), ("panel", advice.on_panel)):
-        what = "Cells measured in full" if name == "full" else f"Cells measured on {advice.panel:.0%} of the genes"
-        first, last = scenario.interval
-        yield (
-            f"{what}: best fixed ratio {scenario.curve.best:.2f}{_interval(advice, name)}, within 5% of it from {first:.2f} to {last:.2f}; "
-            f"{_comparison(advice.cost[name])}."
-        )
-    yield _on_compromise(advice)
-    if advice.peak < 1:
-        yield f"Fixed ratios near {advice.peak:.2f} sit on the interpolation peak (cells x ratio = genes) of an unregularised model."
-    yield "This is the linear model's advice; a regularised network has a flatter curve and no peak."
-
-
-def _interval(advice: Recommendation, name: str) -> str:
-    samples = advice.bootstrap.get(f"best_{name}")
-    if samples is None:
-        return ""
-    low, high = np.quantile(samples, [0.05, 0.95])
-    return f" (90% of bootstrap samples {low:.2f} to {high:.2f})"
-
-
-def _comparison(cost: float) -> str:
-    if abs(cost) < 0.005:
-        return "the random ratio neither helps nor costs (less than 0.5% either way)"
-    if cost > 0:
-        return f"the random ratio does not help here, it costs {cost:.1%}"
-    return f"the random ratio is {-cost:.1%} better"
-
-
-def _on_compromise(advice: Recommendation) -> str:
-    ratio, cost = advice.compromise
-    worst = max(advice.cost.values())
-    if worst < cost - _AS_GOOD:
-        return f"No fixed ratio serves both: the best compromise, {ratio:.2f}, costs {cost:.1%} on one of them, the random ratio {worst:.1%}."
-    return f"A fixed ratio of {ratio:.2f} serves both at a cost of {max(cost, 0):.1%}, the random ratio at {max(worst, 0):.1%}."

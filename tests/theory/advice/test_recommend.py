@@ -12,7 +12,7 @@ import pytest
 from r2mae_bio import theory
 from r2mae_bio.errors import ConfigError, DataError
 from r2mae_bio.theory.advice._curve import RATIOS
-from r2mae_bio.theory.advice._recommend import candidates
+from r2mae_bio.theory.advice._report import candidates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,13 +38,13 @@ def samples(eigen: theory.Eigendecomposition) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def advice(eigen: theory.Eigendecomposition, samples: np.ndarray) -> theory.Recommendation:
-    return theory.recommend(eigen, n=N, panel=PANEL, eigenvalue_samples=samples, **SETTINGS)
+    return theory.recommend(eigen, n=N, panel=PANEL, masks="single", eigenvalue_samples=samples, **SETTINGS)
 
 
 @pytest.fixture(scope="module")
 def few(eigen: theory.Eigendecomposition) -> theory.Recommendation:
     """Fewer cells than genes, predictions as they are."""
-    return theory.recommend(eigen, n=30, panel=PANEL)
+    return theory.recommend(eigen, n=30, panel=PANEL, masks="single")
 
 
 @pytest.fixture(params=["advice", "few"])
@@ -201,3 +201,44 @@ def test_samples_of_eigenvalues_fit_the_matrix(
 ) -> None:
     with pytest.raises(DataError, match="eigenvalue_samples has the shape"):
         theory.recommend(eigen, n=N, eigenvalue_samples=change(eigen.values))
+
+
+@pytest.fixture(scope="module")
+def fresh(eigen: theory.Eigendecomposition, samples: np.ndarray) -> theory.Recommendation:
+    return theory.recommend(eigen, n=N, panel=PANEL, eigenvalue_samples=samples)
+
+
+def test_fresh_masks_are_the_default_and_their_own_risk(fresh: theory.Recommendation, eigen: theory.Eigendecomposition) -> None:
+    for scenario, test in ((fresh.full, None), (fresh.on_panel, 1 - PANEL)):
+        for i in range(0, RATIOS.size, 6):
+            risk = theory.fresh_mask_risk(eigen, n=N, mask_ratio=float(RATIOS[i]), test=test)
+            assert scenario.curve.error[i] == pytest.approx(risk.error, rel=1e-3)
+            assert scenario.curve.floor[i] == pytest.approx(risk.floor, rel=1e-3)
+            assert scenario.curve.bias[i] == pytest.approx(risk.bias, abs=0.02 * risk.error)
+        for law, error in zip(candidates()[::7], scenario.laws[::7], strict=True):
+            assert error == pytest.approx(theory.fresh_mask_risk(eigen, n=N, mask_ratio=law, test=test).error, rel=1e-3)
+    assert (fresh.masks, fresh.evidence, fresh.peak) == ("fresh", "theory", np.inf)
+    assert "fresh masks" in fresh.verdict
+    assert "interpolation peak" not in fresh.verdict
+    assert fresh.to_uns()["masks"] == "fresh"
+
+
+def test_fresh_bootstrap_moves_the_spectrum(
+    fresh: theory.Recommendation, eigen: theory.Eigendecomposition, samples: np.ndarray
+) -> None:
+    for i, values in enumerate(samples):
+        moved = theory.recommend(replace(eigen, values=values), n=N, panel=PANEL)
+        assert fresh.bootstrap["best_full"][i] == moved.full.curve.best
+        assert fresh.bootstrap["cost_panel"][i] == pytest.approx(moved.on_panel.costs[candidates().index(fresh.law)])
+
+
+def test_fresh_masks_take_factors_and_no_settings(eigen: theory.Eigendecomposition) -> None:
+    L = np.random.default_rng(0).uniform(-0.4, 0.4, (500, 4))
+    factors = theory.FactorCorrelation(L, 1 - (L**2).sum(1))
+    assert theory.recommend(factors, n=200).n_genes == 500
+    with pytest.raises(DataError, match="'single' needs"):
+        theory.recommend(factors, n=200, masks="single")
+    with pytest.raises(ConfigError, match="rescale"):
+        theory.recommend(eigen, n=N, rescale=False)
+    with pytest.raises(ConfigError, match="masks is 'both'"):
+        theory.recommend(eigen, n=N, masks="both")
