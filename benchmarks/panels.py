@@ -59,6 +59,7 @@ CANDIDATES = (
     ),
     *(evaluate.FactorAnalysis(30, f"factor analysis, {t}", t, stretched=True) for t in ("log", "root")),
 )
+NAMES = [*(method.name for method in METHODS), CHOSEN]
 VARIABLE = "300 variable"
 TITLES = {"all genes": "all genes", "panel": "the genes of the query"}
 
@@ -70,7 +71,7 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
         cells = load(name, seed, data=options.data)
         return cells, {VARIABLE: evaluate.variable_panel(cells.counts[cells.split.reference], 300)}
 
-    return sweep(options, [*(m.name for m in METHODS), CHOSEN], prepare, measure, show)
+    return sweep(options, NAMES, prepare, measure, show)
 
 
 def measure(prepared: tuple[GeneSet, Panels], name: str, seed: int) -> pd.DataFrame:
@@ -123,7 +124,7 @@ def markdown(frame: pd.DataFrame) -> str:
 
 def main() -> None:
     """Run what the command line asks for."""
-    run_methods(__doc__, SETS, [method.name for method in METHODS], run, markdown)
+    run_methods(__doc__, SETS, NAMES, run, markdown)
 
 
 if __name__ == "__main__":
