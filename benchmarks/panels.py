@@ -12,6 +12,7 @@ sets, and differences to R2MAE paired over sets and seeds.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from benchmarks.command_line import run_methods, sweep, table
@@ -45,6 +46,20 @@ METHODS = (
     evaluate.MajorityClass(),
     evaluate.Noise(),
 )
+# A linear control at full strength: the kind, what it reads of counts, its size and its metric are
+# chosen on the reference cells.
+CHOSEN = "linear control, chosen"
+CANDIDATES = (
+    *(evaluate.PCAZeroFill(50, f"PCA, {t}", t) for t in ("log", "root")),
+    *(
+        evaluate.ProbabilisticPCA(k, f"PPCA, {k}, {t}, {w}", t, stretched=True, whitened=w)
+        for k in (20, 30, 50)
+        for t in ("log", "root")
+        for w in (False, True)
+    ),
+    *(evaluate.FactorAnalysis(30, f"factor analysis, {t}", t, stretched=True) for t in ("log", "root")),
+)
+NAMES = [*(method.name for method in METHODS), CHOSEN]
 VARIABLE = "300 variable"
 TITLES = {"all genes": "all genes", "panel": "the genes of the query"}
 
@@ -56,13 +71,18 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
         cells = load(name, seed, data=options.data)
         return cells, {VARIABLE: evaluate.variable_panel(cells.counts[cells.split.reference], 300)}
 
-    return sweep(options, [m.name for m in METHODS], prepare, measure, show)
+    return sweep(options, NAMES, prepare, measure, show)
 
 
 def measure(prepared: tuple[GeneSet, Panels], name: str, seed: int) -> pd.DataFrame:
     """One method on all panels."""
     cells, panels = prepared
-    method = next(m for m in METHODS if m.name == name)
+    if name == CHOSEN:
+        known = cells.split.reference
+        chosen = evaluate.choose_method(CANDIDATES, cells.counts[known], cells.labels[known], seed=seed)
+        method: evaluate.Embedder = replace(chosen, name=CHOSEN)  # type: ignore[type-var]
+    else:
+        method = next(m for m in METHODS if m.name == name)
     return evaluate.panel_transfer(
         [method], cells.counts, cells.labels, split=cells.split, panels=panels, seeds=(seed,), matched=True
     )
@@ -104,7 +124,7 @@ def markdown(frame: pd.DataFrame) -> str:
 
 def main() -> None:
     """Run what the command line asks for."""
-    run_methods(__doc__, SETS, [method.name for method in METHODS], run, markdown)
+    run_methods(__doc__, SETS, NAMES, run, markdown)
 
 
 if __name__ == "__main__":

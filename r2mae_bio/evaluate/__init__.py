@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from r2mae_bio.evaluate.scores._interval_coverage import interval_coverage
     from r2mae_bio.evaluate.scores._paired import paired_differences
     from r2mae_bio.evaluate.scores._probe import FittedProbe, ProbeResult, fit_probe, probe
+    from r2mae_bio.evaluate.tasks._choice import choose_method
     from r2mae_bio.evaluate.tasks._denoising import denoising
     from r2mae_bio.evaluate.tasks._depth_transfer import depth_transfer, thin_counts
     from r2mae_bio.evaluate.tasks._gene_panels import marker_panel, panel_mask
@@ -65,6 +66,7 @@ __getattr__, __dir__, __all__ = lazily(
         "evaluate.scores._interval_coverage": "interval_coverage",
         "evaluate.scores._paired": "paired_differences",
         "evaluate.scores._probe": "FittedProbe ProbeResult fit_probe probe",
+        "evaluate.tasks._choice": "choose_method",
         "evaluate.tasks._denoising": "denoising",
         "evaluate.tasks._depth_transfer": "depth_transfer thin_counts",
         "evaluate.tasks._gene_panels": "marker_panel panel_mask",

@@ -17,7 +17,7 @@ from sklearn import decomposition
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio._rng import derive_seed
 from r2mae_bio.evaluate.methods._embedder import all_measured
-from r2mae_bio.evaluate.methods._log_normalize import check_measured, gene_share, log_normalize
+from r2mae_bio.evaluate.methods._log_normalize import check_measured, find_transform, gene_share
 
 if TYPE_CHECKING:
     from r2mae_bio.evaluate.methods._embedder import SparseCounts
@@ -41,6 +41,8 @@ class PCAZeroFill:
     """Components kept (k), fewer than cells and genes."""
     name: str = "PCA, zero fill"
     """Name in tables."""
+    transform: str = "log"
+    """What is read of depth-scaled counts: ``"log"``, log1p, or ``"root"``, square roots."""
 
     def fit(self, counts: SparseCounts, *, seed: int) -> FittedPCA:
         """Eigenvectors of the covariance of log-normalised counts (n_cells, n_genes); ``seed`` is
@@ -53,10 +55,10 @@ class PCAZeroFill:
         DataError
             The counts do not vary.
         """
-        values = log_normalize(counts, all_measured(counts))
+        values = find_transform(self.transform)(counts, all_measured(counts))
         mean_g, covariance_gg = _moments(values)
         _, vectors_gk = _leading_eigenpairs(covariance_gg, self.n_components, counts.shape)
-        return FittedPCA(mean_g, vectors_gk)
+        return FittedPCA(mean_g, vectors_gk, self.transform)
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class FittedPCA:
     """Training mean (n_genes,)."""
     components_gk: Floats = field(repr=False)
     """Eigenvectors (n_genes, k), orthonormal columns, largest variance first."""
+    transform: str = "log"
+    """What is read of counts."""
 
     def embed(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Scores (n_cells, k) of the zero-filled cells; see :meth:`FittedEmbedder.embed`."""
@@ -77,10 +81,13 @@ class FittedPCA:
         """Log-normalised expression (n_cells, n_genes) of the zero-filled cells, as the components
         have it.
         """
-        return self._scores(counts, check_measured(measured, len(self.mean_g))) @ self.components_gk.T + self.mean_g
+        expected = self._scores(counts, check_measured(measured, len(self.mean_g))) @ self.components_gk.T + self.mean_g
+        return _as_logarithms(expected, self.transform)
 
     def _scores(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> Floats:
-        return np.asarray(log_normalize(counts, measured) @ self.components_gk[measured] - self.mean_g @ self.components_gk)
+        return np.asarray(
+            find_transform(self.transform)(counts, measured) @ self.components_gk[measured] - self.mean_g @ self.components_gk
+        )
 
 
 @dataclass(frozen=True)
@@ -96,6 +103,14 @@ class ProbabilisticPCA:
     """Latent dimensions (k), fewer than cells and genes."""
     name: str = "probabilistic PCA"
     """Name in tables."""
+    transform: str = "log"
+    """What is read of depth-scaled counts: ``"log"``, log1p, or ``"root"``, square roots."""
+    stretched: bool = False
+    """Keep the spread that embeddings have with every gene measured, see
+    :class:`LinearGaussian`.
+    """
+    whitened: bool = False
+    """Embed by E[z] itself, every dimension of the same prior variance."""
 
     def fit(self, counts: SparseCounts, *, seed: int) -> LinearGaussian:
         """Maximum-likelihood W and noise from counts (n_cells, n_genes); ``seed`` is not needed.
@@ -108,12 +123,13 @@ class ProbabilisticPCA:
             The counts do not vary.
         """
         share_g = gene_share(counts)
-        mean_g, covariance_gg = _moments(log_normalize(counts, all_measured(counts)))
+        mean_g, covariance_gg = _moments(find_transform(self.transform)(counts, all_measured(counts)))
         variance_k, vectors_gk = _leading_eigenpairs(covariance_gg, self.n_components, counts.shape)
         total = float(np.trace(covariance_gg))
         noise = _not_negligible(np.array((total - variance_k.sum()) / (len(share_g) - self.n_components)), total / len(share_g))
         loadings_gk = vectors_gk * np.sqrt(np.maximum(variance_k - noise, 0))
-        return LinearGaussian(mean_g, loadings_gk, np.full(len(share_g), noise), share_g)
+        settings = (self.transform, self.stretched, self.whitened)
+        return LinearGaussian(mean_g, loadings_gk, np.full(len(share_g), noise), share_g, *settings)
 
 
 @dataclass(frozen=True)
@@ -130,6 +146,14 @@ class FactorAnalysis:
     """Factors (k), fewer than cells and genes."""
     name: str = "factor analysis"
     """Name in tables."""
+    transform: str = "log"
+    """What is read of depth-scaled counts: ``"log"``, log1p, or ``"root"``, square roots."""
+    stretched: bool = False
+    """Keep the spread that embeddings have with every gene measured, see
+    :class:`LinearGaussian`.
+    """
+    whitened: bool = False
+    """Embed by E[z] itself, every dimension of the same prior variance."""
 
     def fit(self, counts: SparseCounts, *, seed: int) -> LinearGaussian:
         """Maximum-likelihood W and noise from counts (n_cells, n_genes); ``seed`` starts the
@@ -144,13 +168,14 @@ class FactorAnalysis:
         """
         _check_components(self.n_components, counts.shape)
         share_g = gene_share(counts)
-        values = log_normalize(counts, all_measured(counts)).toarray()
+        values = find_transform(self.transform)(counts, all_measured(counts)).toarray()
         variance = _positive_variance(values.var(axis=0).mean())
         state = derive_seed(seed, "factor-analysis") % 2**32  # scikit-learn takes no longer seeds
         model = decomposition.FactorAnalysis(self.n_components, random_state=state).fit(values)
         noise_g = _not_negligible(model.noise_variance_, variance)
         vectors_gk, lengths_k, _ = linalg.svd(model.components_.T, full_matrices=False)
-        return LinearGaussian(model.mean_, vectors_gk * lengths_k, noise_g, share_g)
+        settings = (self.transform, self.stretched, self.whitened)
+        return LinearGaussian(model.mean_, vectors_gk * lengths_k, noise_g, share_g, *settings)
 
 
 @dataclass(frozen=True)
@@ -158,9 +183,10 @@ class LinearGaussian:
     r"""A trained linear latent-variable model, :math:`x = W z + \mu + \epsilon`, with z standard
     normal.
 
-    Queries are log-normalised with the total over the measured genes divided by those genes' share
+    Queries are scaled with the total over the measured genes divided by those genes' share
     of the training counts, so that a panel is on the scale of the training data; see
-    :func:`log_normalize`.
+    :func:`log_normalize`. A posterior mean shrinks as genes are taken away; ``stretched`` undoes
+    that, dimension by dimension, with :meth:`gain`.
     """
 
     mean_g: Floats = field(repr=False)
@@ -173,6 +199,12 @@ class LinearGaussian:
     """Variance of the noise per gene (n_genes,), positive."""
     share_g: Floats = field(repr=False)
     """Share of the training counts per gene (n_genes,), summing to 1."""
+    transform: str = "log"
+    """What is read of counts."""
+    stretched: bool = False
+    """Whether embeddings of panels keep the spread of whole cells."""
+    whitened: bool = False
+    """Whether dimensions are embedded with the variance of z."""
 
     def embed(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> NDArray[np.float32]:
         """:meth:`posterior_mean`, each dimension times the length of its loadings (n_cells, k); see
@@ -182,14 +214,27 @@ class LinearGaussian:
         profiles W E[z]. In z itself every factor has the same variance, and weak factors drown the
         strong ones in a neighbour search.
         """
-        lengths_k = np.linalg.norm(self.loadings_gk, axis=0)
+        lengths_k = np.ones(self.loadings_gk.shape[1]) if self.whitened else np.linalg.norm(self.loadings_gk, axis=0)
+        if self.stretched:
+            lengths_k = lengths_k * self.gain(check_measured(measured, len(self.mean_g)))
         return np.asarray(self.posterior_mean(counts, measured) * lengths_k, dtype=np.float32)
+
+    def gain(self, measured: NDArray[np.bool_]) -> Floats:
+        r"""Ratio of the standard deviation of E[z] over cells with every gene measured to that with
+        these, (k,).
+
+        Over cells the variance of :math:`E[z | x_o]` is the prior's less the posterior's,
+        :math:`1 - [(I + W_o^\top \Psi_o^{-1} W_o)^{-1}]_{ff}`: it falls as genes are taken away.
+        """
+        spreads = [1 - np.diag(linalg.inv(self._precision(mask))) for mask in (np.ones_like(measured), measured)]
+        whole, seen = (np.maximum(spread, 1e-12) for spread in spreads)
+        return np.asarray(np.sqrt(whole / seen))
 
     def reconstruct(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> Floats:
         r"""Expected log-normalised expression (n_cells, n_genes), :math:`W E[z] + \mu`, of every
         gene, measured or not.
         """
-        return self.posterior_mean(counts, measured) @ self.loadings_gk.T + self.mean_g
+        return _as_logarithms(self.posterior_mean(counts, measured) @ self.loadings_gk.T + self.mean_g, self.transform)
 
     def posterior_mean(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> Floats:
         r"""E[z | measured genes] (n_cells, k); arguments and errors as :func:`log_normalize`.
@@ -200,12 +245,20 @@ class LinearGaussian:
         n_measured.
         """
         measured = check_measured(measured, len(self.mean_g))
-        values_co = log_normalize(counts, measured, self.share_g)
-        loadings_ok = self.loadings_gk[measured]
-        weighted_ok = loadings_ok / self.noise_g[measured, None]
-        precision_kk = np.eye(loadings_ok.shape[1]) + loadings_ok.T @ weighted_ok
+        values_co = find_transform(self.transform)(counts, measured, self.share_g)
+        weighted_ok = self.loadings_gk[measured] / self.noise_g[measured, None]
         projected_ck = values_co @ weighted_ok - self.mean_g[measured] @ weighted_ok  # the cells stay sparse
-        return np.asarray(linalg.solve(precision_kk, projected_ck.T, assume_a="pos").T)
+        return np.asarray(linalg.solve(self._precision(measured), projected_ck.T, assume_a="pos").T)
+
+    def _precision(self, measured: NDArray[np.bool_]) -> Floats:
+        """Posterior precision of z (k, k)."""
+        loadings_ok = self.loadings_gk[measured]
+        return np.eye(loadings_ok.shape[1]) + loadings_ok.T @ (loadings_ok / self.noise_g[measured, None])
+
+
+def _as_logarithms(values: Floats, transform: str) -> Floats:
+    """Expected values of a transform as log1p of depth-scaled counts."""
+    return values if transform == "log" else np.log1p(np.maximum(values, 0) ** 2)
 
 
 def _moments(values_cg: sparse.csr_array) -> tuple[Floats, Floats]:

@@ -1,8 +1,8 @@
-"""Log-normalised expression from the measured genes alone."""
+"""Depth-scaled expression, as logarithms or roots, from the measured genes alone."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from scipy import sparse
@@ -10,11 +10,13 @@ from scipy import sparse
 from r2mae_bio._errors import ConfigError, DataError, NegativeCountsError, NonFiniteError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike, NDArray
 
     from r2mae_bio.evaluate.methods._embedder import SparseCounts
 
-__all__ = ["check_measured", "gene_share", "log_normalize", "take_measured"]
+__all__ = ["check_measured", "find_transform", "gene_share", "log_normalize", "root_normalize", "take_measured"]
 
 
 def log_normalize(
@@ -62,6 +64,52 @@ def log_normalize(
     NonFiniteError, NegativeCountsError
         A measured column holds such a value.
     """
+    scaled = _scaled(counts, measured, gene_share, target)
+    scaled.data = np.log1p(scaled.data)
+    return scaled
+
+
+def root_normalize(
+    counts: SparseCounts, measured: ArrayLike, gene_share: ArrayLike | None = None, target: float = 1e4
+) -> sparse.csr_array:
+    """Square roots of counts per ``target``, with the total as in :func:`log_normalize`.
+
+    The root of a Poisson count has a variance near 1/4 whatever its mean (Anscombe 1948,
+    Biometrika 35, 246-254), so that genes of any height are counted with the same noise.
+
+    Parameters
+    ----------
+    counts, measured, gene_share, target
+        As for :func:`log_normalize`, whose errors these are.
+
+    Returns
+    -------
+    Roots (n_cells, n_measured), float64. A cell without a measured count stays zero.
+    """
+    scaled = _scaled(counts, measured, gene_share, target)
+    scaled.data = np.sqrt(scaled.data)
+    return scaled
+
+
+TRANSFORMS: Final = {"log": log_normalize, "root": root_normalize}
+"""What controls may read of counts, by name."""
+
+
+def find_transform(name: str) -> Callable[..., sparse.csr_array]:
+    """The transform of this name.
+
+    Raises
+    ------
+    ConfigError
+        There is none.
+    """
+    if name not in TRANSFORMS:
+        message = f"transform is {name!r}; needed is one of {sorted(TRANSFORMS)}."
+        raise ConfigError(message)
+    return TRANSFORMS[name]
+
+
+def _scaled(counts: SparseCounts, measured: ArrayLike, gene_share: ArrayLike | None, target: float) -> sparse.csr_array:
     if not target > 0:
         message = f"target is {target}, it must be positive; the usual value is 1e4."
         raise ConfigError(message)
@@ -70,7 +118,7 @@ def log_normalize(
     share = 1.0 if gene_share is None else float(np.asarray(gene_share, dtype=np.float64)[mask].sum())
     total = np.asarray(kept.sum(axis=1)).ravel()
     scale = np.divide(target * share, total, out=np.zeros_like(total), where=total > 0)
-    kept.data = np.log1p(kept.data * np.repeat(scale, np.diff(kept.indptr)))
+    kept.data = kept.data * np.repeat(scale, np.diff(kept.indptr))
     return kept
 
 

@@ -15,13 +15,21 @@ from r2mae_bio.evaluate import (
     panel_mask,
 )
 
-DATA_DRIVEN = [PCAZeroFill(5), ProbabilisticPCA(5), FactorAnalysis(5)]
+STRONG = {"transform": "root", "stretched": True}
+DATA_DRIVEN = [
+    PCAZeroFill(5),
+    ProbabilisticPCA(5),
+    FactorAnalysis(5),
+    PCAZeroFill(5, transform="root"),
+    ProbabilisticPCA(5, **STRONG),
+    FactorAnalysis(5, **STRONG, whitened=True),
+]
 LATENT = [ProbabilisticPCA(4), FactorAnalysis(4)]
 CONTROLS = [*DATA_DRIVEN, Noise(5)]
 
 
 def name(embedder):
-    return type(embedder).__name__
+    return type(embedder).__name__ + (", roots" if getattr(embedder, "transform", "log") == "root" else "")
 
 
 @pytest.mark.parametrize("embedder", CONTROLS, ids=name)
@@ -176,3 +184,36 @@ def test_refuses_training_without_counts(embedder):
 def test_refuses_other_genes(embedder, counts):
     with pytest.raises(DataError, match="boolean mask"):
         embedder.fit(counts, seed=0).embed(counts[:, :10], np.ones(10, dtype=bool))
+
+
+@pytest.mark.parametrize("make", [ProbabilisticPCA, FactorAnalysis])
+def test_stretched_panels_have_the_spread_of_whole_cells(make, everything):
+    """Cells drawn from the model itself: the gain is the ratio of two standard deviations."""
+    rng = np.random.default_rng(0)
+    counts = sparse.csr_array(rng.poisson(np.exp(rng.normal(0, 0.7, (60, 4)) @ rng.normal(0, 1, (4, len(everything))))))
+    fitted = make(3, transform="root", stretched=True).fit(counts, seed=0)
+    z = rng.standard_normal((20_000, 3))
+    noise = rng.standard_normal((20_000, len(everything))) * np.sqrt(fitted.noise_g)
+    x = z @ fitted.loadings_gk.T + noise
+    some = panel_mask(len(everything), 0.3, seed=0)
+
+    def spread(measured):
+        weighted = fitted.loadings_gk[measured] / fitted.noise_g[measured, None]
+        precision = np.eye(3) + fitted.loadings_gk[measured].T @ weighted
+        return np.linalg.solve(precision, (x[:, measured] @ weighted).T).std(axis=1)
+
+    np.testing.assert_allclose(fitted.gain(some), spread(everything) / spread(some), rtol=0.03)
+    np.testing.assert_allclose(fitted.gain(everything), 1)
+
+
+def test_roots_are_undone_where_expression_is_asked_for(counts, everything):
+    """With as many components as the data carry, what comes back is what went in."""
+    n = min(counts.shape) - 1
+    fitted = PCAZeroFill(n, transform="root").fit(counts, seed=0)
+    expected = log_normalize(counts, everything).toarray()
+    assert np.corrcoef(fitted.reconstruct(counts, everything).ravel(), expected.ravel())[0, 1] > 0.99
+
+
+def test_refuses_a_transform_that_it_does_not_know(counts):
+    with pytest.raises(ConfigError, match=r"transform is 'acosh'; needed is one of \['log', 'root'\]"):
+        PCAZeroFill(3, transform="acosh").fit(counts, seed=0)
