@@ -1,9 +1,8 @@
 """Laws of the mask ratio beside each other: macro-F1 on gene panels and nats of held-out genes, at
 equal steps or equal wall time.
 
-python -m benchmarks.ratio_laws --json FILE [--sets pancreas,kidney,...] [--seeds 3] [--arms
-"mlp;..."] [--laws "R2MAE;..."]
-    [--steps 300 | --seconds S] [--resume] [--out FILE]
+    python -m benchmarks.ratio_laws --json FILE [--sets pancreas,kidney,...] [--seeds 3]
+        [--arms "mlp;..."] [--laws "R2MAE;..."] [--steps 300 | --seconds S] [--resume] [--out FILE]
 
 Every run trains one network, without labels, on at most 3,000 reference cells, and is asked about
 at most 2,000 query cells. Rows are written after each set, seed, arm and law; --resume leaves out

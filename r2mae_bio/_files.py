@@ -63,6 +63,7 @@ def whole_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     OSError
         The disk is full, or there is something at ``path`` that is not to be replaced.
     """
+    path = path.resolve()  # a link to a folder stays one, and what it points at is replaced
     path.parent.mkdir(parents=True, exist_ok=True)
     with temporary_folder(path) as temporary:
         yield temporary

@@ -10,7 +10,7 @@ from typing import Final
 
 __all__ = ["warn"]
 
-_PACKAGE: Final = str(Path(__file__).parent)
+_PACKAGE: Final = f"{Path(__file__).parent}{os.sep}"
 # Decorators, such as that of inference mode, stand between a method and its caller.
 _DECORATORS: Final = (f"{os.sep}contextlib.py", f"{os.sep}_contextlib.py")
 

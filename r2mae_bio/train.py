@@ -27,7 +27,6 @@ __getattr__, __dir__, __all__ = moved(
         "core._precision": "has_bfloat16",
         "core._resume": "TrainingState check_unused latest_checkpoint",
         "core._runner": "TrainOptions TrainResult fit initial_state",
-        "core._training_step": "MaskedTraining",
         "dna.fit._batch": "WindowBatch WindowReader",
         "dna.fit._finetune": "FinetuneResult LinearChoice encoder_depths finetune_classifier",
         "dna.fit._linear": "FittedLinear fit_features fit_linear strands_agree",

@@ -67,3 +67,15 @@ def test_a_folder_is_replaced_only_if_asked(tmp_path: Path) -> None:
         (temporary / "b").write_text("second")
     assert names(tmp_path / "deep") == ["folder", "folder/b"]
     assert folder.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_link_to_a_folder_stays_a_link(tmp_path: Path) -> None:
+    folder, link = tmp_path / "folder", tmp_path / "link"
+    folder.mkdir()
+    (folder / "old").write_text("old")
+    link.symlink_to(folder)
+    with whole_folder(link, overwrite=True) as temporary:
+        (temporary / "new").write_text("new")
+    assert link.is_symlink()
+    assert names(folder) == ["new"]
+    assert names(tmp_path) == ["folder", "folder/new", "link"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import warnings
+from pathlib import Path
 
 import anndata as ad
 import numpy as np
@@ -52,3 +53,13 @@ def test_one_line_warns_once(model):
         for _ in range(3):
             model.get_latent_representation(query)
     assert len(found) == 1
+
+
+def test_code_beside_the_package_is_not_of_the_package():
+    """A user's file may begin with the name of the package: r2mae_bio_scripts/run.py."""
+    beside = str(Path(rb.__file__).parent) + "_scripts/run.py"
+    names = {"warn": warn}
+    exec(compile("def run():\n    warn('From a script.')\n", beside, "exec"), names)
+    with pytest.warns(UserWarning, match="From a script") as found:
+        names["run"]()
+    assert found[0].filename == beside

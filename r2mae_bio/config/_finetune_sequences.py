@@ -58,7 +58,7 @@ class FinetuneConfig(Settings):
     """
     reverse_complement: bool | Literal["auto"] = "auto"
     """Train on either strand at random and predict by the mean of both; ``"auto"`` asks the dev
-    rows, see :func:`r2mae_bio.train.strands_agree`.
+    rows, see :func:`r2mae_bio.dna.fit._linear.strands_agree`.
     """
     linear_reading: bool = True
     """Add the logits of a logistic regression on k-mers, weighed on the dev rows, so that what

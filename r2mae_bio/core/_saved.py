@@ -207,18 +207,18 @@ class SavedClassifier(Saved[ClassifierRecordT, NetworkT]):
         return self.record.classes
 
 
-def open_model(model: ModelT | str | os.PathLike[str], cls: type[_Loads], method: str, *, what: str) -> ModelT:
+def open_model(model: ModelT | str | os.PathLike[str], cls: type[_Loads], method: str | None = None, *, what: str) -> ModelT:
     """A model, read from its folder if need be.
 
     Parameters
     ----------
     model
-        A model, or the folder of a saved one. A model of another class, or of another package, is
-        taken if it has ``method``.
+        A model, or the folder of a saved one.
     cls
         Class that reads the folder.
     method
-        Name of the method that will be called.
+        Name of the method that will be called; a model of another class, or of another package, is
+        taken if it has it. If None, the model must be of ``cls``.
     what
         What is needed, for the message, such as "model of DNA".
 
@@ -229,15 +229,18 @@ def open_model(model: ModelT | str | os.PathLike[str], cls: type[_Loads], method
     Raises
     ------
     SetupError
-        It has no such method.
+        It is no such model.
     CheckpointError
         The folder holds no model of this class, or a damaged one.
     """
     if isinstance(model, str | os.PathLike):
         model = cast("ModelT", cls.load(Path(model)))
-    if not callable(getattr(model, method, None)):
-        message = (
-            f"The model is a {type(model).__name__}, which has no method {method}(); needed is a {what}, such as {cls.__name__}."
+    fits = isinstance(model, cls) if method is None else callable(getattr(model, method, None))
+    if isinstance(model, type) or not fits:
+        found = (
+            f"the class {model.__name__}, not one of its instances" if isinstance(model, type) else f"a {type(model).__name__}"
         )
+        lacks = "" if method is None or isinstance(model, type) else f", which has no method {method}()"
+        message = f"The model is {found}{lacks}; needed is a {what}, such as {cls.__name__}."
         raise SetupError(message)
     return model

@@ -128,7 +128,7 @@ def attribute(
     >>> list(table["CD19+ B"].nlargest(1).index)
     ['CD79A']
     """
-    model = open_model(model, GeneMAE, "setup_anndata", what="model of cells")
+    model = open_model(model, GeneMAE, what="model of cells")
     network = model._network().eval()
     drawn = contrast_groups(adata, groupby=groupby, groups=groups, reference=reference, method=method, n_cells=n_cells, seed=seed)
     if copy:

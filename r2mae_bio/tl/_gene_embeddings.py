@@ -82,7 +82,7 @@ def gene_embeddings(
     >>> adata.varm["X_r2mae_gene"].shape
     (765, 32)
     """
-    model = open_model(model, GeneMAE, "setup_anndata", what="model of cells")
+    model = open_model(model, GeneMAE, what="model of cells")
     kind = choose_kind(kind, model.config)
     rows = model.get_gene_embeddings(kind=kind).to_numpy()
     # not align_anndata: a column marked as not measured is a gene that the model knows all the same

@@ -102,7 +102,7 @@ def impute(
     if n_masks < 1:
         message = f"n_masks is {n_masks}; needed is a positive number: without a mask no measured gene is predicted."
         raise ConfigError(message)
-    model = open_model(model, GeneMAE, "setup_anndata", what="model of cells")
+    model = open_model(model, GeneMAE, what="model of cells")
     if copy:
         adata = adata.copy()
     make_actual(adata)

@@ -60,7 +60,7 @@ def map_query(
     CountsError, DataError, GeneIdentityError
         The data cannot be used; nothing is written.
     """
-    model = open_model(model, GeneMAE, "setup_anndata", what="model of cells")
+    model = open_model(model, GeneMAE, what="model of cells")
     if copy:
         adata = adata.copy()
     make_actual(adata)

@@ -123,7 +123,7 @@ def transfer_labels(
     >>> query.obsm["r2mae_label_probabilities"].shape
     (200, 10)
     """
-    model = open_model(model, GeneMAE, "setup_anndata", what="model of cells")
+    model = open_model(model, GeneMAE, what="model of cells")
     moved = label_query(
         model,
         adata,

@@ -90,3 +90,8 @@ def test_a_model_or_its_folder_is_the_same_to_a_verb(tmp_path):
         assert open_model(path, Line, "checksum", what="line").checksum() == line.checksum()
     with pytest.raises(SetupError, match=r"The model is a int, which has no method checksum\(\); needed is a line, such as Line"):
         open_model(3, Line, "checksum", what="line")
+    with pytest.raises(SetupError, match="The model is a int; needed is a line, such as Line"):
+        open_model(3, Line, what="line")
+    for method in (None, "checksum"):
+        with pytest.raises(SetupError, match="The model is the class Line, not one of its instances"):
+            open_model(Line, Line, method, what="line")

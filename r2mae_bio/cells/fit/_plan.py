@@ -42,7 +42,9 @@ class OrderedCells:
         batch
             Number of the batch.
         """
-        return np.array_split(self.cells, self.n_batches)[batch]
+        size, larger = divmod(self.cells.size, self.n_batches)  # np.array_split, one piece of it
+        start = batch * size + min(batch, larger)
+        return self.cells[start : start + size + (batch < larger)]
 
 
 @dataclass(frozen=True, eq=False)

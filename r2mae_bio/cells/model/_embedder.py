@@ -178,11 +178,12 @@ class CellEmbedder(GeneReader):
         reference cell moves.
 
         What each new batch adds to the embedding is estimated by laying its cells on the
-        neighbourhoods of the reference (see :class:`r2mae_bio.nn.BatchEffects`), as in Symphony
-        (Kang et al. 2021, doi:10.1038/s41467-021-25957-x). The model keeps it, also on disk: later
-        calls of :meth:`get_latent_representation` and of this method with the same batch give the
-        same embedding. Cells of a type that the reference lacks are drawn towards the nearest one
-        as far as the rest of their batch is.
+        neighbourhoods of the reference (see
+        :class:`r2mae_bio.cells.network._batch_effects.BatchEffects`), as in Symphony (Kang et al.
+        2021, doi:10.1038/s41467-021-25957-x). The model keeps it, also on disk: later calls of
+        :meth:`get_latent_representation` and of this method with the same batch give the same
+        embedding. Cells of a type that the reference lacks are drawn towards the nearest one as far
+        as the rest of their batch is.
 
         Parameters
         ----------

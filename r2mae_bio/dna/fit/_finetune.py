@@ -116,8 +116,8 @@ def finetune_classifier(
     seed
         Of the head, the order of rows, strands and dropout.
     readings
-        Linear readings of this task from :func:`r2mae_bio.train.fit_readings`, where they are at
-        hand; else they are fitted.
+        Linear readings of this task from :func:`r2mae_bio.dna.fit._linear_readings.fit_readings`,
+        where they are at hand; else they are fitted.
     on_evaluation
         Called with each row of the history, which is about the states alone.
 

@@ -228,7 +228,7 @@ def finetune_sequences(
     on_evaluation: Callable[[dict[str, float]], None] | None = None,
 ) -> SequenceClassifier:
     """Train a copy of an encoder, and a head, on labelled sequences; see
-    :func:`r2mae_bio.train.finetune_classifier`.
+    :func:`r2mae_bio.dna.fit._finetune.finetune_classifier`.
 
     Parameters
     ----------

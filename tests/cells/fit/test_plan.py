@@ -45,3 +45,11 @@ def test_ordered_cells_stay_in_order_whatever_seed_and_epoch():
         batches = [plan.place(seed, epoch, batch) for batch in range(plan.n_batches)]
         np.testing.assert_array_equal(np.concatenate(batches), cells)
         assert max(map(len, batches)) <= 8
+
+
+@given(st.integers(1, 200), st.integers(1, 40))
+def test_ordered_batches_are_cut_evenly(n_cells, batch_size):
+    plan = OrderedCells(np.arange(n_cells), batch_size)
+    pieces = np.array_split(np.arange(n_cells), plan.n_batches)
+    for batch, piece in enumerate(pieces):
+        np.testing.assert_array_equal(plan.place(0, 0, batch), piece)
