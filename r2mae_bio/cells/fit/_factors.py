@@ -1,4 +1,4 @@
-"""Factor analysis of sparse expression, without densifying it."""
+"""Factor analysis of sparse expression, without densifying or copying it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from scipy import sparse
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from r2mae_bio.cells.network._content import Exposure
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from r2mae_bio.cells.fit._batch import CellBatch
     from r2mae_bio.cells.fit._table import CellTable
     from r2mae_bio.cells.network._content import GeneContent
 
 _OVERSAMPLING = 10
+_ROWS_AT_ONCE = 2048
+ENOUGH_CELLS = 30_000
+"""Cells to start from; more bring next to nothing, see ``benchmarks/results/factor_start.md``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +44,7 @@ def factor_analysis(
     n_factors: int,
     generator: np.random.Generator,
     *,
+    variance: NDArray[np.float64] | None = None,
     least_noise: float = 0.3,
     max_iterations: int = 60,
     tolerance: float = 1e-4,
@@ -47,11 +58,15 @@ def factor_analysis(
     Parameters
     ----------
     matrix
-        Sparse (n_cells, G); only products with it are taken, centring is implicit.
+        CSR (n_cells, G), float32 or float64; only products with it are taken, in its own precision
+        within some thousands of cells and summed over these in float64. Centring is implicit.
     n_factors
         Number of factors F.
     generator
         Gives the first subspace.
+    variance
+        Variance of each gene (G,), where it is known from more cells than these: a rare gene may be
+        missing among them, and is not therefore without noise. Of these cells if None.
     least_noise
         Least share of a gene's variance that is noise. With few cells maximum likelihood would give
         single genes factors of their own, without noise (Heywood cases), and a read that trusts
@@ -63,7 +78,8 @@ def factor_analysis(
     -------
     Loadings and noise. With fewer cells or genes than factors the surplus loadings are zero.
     """
-    covariance, variance = _covariance(matrix)
+    covariance = _Covariance(matrix)
+    variance = covariance.variance if variance is None else variance
     variance = np.maximum(variance, max(1e-6 * float(variance.mean()), 1e-12))
     width = min(n_factors + _OVERSAMPLING, *matrix.shape)
     basis = np.linalg.qr(generator.standard_normal((matrix.shape[1], width)))[0]
@@ -88,21 +104,56 @@ def factor_analysis(
     return Factors(rotated, noise, iteration)
 
 
-def _covariance(matrix: Any) -> tuple[Any, NDArray[np.float64]]:
-    """Product with the covariance matrix, and its diagonal."""
-    n_cells = matrix.shape[0]
-    mean = np.asarray(matrix.mean(axis=0)).ravel()
-    variance = np.asarray(matrix.multiply(matrix).mean(axis=0)).ravel() - mean**2
-    transposed = matrix.T.tocsr()
+class _Covariance:
+    """Products with the covariance matrix of the genes, (G, k) to (G, k), and its diagonal."""
 
-    def product(block: NDArray[np.float64]) -> NDArray[np.float64]:
-        return transposed @ (matrix @ block) / n_cells - np.outer(mean, mean @ block)
+    def __init__(self, matrix: Any) -> None:
+        self._n_cells, self._dtype = matrix.shape[0], matrix.dtype
+        self._blocks = list(_row_blocks(matrix))
+        self._mean = self._sum(np.asarray(b.sum(axis=0)).ravel() for b in self._blocks)
+        squares = self._sum(np.bincount(b.indices, b.data.astype(float) ** 2, b.shape[1]) for b in self._blocks)
+        self.variance = squares - self._mean**2
 
-    return product, variance
+    def __call__(self, block: NDArray[np.float64]) -> NDArray[np.float64]:
+        own = np.ascontiguousarray(block, self._dtype)
+        return self._sum(b.T @ (b @ own) for b in self._blocks) - np.outer(self._mean, self._mean @ block)
+
+    def _sum(self, parts: Any) -> NDArray[np.float64]:
+        """Sum over blocks in float64, per cell."""
+        total: Any = 0.0
+        for part in parts:
+            total = total + np.asarray(part, float) if isinstance(total, float) else np.add(total, part, out=total)
+        return np.asarray(total) / self._n_cells
+
+
+def _row_blocks(matrix: Any) -> Iterator[Any]:
+    """Some thousand rows at a time; entries are looked at, not copied."""
+    for start in range(0, matrix.shape[0], _ROWS_AT_ONCE):
+        pointers = matrix.indptr[start : start + _ROWS_AT_ONCE + 1]
+        some = slice(pointers[0], pointers[-1])
+        block = sparse.csr_array((len(pointers) - 1, matrix.shape[1]), dtype=matrix.dtype)
+        # handed over when it is made, a small part of an array would be copied
+        block.data, block.indices, block.indptr = matrix.data[some], matrix.indices[some], pointers - pointers[0]
+        yield block
+
+
+def draw_cells(cells: NDArray[np.int64], generator: np.random.Generator, most: int = ENOUGH_CELLS) -> NDArray[np.int64]:
+    """The cells to fit on: all, or ``most`` of them drawn at random, in their order.
+
+    Parameters
+    ----------
+    cells
+        Positions.
+    generator
+        Draws them.
+    most
+        Most cells to keep.
+    """
+    return cells if cells.size <= most else np.sort(generator.choice(cells, most, replace=False))
 
 
 def sparse_expression(table: CellTable, cells: NDArray[np.int64], content: GeneContent) -> Any:
-    """Content of cells before it is centred and scaled, as CSR float64 (n_cells, G).
+    """Content of cells before it is centred and scaled, as CSR float32 (n_cells, G).
 
     Parameters
     ----------
@@ -115,14 +166,23 @@ def sparse_expression(table: CellTable, cells: NDArray[np.int64], content: GeneC
 
     Returns
     -------
-    The matrix.
+    The matrix; nothing else of its size is made on the way.
     """
-    blocks = []
-    for _, batch in table.batches(cells=cells):
-        tokens = batch.tokens()
-        values = batch.values
-        if content.counts:
-            values = content.transform(values * content.depth_factor(content.exposure(tokens))[batch.rows])
-        entries = (values.double().numpy(), (batch.rows.numpy(), batch.genes.numpy()))
-        blocks.append(sparse.csr_array(entries, shape=tuple(tokens.values.shape)))
-    return sparse.vstack(blocks, format="csr")
+    data, indices, indptr = np.empty(0, np.float32), np.empty(0, np.int32), np.zeros(cells.size + 1, np.int64)
+    for some, batch in table.batches(cells=cells):
+        values, n = _expression(batch, content).numpy(), data.size
+        for old, new in ((data, values), (indices, batch.genes.numpy())):
+            old.resize(n + new.size, refcheck=False)  # in place where the system can
+            old[n:] = new
+        indptr[some.start + 1 : some.stop + 1] = n + np.cumsum(np.bincount(batch.rows.numpy(), minlength=some.stop - some.start))
+    pointers = indptr.astype(np.int32) if data.size <= np.iinfo(np.int32).max else indptr
+    return sparse.csr_array((data, indices, pointers), shape=(cells.size, table.source.measured.size))
+
+
+def _expression(batch: CellBatch, content: GeneContent) -> Tensor:
+    """Content of the non-zero entries of some cells."""
+    if not content.counts:
+        return batch.values
+    total = torch.zeros(batch.context.shape[0], dtype=torch.float64).index_add_(0, batch.rows, batch.values.double()).float()
+    share = (content.share * batch.measured[0]).sum().expand_as(total)
+    return content.transform(batch.values * content.depth_factor(Exposure(total, share))[batch.rows])

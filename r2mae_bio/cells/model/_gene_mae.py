@@ -12,7 +12,7 @@ import torch
 
 from r2mae_bio._rng import derive_generator, derive_seed
 from r2mae_bio._splits import split_cells
-from r2mae_bio.cells.fit._factors import factor_analysis, sparse_expression
+from r2mae_bio.cells.fit._factors import draw_cells, factor_analysis, sparse_expression
 from r2mae_bio.cells.fit._loader import cell_loaders
 from r2mae_bio.cells.fit._objective import GeneObjective
 from r2mae_bio.cells.fit._statistics import scan_cells
@@ -301,8 +301,11 @@ class GeneMAE(CellEmbedder, Expression):
         cells, _ = split_cells(table.n_cells, train_size, record.seed)
         network = build_network(statistics.network, record, seed=derive_seed(record.seed, "weights")).eval()
         if record.config.start == "factors" and record.config.encoder == "transformer":
-            expression = sparse_expression(table, cells, network.content)
-            factors = factor_analysis(expression, record.config.n_factors, derive_generator(record.seed, "factors"))
+            some = draw_cells(cells, derive_generator(record.seed, "factor cells"))
+            expression = sparse_expression(table, some, network.content)
+            variance = None if some.size == cells.size else statistics.network.sd.double().square().numpy()
+            generator = derive_generator(record.seed, "factors")
+            factors = factor_analysis(expression, record.config.n_factors, generator, variance=variance)
             start_from_factors(network, torch.from_numpy(factors.loadings).float(), torch.from_numpy(factors.noise).float())
         return network
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
+import torch
 from scipy import sparse, stats
 from sklearn.decomposition import FactorAnalysis
 
-from r2mae_bio.cells.fit._factors import factor_analysis
+from r2mae_bio.cells.fit import _factors
+from r2mae_bio.cells.fit._factors import draw_cells, factor_analysis, sparse_expression
+from r2mae_bio.cells.fit._table import CellTable
+from r2mae_bio.cells.network._content import GeneContent, GeneStatistics
+
+from .conftest import Source
 
 
 def test_no_gene_is_without_noise():
@@ -55,3 +63,70 @@ def test_more_factors_than_cells_or_genes_are_zero():
     assert np.isfinite(found.loadings).all()
     assert (found.noise > 0).all()
     assert not found.loadings[:, 9:].any()
+
+
+def test_blocks_of_single_precision_agree_with_one_dense_matrix(monkeypatch):
+    monkeypatch.setattr(_factors, "_ROWS_AT_ONCE", 64)
+    rng = np.random.default_rng(4)
+    matrix = sparse.csr_array(np.sqrt(rng.poisson(np.exp(rng.normal(size=(500, 2)) @ rng.normal(size=(2, 30)) * 0.5))))
+    covariance, block = _factors._Covariance(matrix.astype(np.float32)), rng.normal(size=(30, 5))
+    dense = np.cov(matrix.toarray().T, bias=True)
+    np.testing.assert_allclose(covariance(block), dense @ block, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(covariance.variance, dense.diagonal(), rtol=1e-5)
+    single, double = (factor_analysis(matrix.astype(t), 2, np.random.default_rng(0)) for t in (np.float32, np.float64))
+    np.testing.assert_allclose(single.noise, double.noise, rtol=1e-4)
+    np.testing.assert_allclose(single.loadings @ single.loadings.T, double.loadings @ double.loadings.T, atol=1e-4)
+
+
+def test_cells_to_start_from_are_a_seeded_draw():
+    cells = np.arange(50, 1050)
+    some = draw_cells(cells, np.random.default_rng(0), 100)
+    assert some.size == np.unique(some).size == 100
+    assert np.isin(some, cells).all()
+    assert (np.diff(some) > 0).all()
+    np.testing.assert_array_equal(some, draw_cells(cells, np.random.default_rng(0), 100))
+    assert (some != draw_cells(cells, np.random.default_rng(1), 100)).any()
+    assert draw_cells(cells, np.random.default_rng(0), 1000) is cells
+
+
+def test_memory_stays_near_that_of_the_matrix():
+    """Whatever is allocated through NumPy: no copy of the matrix, in any precision or order."""
+    matrix = sparse.random_array((20000, 200), density=0.5, dtype=np.float32, rng=np.random.default_rng(0)).tocsr()
+    size = matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
+    tracemalloc.start()
+    try:
+        factor_analysis(matrix, 4, np.random.default_rng(0), max_iterations=3)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.6 * size
+
+
+def test_expression_is_gathered_without_a_copy():
+    matrix = sparse.random_array((20000, 200), density=0.5, dtype=np.float32, rng=np.random.default_rng(0)).tocsr()
+    size = matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
+    table = CellTable(Source(matrix), np.zeros((20000, 0), np.float32))
+    ones = torch.ones(200)
+    content = GeneContent(GeneStatistics(ones / 200, 0 * ones, ones, 50.0))
+    tracemalloc.start()
+    try:
+        found = sparse_expression(table, np.arange(20000), content)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found.data.dtype == np.float32
+    assert found.indices.dtype == np.int32
+    assert peak < 1.4 * size
+
+
+def test_a_gene_that_these_cells_lack_has_the_noise_of_all_cells():
+    rng = np.random.default_rng(5)
+    matrix = rng.poisson(1.0, (200, 8)).astype(float)
+    matrix[:, 3] = 0
+    variance = matrix.var(0)
+    variance[3] = 0.2
+    found = factor_analysis(sparse.csr_array(matrix), 2, np.random.default_rng(0), variance=variance)
+    assert found.noise[3] == pytest.approx(0.2)
+    own = factor_analysis(sparse.csr_array(matrix), 2, np.random.default_rng(0))
+    others = np.arange(8) != 3
+    np.testing.assert_allclose(found.noise[others], own.noise[others])
