@@ -42,6 +42,10 @@ class GeneConfig(Settings):
     """Probability of dropping a feature in the encoder and the decoder."""
     start: Literal["factors", "random"] = "factors"
     """Start the transformer at a factor analysis of the training cells, or at random weights."""
+    noise_pooling: float = 0.3
+    """How far that factor analysis draws the noise of each gene to the mean of all, from 0 (its
+    own) to 1 (the same for all: probabilistic principal components).
+    """
     content: Literal["sqrt", "log"] = "sqrt"
     """What the encoder reads of a count scaled to depth: its square root, or log(1 + count)."""
     use_observed_lib_size: bool = False
@@ -53,6 +57,7 @@ class GeneConfig(Settings):
         check_setting(self.gene_likelihood in known, f"gene_likelihood is {self.gene_likelihood!r}; needed is one of {known}.")
         check_setting(self.content in ("sqrt", "log"), f"content is {self.content!r}; needed is 'sqrt' or 'log'.")
         check_setting(self.start in ("factors", "random"), f"start is {self.start!r}; needed is 'factors' or 'random'.")
+        check_setting(0 <= self.noise_pooling <= 1, f"noise_pooling is {self.noise_pooling}; needed is a number from 0 to 1.")
         for name in ("n_latent", "n_factors", "n_tokens", "d_model", "n_heads", "n_layers", "n_hidden"):
             value = getattr(self, name)
             check_setting(isinstance(value, int) and value > 0, f"{name} is {value!r}; needed is a positive integer.")

@@ -42,8 +42,13 @@ class ModelRecord:
         """Plain data from which :meth:`from_json` makes an equal record; a subclass adds its own
         fields.
         """
-        shared = {"config": self.config.to_json(), "law": self.law.to_json()}
+        shared = {"config": self.network_settings(), "law": self.law.to_json()}
         return shared | {name: getattr(self, name) for name in _PLAIN}
+
+    def network_settings(self) -> dict[str, Any]:
+        """What is written of ``config``, and what tells one network from another."""
+        settings: dict[str, Any] = self.config.to_json()
+        return settings
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:

@@ -92,7 +92,7 @@ class TrainingState:
         CheckpointError
             Data, configuration, seed or law differ; the message names them.
         """
-        differing = sorted(key for key in identity if identity[key] != self.identity.get(key))
+        differing = sorted(key for key in identity if not _same(identity[key], self.identity.get(key)))
         if differing:
             message = (
                 f"The checkpoint in {path} belongs to another run: {', '.join(differing)} differ. "
@@ -120,6 +120,15 @@ class TrainingState:
             how = ", and early stopping ended it" if stopped else ""
             message = f"The run in {path} is complete: {self.step} of {total_steps} steps are done{how}."
             raise TrainingError(message)
+
+
+def _same(now: Any, then: Any) -> bool:
+    """Whether two parts of an identity agree; settings that an older version did not have are not
+    compared.
+    """
+    if isinstance(now, dict) and isinstance(then, dict):
+        return then.keys() <= now.keys() and all(now[key] == value for key, value in then.items())
+    return bool(now == then)
 
 
 def check_unused(directory: Path | str, resume_from: Path | str | None) -> None:

@@ -117,7 +117,7 @@ def run_identity(record: ModelRecord, run: Run) -> dict[str, Any]:
     identity = {
         "data": run.data_fingerprint,
         **run.identity,
-        "network": record.config.to_json(),
+        "network": record.network_settings(),
         "training settings": run.config.to_json(),
         "mask ratio": record.law.to_json(),
         "seed": record.seed,

@@ -63,7 +63,8 @@ class Trainable(Saved[RecordT, NetworkT]):
         record = self.record
         state = initial_state(run.options, run.config, run_identity(record, run), steps_per_epoch=len(run.loaders.train))
         if run.options.resume_from is not None:  # nothing of the model has changed up to here
-            self.network = self._unpack(latest_checkpoint(run.options.resume_from), self._blank_network)[1]
+            stored, self.network = self._unpack(latest_checkpoint(run.options.resume_from), self._blank_network)
+            record.config = stored.config  # an older version may have lacked a setting
         network = self.network = build() if self.network is None else self.network
         self._before_training()
         record.data_fingerprint, record.train = run.data_fingerprint, run.config.to_json()
@@ -101,7 +102,7 @@ class Trainable(Saved[RecordT, NetworkT]):
         NotTrainedError
             There are no weights yet.
         """
-        explanation = {"kind": self._kind, "config": self.record.config.to_json(), **self._marks()}
+        explanation = {"kind": self._kind, "config": self.record.network_settings(), **self._marks()}
         return checksum(self._network(), explanation)
 
     @staticmethod

@@ -45,6 +45,7 @@ def factor_analysis(
     generator: np.random.Generator,
     *,
     variance: NDArray[np.float64] | None = None,
+    pooling: float = 0.0,
     least_noise: float = 0.3,
     max_iterations: int = 60,
     tolerance: float = 1e-4,
@@ -67,12 +68,15 @@ def factor_analysis(
     variance
         Variance of each gene (G,), where it is known from more cells than these: a rare gene may be
         missing among them, and is not therefore without noise. Of these cells if None.
+    pooling
+        How far the noise of a gene is drawn to the mean of all: own^(1 - pooling) mean^pooling. 0
+        is factor analysis, 1 probabilistic principal components (Tipping and Bishop 1999).
     least_noise
         Least share of a gene's variance that is noise. With few cells maximum likelihood would give
         single genes factors of their own, without noise (Heywood cases), and a read that trusts
         them wholly.
     max_iterations, tolerance
-        Stop when the mean change of the log noise falls below ``tolerance``.
+        Stop when the mean change of the log noise, before it is pooled, falls below ``tolerance``.
 
     Returns
     -------
@@ -83,9 +87,9 @@ def factor_analysis(
     variance = np.maximum(variance, max(1e-6 * float(variance.mean()), 1e-12))
     width = min(n_factors + _OVERSAMPLING, *matrix.shape)
     basis = np.linalg.qr(generator.standard_normal((matrix.shape[1], width)))[0]
-    noise, loadings, iteration = variance.copy(), np.zeros((matrix.shape[1], 0)), 0
+    own, loadings, iteration = variance, np.zeros((matrix.shape[1], 0)), 0
     for iteration in range(1, max_iterations + 1):
-        scale = np.sqrt(noise)[:, None]
+        scale = np.sqrt(_pooled(own, pooling))[:, None]
         for _ in range(3 if iteration == 1 else 1):
             basis = np.linalg.qr(covariance(basis / scale) / scale)[0]
         small = basis.T @ (covariance(basis / scale) / scale)
@@ -94,14 +98,19 @@ def factor_analysis(
         strength = np.sqrt(np.maximum(values[::-1][:n_factors] - 1, 0))
         loadings = scale * basis[:, : strength.size] * strength
         updated = np.maximum(variance - (loadings**2).sum(1), least_noise * variance)
-        change = float(np.abs(np.log(updated / noise)).mean())
-        noise = updated
+        change = float(np.abs(np.log(updated / own)).mean())
+        own = updated
         if change < tolerance:
             break
     left, lengths, _ = np.linalg.svd(loadings, full_matrices=False)
     rotated = np.zeros((matrix.shape[1], n_factors))
     rotated[:, : lengths.size] = left * lengths
-    return Factors(rotated, noise, iteration)
+    return Factors(rotated, _pooled(own, pooling), iteration)
+
+
+def _pooled(noise: NDArray[np.float64], pooling: float) -> NDArray[np.float64]:
+    """Between the noise of each gene and the mean of all."""
+    return noise ** (1 - pooling) * noise.mean() ** pooling
 
 
 class _Covariance:

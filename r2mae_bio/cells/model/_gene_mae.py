@@ -305,7 +305,8 @@ class GeneMAE(CellEmbedder, Expression):
             expression = sparse_expression(table, some, network.content)
             variance = None if some.size == cells.size else statistics.network.sd.double().square().numpy()
             generator = derive_generator(record.seed, "factors")
-            factors = factor_analysis(expression, record.config.n_factors, generator, variance=variance)
+            pooling = record.config.noise_pooling
+            factors = factor_analysis(expression, record.config.n_factors, generator, variance=variance, pooling=pooling)
             start_from_factors(network, torch.from_numpy(factors.loadings).float(), torch.from_numpy(factors.noise).float())
         return network
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from r2mae_bio.core._checkpoint import Bundle
 
 
+_BEFORE_THERE_WAS_A_CHOICE = {"content": "log", "noise_pooling": 0.0}
+
+
 @dataclass(eq=False, kw_only=True)
 class GeneRecord(ModelRecord):
     """Everything of a gene model but its weights."""
@@ -54,11 +57,18 @@ class GeneRecord(ModelRecord):
             "duplicates": self.duplicates,
         }
 
+    def network_settings(self) -> dict[str, Any]:
+        """The configuration; without ``noise_pooling`` where noise is not pooled, as in files of
+        before there was a choice.
+        """
+        settings = super().network_settings()
+        return {key: value for key, value in settings.items() if key != "noise_pooling" or value}
+
     @classmethod
     def _own_fields(cls, data: dict[str, Any]) -> dict[str, Any]:
         setup: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data["setup"].items()}
         return {
-            "config": GeneConfig.from_json({"content": "log", **data["config"]}),  # what was read before there was a choice
+            "config": GeneConfig.from_json({**_BEFORE_THERE_WAS_A_CHOICE, **data["config"]}),
             "setup": Setup(**setup),
             "covariates": Covariates.from_json(data["covariates"]),
             "vocabulary": GeneVocabulary.from_json(data["vocabulary"]),

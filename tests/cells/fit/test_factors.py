@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import sparse, stats
-from sklearn.decomposition import FactorAnalysis
+from sklearn.decomposition import PCA, FactorAnalysis
 
 from r2mae_bio.cells.fit import _factors
 from r2mae_bio.cells.fit._factors import draw_cells, factor_analysis, sparse_expression
@@ -130,3 +130,34 @@ def test_a_gene_that_these_cells_lack_has_the_noise_of_all_cells():
     own = factor_analysis(sparse.csr_array(matrix), 2, np.random.default_rng(0))
     others = np.arange(8) != 3
     np.testing.assert_allclose(found.noise[others], own.noise[others])
+
+
+def correlated(n_cells=2000):
+    rng = np.random.default_rng(1)
+    loadings, noise = rng.normal(size=(30, 3)), rng.uniform(0.3, 2, 30)
+    return rng.normal(size=(n_cells, 3)) @ loadings.T + rng.normal(size=(n_cells, 30)) * np.sqrt(noise) + 2
+
+
+def test_wholly_pooled_noise_is_that_of_probabilistic_components():
+    matrix = correlated()
+    ours = factor_analysis(
+        sparse.csr_array(matrix), 3, np.random.default_rng(0), pooling=1, least_noise=1e-3, max_iterations=200, tolerance=1e-9
+    )
+    theirs, degrees = PCA(3, svd_solver="full").fit(matrix), (len(matrix) - 1) / len(matrix)
+    np.testing.assert_allclose(ours.noise, theirs.noise_variance_ * degrees, rtol=1e-5)
+    strength = theirs.explained_variance_ - theirs.noise_variance_
+    covariance = (theirs.components_.T * strength) @ theirs.components_ * degrees
+    np.testing.assert_allclose(ours.loadings @ ours.loadings.T, covariance, atol=1e-4 * np.abs(covariance).max())
+
+
+def test_pooled_noise_lies_between_its_own_and_the_mean():
+    matrix = sparse.csr_array(correlated())
+    none, some, whole = (factor_analysis(matrix, 3, np.random.default_rng(0), pooling=p).noise for p in (0, 0.4, 1))
+    spread = [np.log(noise).std() for noise in (none, some, whole)]
+    assert spread[2] < 1e-12 < spread[1] < spread[0]
+    np.testing.assert_array_equal(none, factor_analysis(matrix, 3, np.random.default_rng(0)).noise)
+    own = np.maximum(
+        matrix.toarray().var(0) - (factor_analysis(matrix, 3, np.random.default_rng(0), pooling=0.4).loadings ** 2).sum(1), 0
+    )
+    own = np.maximum(own, 0.3 * matrix.toarray().var(0))
+    np.testing.assert_allclose(some, own**0.6 * own.mean() ** 0.4, rtol=1e-3)

@@ -10,3 +10,12 @@ def test_models_of_before_there_was_a_choice_read_logs(model):
     assert GeneRecord.from_json(data).config.content == "sqrt"
     del data["config"]["content"]
     assert GeneRecord.from_json(data).config.content == "log"
+
+
+def test_models_of_before_there_was_a_choice_started_without_pooled_noise(model):
+    data = model.record.to_json()
+    assert GeneRecord.from_json(data).config == model.config
+    data["config"].pop("noise_pooling", None)
+    old = GeneRecord.from_json(data)
+    assert old.config.noise_pooling == 0
+    assert "noise_pooling" not in old.to_json()["config"]
