@@ -57,7 +57,9 @@ class GeneConfig(Settings):
         check_setting(self.gene_likelihood in known, f"gene_likelihood is {self.gene_likelihood!r}; needed is one of {known}.")
         check_setting(self.content in ("sqrt", "log"), f"content is {self.content!r}; needed is 'sqrt' or 'log'.")
         check_setting(self.start in ("factors", "random"), f"start is {self.start!r}; needed is 'factors' or 'random'.")
-        check_setting(0 <= self.noise_pooling <= 1, f"noise_pooling is {self.noise_pooling}; needed is a number from 0 to 1.")
+        pooling = self.noise_pooling
+        possible = isinstance(pooling, int | float) and 0 <= pooling <= 1
+        check_setting(possible, f"noise_pooling is {pooling!r}; needed is a number from 0 to 1.")
         for name in ("n_latent", "n_factors", "n_tokens", "d_model", "n_heads", "n_layers", "n_hidden"):
             value = getattr(self, name)
             check_setting(isinstance(value, int) and value > 0, f"{name} is {value!r}; needed is a positive integer.")

@@ -20,6 +20,10 @@ from r2mae_bio.config import GeneConfig
             for name in ("n_latent", "n_factors", "n_tokens", "d_model", "n_heads", "n_layers", "n_hidden")
             for value in (0, -1, 2.0, "8", None)
         ),
+        *(
+            pytest.param({"noise_pooling": value}, f"noise_pooling is {value!r}; needed is", id=f"noise_pooling={value}")
+            for value in (-0.1, 1.5, "auto", float("nan"))
+        ),
         pytest.param({"dropout": 1}, "dropout is 1; needed is a probability below 1", id="dropout-1"),
         pytest.param({"dropout": -0.1}, "dropout is -0.1", id="dropout-negative"),
         pytest.param({"dropout": float("nan")}, "dropout is nan", id="dropout-nan"),
