@@ -138,14 +138,15 @@ class GeneReader(Trainable[GeneRecord, GeneMaskedAutoencoder]):
 
         A report of the matched genes is kept, and written to a query that is no view.
         """
+        record = self.record
         if adata is None:
-            adata, layer = self._training_data(), self.record.setup.layer if layer is None else layer
-            duplicates = self.record.duplicates if duplicates == "error" else duplicates  # as the model was told
-            table, self.coverage = open_table(self.record, adata, indices, layer, duplicates, min_coverage)
-            return table
-        layer = query_layer(adata, layer, self.record.setup.layer, self.config.gene_likelihood)
-        table, self.coverage = open_table(self.record, adata, indices, layer, duplicates, min_coverage)
-        if not adata.is_view:
+            layer = record.setup.layer if layer is None else layer
+            duplicates = record.duplicates if duplicates == "error" else duplicates  # as the model was told
+        else:
+            layer = query_layer(adata, layer, record.setup.layer, record.config.gene_likelihood)
+        data = self._training_data() if adata is None else adata
+        table, self.coverage = open_table(record, data, indices, layer, duplicates, min_coverage)
+        if adata is not None and not adata.is_view:
             write_record(adata, KEYS.coverage, self.coverage.to_uns())
         return table
 
