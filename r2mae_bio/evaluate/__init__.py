@@ -11,17 +11,23 @@ if TYPE_CHECKING:
     from r2mae_bio.dna._protocols import SequenceModel
     from r2mae_bio.evaluate.methods._denoisers import MeanProfile, NoDenoising
     from r2mae_bio.evaluate.methods._embedder import (
+        Annotation,
+        Annotator,
         BatchAware,
         BatchCorrecting,
         Denoiser,
         Embedder,
+        FittedAnnotator,
         FittedDenoiser,
         FittedEmbedder,
     )
+    from r2mae_bio.evaluate.methods._gene_classifier import GeneClassifier
+    from r2mae_bio.evaluate.methods._harmony import Harmony
     from r2mae_bio.evaluate.methods._linear_controls import FactorAnalysis, PCAZeroFill, ProbabilisticPCA
     from r2mae_bio.evaluate.methods._log_normalize import log_normalize
     from r2mae_bio.evaluate.methods._masked_autoencoder import FittedGeneMAE, MaskedAutoencoder
     from r2mae_bio.evaluate.methods._scvi import SCVI, FittedSCVI
+    from r2mae_bio.evaluate.methods._scvi_transfer import SCANVI, SCArches
     from r2mae_bio.evaluate.methods._sequence_states import pool_states
     from r2mae_bio.evaluate.methods._simple_controls import HighlyVariableGenes, MajorityClass, Noise
     from r2mae_bio.evaluate.methods._small_cnn import SmallCNN
@@ -49,11 +55,16 @@ __getattr__, __dir__, __all__ = lazily(
         "_splits": "Split group_splits stratified_split stratified_splits",
         "dna._protocols": "SequenceModel",
         "evaluate.methods._denoisers": "MeanProfile NoDenoising",
-        "evaluate.methods._embedder": "BatchAware BatchCorrecting Denoiser Embedder FittedDenoiser FittedEmbedder",
+        "evaluate.methods._embedder": (
+            "Annotation Annotator BatchAware BatchCorrecting Denoiser Embedder FittedAnnotator FittedDenoiser FittedEmbedder"
+        ),
+        "evaluate.methods._gene_classifier": "GeneClassifier",
+        "evaluate.methods._harmony": "Harmony",
         "evaluate.methods._linear_controls": "FactorAnalysis PCAZeroFill ProbabilisticPCA",
         "evaluate.methods._log_normalize": "log_normalize",
         "evaluate.methods._masked_autoencoder": "FittedGeneMAE MaskedAutoencoder",
         "evaluate.methods._scvi": "SCVI FittedSCVI",
+        "evaluate.methods._scvi_transfer": "SCANVI SCArches",
         "evaluate.methods._sequence_states": "pool_states",
         "evaluate.methods._simple_controls": "HighlyVariableGenes MajorityClass Noise",
         "evaluate.methods._small_cnn": "SmallCNN",

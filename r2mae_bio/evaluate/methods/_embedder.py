@@ -1,7 +1,10 @@
-"""What a method must offer to enter a table: fit on raw counts, embed from the measured genes."""
+"""What a method must offer to enter a table: fit on raw counts, embed from the measured genes, or
+label cells itself.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -11,10 +14,13 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "Annotation",
+    "Annotator",
     "BatchAware",
     "BatchCorrecting",
     "Denoiser",
     "Embedder",
+    "FittedAnnotator",
     "FittedDenoiser",
     "FittedEmbedder",
     "SparseCounts",
@@ -135,6 +141,68 @@ class Denoiser(Protocol):
 
     def fit(self, counts: SparseCounts, *, seed: int) -> FittedDenoiser:
         """Train on raw counts (n_cells, n_genes) with every gene measured."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Annotation:
+    """Labels that a method gave to the cells of a query."""
+
+    classes: NDArray[np.str_]
+    """Names of the classes of the reference, sorted, (n_classes,)."""
+    probabilities: NDArray[np.floating] = field(repr=False)
+    """Probability of each class, (n_cells, n_classes)."""
+
+    @property
+    def labels(self) -> NDArray[np.str_]:
+        """The most probable class of each cell (n_cells,)."""
+        return self.classes[self.probabilities.argmax(axis=1)]
+
+
+@runtime_checkable
+class FittedAnnotator(Protocol):
+    """A method that has learned the labels of a reference."""
+
+    def annotate(self, counts: SparseCounts, *, batch: ArrayLike | None = None) -> Annotation:
+        """Label the cells of a query.
+
+        Parameters
+        ----------
+        counts
+            Raw counts (n_cells, n_genes), genes as in training, all measured.
+        batch
+            Batch per cell (n_cells,), for methods that use it; one batch that the reference lacks
+            if None.
+
+        Returns
+        -------
+        Probabilities of the classes of the reference.
+        """
+        ...
+
+
+@runtime_checkable
+class Annotator(Protocol):
+    """A method that labels cells itself, where an :class:`Embedder` needs a probe.
+
+    A method that is transductive (``sees_query``) learns from the counts of the query as well,
+    never from its labels; the label of a cell then depends on the other cells.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name of the method in tables, unique within one table."""
+        ...
+
+    @property
+    def sees_query(self) -> bool:
+        """Whether it learns from the counts of the query."""
+        ...
+
+    def fit(self, counts: SparseCounts, labels: ArrayLike, *, seed: int, batch: ArrayLike | None = None) -> FittedAnnotator:
+        """Learn from raw counts (n_cells, n_genes) and labels (n_cells,) of a reference, with the
+        batches of its cells (n_cells,) if they are known.
+        """
         ...
 
 

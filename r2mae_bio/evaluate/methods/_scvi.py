@@ -1,4 +1,4 @@
-"""scVI as a method of a table: what a user of scvi-tools would do with a panel."""
+"""scVI as a method of a table: what a user of scvi-tools would do with a panel or another batch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from scipy import sparse
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
     from r2mae_bio.evaluate.methods._embedder import SparseCounts
 
-__all__ = ["SCVI", "FittedSCVI"]
+__all__ = ["QUIETLY", "SCVI", "FittedSCVI", "alone", "batched_anndata", "minibatches"]
+
+QUIETLY: Final[dict[str, Any]] = {"accelerator": "cpu", "devices": 1, "enable_progress_bar": False}
+"""Arguments of every ``train`` of scvi-tools."""
 
 N_SAMPLES = 10
 """Draws from the posterior over which expected counts are averaged; scvi-tools has no mean without
@@ -78,15 +81,14 @@ class SCVI:
         if batch is not None and self.model_kwargs.get("encode_covariates"):
             message = "encode_covariates=True makes the embedding depend on the batch, which queries lack; leave it out."
             raise ConfigError(message)
-        adata = _as_anndata(counts, batch)
-        with _alone(derive_seed(seed, "scvi") % 2**32):  # NumPy's global generator takes no longer seeds
+        adata = batched_anndata(counts, batch)
+        with alone(derive_seed(seed, "scvi") % 2**32):  # NumPy's global generator takes no longer seeds
             import scvi
 
             started = time.perf_counter()
             scvi.model.SCVI.setup_anndata(adata, batch_key=None if batch is None else "batch")
             model = scvi.model.SCVI(adata, n_latent=self.n_latent, **self.model_kwargs)
-            options = {"accelerator": "cpu", "devices": 1, "enable_progress_bar": False, **self.train_kwargs}
-            model.train(max_epochs=self.max_epochs, **options)
+            model.train(max_epochs=self.max_epochs, **{**QUIETLY, **self.train_kwargs})
             model.deregister_manager(adata)  # or the class would hold the cells for as long as the process lives
             return FittedSCVI(model, adata.n_vars, seed, time.perf_counter() - started)
 
@@ -109,7 +111,7 @@ class FittedSCVI:
         :meth:`FittedEmbedder.embed`.
         """
         batches = self._batches(counts, measured)
-        with _alone(None):
+        with alone(None):
             return np.asarray(self.model.get_latent_representation(dataloader=batches), np.float32)
 
     def rates(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -120,7 +122,7 @@ class FittedSCVI:
         """
         batches = self._batches(counts, measured)
         options: dict[str, Any] = {"library_size": "latent", "n_samples": N_SAMPLES, "return_numpy": True}
-        with _alone(derive_seed(self.seed, "scvi-rates") % 2**32):
+        with alone(derive_seed(self.seed, "scvi-rates") % 2**32):
             return np.asarray(self.model.get_normalized_expression(dataloader=batches, **options), np.float32)
 
     def _batches(self, counts: SparseCounts, measured: NDArray[np.bool_]) -> Iterator[dict[str, Tensor]]:
@@ -128,22 +130,28 @@ class FittedSCVI:
         random.
         """
         measured = check_measured(measured, self.n_genes)
-        return _minibatches(take_measured(counts, measured), np.flatnonzero(measured), self.n_genes)
+        return minibatches(counts, measured, np.zeros(counts.shape[0], np.int64))
 
 
-def _minibatches(kept: sparse.csr_array, genes: NDArray[np.intp], n_genes: int) -> Iterator[dict[str, Tensor]]:
+def minibatches(counts: SparseCounts, measured: NDArray[np.bool_], batch: NDArray[np.int64]) -> Iterator[dict[str, Tensor]]:
+    """What networks of scvi-tools read of zero-filled cells (n_cells, n_genes), of the batches with
+    these numbers (n_cells,).
+    """
     import torch
     from scvi import REGISTRY_KEYS
 
+    kept, genes = take_measured(counts, measured), np.flatnonzero(measured)
     for some in chunks(kept.shape[0]):
         part = kept[some]
-        filled = np.zeros((part.shape[0], n_genes), np.float32)
+        filled = np.zeros((part.shape[0], len(measured)), np.float32)
         filled[:, genes] = part.toarray()
-        first = torch.zeros((len(filled), 1), dtype=torch.int64)
-        yield {REGISTRY_KEYS.X_KEY: torch.from_numpy(filled), REGISTRY_KEYS.BATCH_KEY: first, REGISTRY_KEYS.LABELS_KEY: first}
+        number = torch.from_numpy(batch[some, None].astype(np.int64))
+        none = torch.zeros_like(number)
+        yield {REGISTRY_KEYS.X_KEY: torch.from_numpy(filled), REGISTRY_KEYS.BATCH_KEY: number, REGISTRY_KEYS.LABELS_KEY: none}
 
 
-def _as_anndata(counts: SparseCounts, batch: ArrayLike | None) -> AnnData:
+def batched_anndata(counts: SparseCounts, batch: ArrayLike | None) -> AnnData:
+    """All genes of some cells, with their batches (n_cells,), if known, in ``.obs["batch"]``."""
     import pandas as pd
 
     matrix = sparse.csr_matrix(take_measured(counts, all_measured(counts)).astype(np.float32))
@@ -154,7 +162,7 @@ def _as_anndata(counts: SparseCounts, batch: ArrayLike | None) -> AnnData:
 
 
 @contextmanager
-def _alone(seed: int | None) -> Iterator[None]:
+def alone(seed: int | None) -> Iterator[None]:
     """Silence scvi-tools and Lightning, seed the generators if asked to, and leave no trace in
     global state.
     """

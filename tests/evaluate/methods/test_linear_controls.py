@@ -8,6 +8,7 @@ from r2mae_bio.evaluate import (
     Embedder,
     FactorAnalysis,
     FittedEmbedder,
+    Harmony,
     Noise,
     PCAZeroFill,
     ProbabilisticPCA,
@@ -25,7 +26,7 @@ DATA_DRIVEN = [
     FactorAnalysis(5, **STRONG, whitened=True),
 ]
 LATENT = [ProbabilisticPCA(4), FactorAnalysis(4)]
-CONTROLS = [*DATA_DRIVEN, Noise(5)]
+CONTROLS = [*DATA_DRIVEN, Harmony(5), Noise(5)]
 
 
 def name(embedder):

@@ -6,7 +6,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio.evaluate import fit_probe, probe
 
-KINDS = ["linear", "knn"]
+KINDS = ["linear", "knn", "tuned"]
 
 
 def blobs(distance, seed=0, n=60):
@@ -81,7 +81,7 @@ def test_fewer_reference_cells_than_neighbours():
 
 def test_refusals():
     reference, labels = blobs(1)
-    with pytest.raises(ConfigError, match="choose 'linear' or 'knn'"):
+    with pytest.raises(ConfigError, match="choose 'linear', 'knn' or 'tuned'"):
         fit_probe(reference, labels, kind="forest")
     with pytest.raises(DataError, match="at least two classes"):
         fit_probe(reference, ["a"] * len(labels))
@@ -93,3 +93,14 @@ def test_refusals():
         fit_probe(np.where(np.arange(180)[:, None] == 5, np.nan, reference), labels)
     with pytest.raises(DataError, match="2 columns, the reference 3"):
         fit_probe(reference, labels).score(reference[:, :2], labels)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_probabilities_are_those_of_the_classes(kind):
+    trained, (query, truth) = fit_probe(*blobs(6), kind=kind), blobs(6, 1)
+    probabilities = trained.predict_proba(query)
+    assert list(trained.classes) == ["a", "b", "c"]
+    assert probabilities.shape == (len(truth), 3)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    assert (trained.classes[probabilities.argmax(axis=1)] == trained.predict(query)).all()
+    assert probabilities[np.arange(len(truth)), np.searchsorted(trained.classes, truth)].mean() > 0.9

@@ -106,7 +106,7 @@ def test_progress_is_reported_line_by_line(counts, labels):
         pytest.param({"embedders": []}, "embedders are empty", id="no-method"),
         pytest.param({"seeds": ()}, "seeds are empty", id="no-seed"),
         pytest.param({"fractions": (0.5, 0.5)}, "panels repeat '50%'", id="fractions"),
-        pytest.param({"probes": ("tree",)}, "choose 'linear' or 'knn'", id="probe"),
+        pytest.param({"probes": ("tree",)}, "choose 'linear', 'knn' or 'tuned'", id="probe"),
     ],
 )
 def test_refuses_a_request_that_cannot_be_tabulated(counts, labels, change, match):
