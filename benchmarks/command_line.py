@@ -25,11 +25,15 @@ T = TypeVar("T")
 """What a benchmark prepares for a set and seed."""
 
 
-def parser(description: str | None, sets: Sequence[str], methods: Sequence[str] | None = None) -> argparse.ArgumentParser:
-    """The options that all have, with the sets and methods that are run if none are named."""
+def parser(
+    description: str | None, sets: Sequence[str], methods: Sequence[str] | None = None, *, what: str = "sets"
+) -> argparse.ArgumentParser:
+    """The options that all have, with the sets and methods that are run if none are named; ``what``
+    is the plural by which users know sets.
+    """
     command = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     command.add_argument("--data", type=Path, default=DATA)
-    command.add_argument("--sets", type=lambda text: text.split(","), default=list(sets))
+    command.add_argument(f"--{what}", dest="sets", type=lambda text: text.split(","), default=list(sets))
     if methods is not None:
         text = f"separated by semicolons: {'; '.join(methods)}"
         command.add_argument("--methods", type=lambda text: text.split(";"), default=list(methods), help=text)
@@ -42,11 +46,16 @@ def parser(description: str | None, sets: Sequence[str], methods: Sequence[str] 
 
 
 def refuse_unknown(
-    command: argparse.ArgumentParser, options: argparse.Namespace, sets: Collection[str], methods: Collection[str] | None = None
+    command: argparse.ArgumentParser,
+    options: argparse.Namespace,
+    sets: Collection[str],
+    methods: Collection[str] | None = None,
+    *,
+    what: str = "sets",
 ) -> None:
     """End the program if a set or method that was named does not exist."""
     unknown = [name for name in options.sets if name not in sets]
-    known = f"sets are {', '.join(sets)}"
+    known = f"{what} are {', '.join(sets)}"
     if methods is not None:
         unknown += [name for name in options.methods if name not in methods]
         known += f", methods {'; '.join(methods)}"
@@ -76,13 +85,15 @@ def run_methods(
     markdown: Callable[[pd.DataFrame], str],
     *,
     default_sets: Sequence[str] | None = None,
+    default_methods: Sequence[str] | None = None,
+    what: str = "sets",
 ) -> None:
-    """A benchmark whose options are those that all have: methods on sets, all sets if none are the
-    default.
+    """A benchmark whose options are those that all have: methods on sets, all of either if none are
+    the default.
     """
-    command = parser(description, list(sets if default_sets is None else default_sets), methods)
+    command = parser(description, list(default_sets or sets), list(default_methods or methods), what=what)
     options = command.parse_args()
-    refuse_unknown(command, options, sets, methods)
+    refuse_unknown(command, options, sets, methods, what=what)
     execute(options, run, markdown)
 
 

@@ -2,7 +2,7 @@
 query cells for each seed.
 
 Where labels allow it, the query is another donor, animal or study than the reference; elsewhere it
-is a stratified fifth of the cells. Genes are the 2,000 most variable among the reference cells, or
+is three tenths of each class. Genes are the 2,000 most variable among the reference cells, or
 all where a set has fewer.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 N_GENES = 2000
 SMALLEST_CLASS = 10
-"""Classes with fewer cells are left out: a fifth of them would be a cell or two."""
+"""Classes with fewer cells are left out: three tenths of them would be a cell or two."""
 
 DATA = Path(os.environ.get("R2MAE_BIO_DATA", "../shared/data"))
 
@@ -107,7 +107,7 @@ def load(name: str, seed: int, *, n_genes: int = N_GENES, data: Path = DATA) -> 
     data
         Folder of the shared data.
     """
-    source, threads = SETS[name], torch.get_num_threads()
+    source = SETS[name]
     adata = ad.read_h5ad(data / "sc" / f"{source.file}.h5ad")
     labels = adata.obs[source.label].astype(str).replace(SAME_TYPE).to_numpy(str)
     groups = None if source.group is None else adata.obs[source.group].astype(str).to_numpy(str)
@@ -115,10 +115,7 @@ def load(name: str, seed: int, *, n_genes: int = N_GENES, data: Path = DATA) -> 
     adata, labels, groups = adata[kept], labels[kept], None if groups is None else groups[kept]
     split = stratified_split(labels, seed=seed) if groups is None else _by_group(groups, seed)
     counts = sparse.csr_array(adata.X).astype(np.float32)
-    genes = _variable(counts[split.reference], n_genes)
-    # scanpy's compiled loops set it for the whole process, and threads that wait for a core stall
-    # networks
-    torch.set_num_threads(threads)
+    genes = variable_genes(counts[split.reference], n_genes)
     return GeneSet(name, counts[:, genes], labels, adata.var_names.to_numpy(str)[genes], split)
 
 
@@ -140,13 +137,16 @@ def _by_group(groups: NDArray[np.str_], seed: int) -> Split:
     return Split(np.flatnonzero(~query), np.flatnonzero(query))
 
 
-def _variable(counts: sparse.csr_array, n_genes: int) -> NDArray[np.intp]:
+def variable_genes(counts: sparse.csr_array, n_genes: int = N_GENES) -> NDArray[np.intp]:
     """Positions of the most variable genes among the reference cells, in the order of the file."""
     detected = np.flatnonzero(np.asarray((counts > 0).sum(axis=0)).ravel() >= 3)
     if len(detected) <= n_genes:
         return detected
-    adata = ad.AnnData(sparse.csr_matrix(counts[:, detected]))
+    threads, adata = torch.get_num_threads(), ad.AnnData(sparse.csr_matrix(counts[:, detected]))
     sc.pp.normalize_total(adata, target_sum=1e4)
     sc.pp.log1p(adata)
     sc.pp.highly_variable_genes(adata, n_top_genes=n_genes)
+    # scanpy's compiled loops set it for the whole process, and threads that wait for a core stall
+    # networks
+    torch.set_num_threads(threads)
     return detected[adata.var["highly_variable"].to_numpy()]
