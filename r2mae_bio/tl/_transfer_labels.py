@@ -27,6 +27,8 @@ def transfer_labels(
     labels_key: str,
     model: GeneMAE | str | Path,
     groups_key: str | None = None,
+    correct_query: bool = True,
+    query_batch_key: str | None = None,
     unknown_threshold: float | None = None,
     key_added: str = "r2mae_label",
     layer: str | None = None,
@@ -41,13 +43,17 @@ def transfer_labels(
 
     Both data sets are embedded by the same genes: those of the model that both measured. A logistic
     regression learns from the reference so embedded, so that a query measured on a panel meets a
-    classifier made for this panel. Batches are taken out of both if the model knows those of all
-    cells (see :func:`map_query`). Its strength and the temperature of its probabilities come from
-    cross-validation within the reference. The score for unknown types compares a cell's distance to
-    the mean of its class, and the odds against its label, with those of reference cells of that
-    label that were held out: 0.95 means that 95% of the reference cells look less unusual.
-    Differences between the studies make all cells of a query look more unusual. A cell's results do
-    not depend on the other cells of the query, on their order or on ``batch_size`` (to about 1e-5).
+    classifier made for this panel. What the query adds to the embedding as a batch (another donor,
+    depth or technology) is taken out first: by the model if it knows the batches of all cells (see
+    :func:`map_query`), otherwise by laying the query on the neighbourhoods of the reference. A
+    query of too few neighbourhoods to tell a batch from a cell type stays as it is, with a warning;
+    so do fewer than 10 cells, without one. The strength of the regression and the temperature of
+    its probabilities come from cross-validation within the reference. The score for unknown types
+    compares a cell's distance to the mean of its class, and the odds against its label, with those
+    of reference cells of that label that were held out: 0.95 means that 95% of the reference cells
+    look less unusual; it is taken before the query is corrected, for that draws new types to known
+    ones, so differences between the studies make all cells of a query look more unusual. With
+    ``correct_query=False`` a cell's results do not depend on the other cells of the query.
 
     Parameters
     ----------
@@ -64,6 +70,11 @@ def transfer_labels(
         Column of ``reference.obs`` with groups such as donors. If given, whole groups are held out
         in the cross-validation, and confidence is that in cells of a donor not seen before;
         advisable where there are three or more.
+    correct_query
+        Take out what the query adds as a batch. False labels each cell for itself.
+    query_batch_key
+        Column of ``adata.obs`` with batches of the query, each corrected for itself; the query is
+        one batch if None.
     unknown_threshold
         Cells with a score for unknown types above this, between 0 and 1, get the label
         ``"unknown"``; none does if None.
@@ -96,7 +107,8 @@ def transfer_labels(
       the columns of the probabilities; ``temperature``, ``strength`` (inverse L2 penalty) and
       ``accuracy_out_of_fold`` (float): what cross-validation found; ``unknown_threshold`` (float,
       if given); ``n_genes_shared``, ``n_genes_query``, ``n_genes_reference``, ``n_genes_model``,
-      ``n_reference`` (cells learned from), ``batches_taken_out`` (0 or 1) and ``seed`` (int);
+      ``n_reference`` (cells learned from), ``batches_taken_out``, ``query_corrected`` (0 or 1) and
+      ``seed`` (int);
       ``labels_key``, ``groups_key``, ``layer``, ``reference_layer``, ``vocabulary`` and
       ``checksum`` of the model (str).
 
@@ -130,6 +142,8 @@ def transfer_labels(
         reference,
         labels_key=labels_key,
         groups_key=groups_key,
+        correct_query=correct_query,
+        query_batch_key=query_batch_key,
         unknown_threshold=unknown_threshold,
         layer=layer,
         reference_layer=reference_layer,

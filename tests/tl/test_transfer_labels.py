@@ -67,6 +67,10 @@ def transfer(query, reference, model, **options):
     return rb.tl.transfer_labels(query, reference, labels_key="type", model=model, copy=True, **options)
 
 
+def transfer_alone(query, reference, model, **options):
+    return transfer(query, reference, model, correct_query=False, **options)
+
+
 # ---------------------------------------------------------------- what is written
 
 
@@ -109,6 +113,41 @@ def test_a_copy_leaves_the_query_and_a_second_key_leaves_the_first(query, refere
     np.testing.assert_array_equal(second.obsm["r2mae_label_probabilities"], first.obsm["r2mae_label_probabilities"])
 
 
+# ---------------------------------------------------------------- what the query adds as a batch
+
+
+def gained(adata, spread=1.0, seed=0):
+    """The cells as a technology with other gains of genes would see them."""
+    rng, counts = np.random.default_rng(seed), adata.X.toarray() if sparse.issparse(adata.X) else adata.X
+    gain = np.exp(spread * rng.standard_normal(adata.n_vars))
+    changed = adata.copy()
+    changed.X = rng.poisson(counts * gain).astype(np.float32)
+    return changed
+
+
+def test_gains_of_genes_are_taken_out_of_a_query(query, reference, model):
+    changed = [gained(query, seed=seed) for seed in range(5)]
+    corrected, alone = (
+        np.mean([(f(q, reference, model).obs["r2mae_label"].astype(str) == q.obs["type"]).mean() for q in changed])
+        for f in (transfer, transfer_alone)
+    )
+    assert corrected > alone + 0.02
+    record = transfer(changed[0], reference, model).uns["r2mae"]["transfer_labels"]["r2mae_label"]
+    assert record["query_corrected"] == 1
+
+
+def test_batches_of_a_query_are_corrected_each_for_itself(query, reference, model):
+    mixed = ad.concat({"a": gained(query, seed=1), "b": gained(query, seed=2)}, label="run", index_unique="-")
+    found = transfer(mixed, reference, model, query_batch_key="run").obsm["r2mae_label_probabilities"]
+    for name in ("a", "b"):
+        rows = (mixed.obs["run"] == name).to_numpy()
+        np.testing.assert_allclose(
+            found[rows], transfer(mixed[rows].copy(), reference, model).obsm["r2mae_label_probabilities"], atol=1e-4
+        )
+    with pytest.raises(SetupError, match="donors"):
+        transfer(mixed, reference, model, query_batch_key="donors")
+
+
 # ---------------------------------------------------------------- what must not matter
 
 
@@ -121,14 +160,14 @@ def assert_same(found, expected, rows=slice(None)):
 
 
 def test_order_of_genes_and_cells_batch_size_and_foreign_genes_do_not_matter(query, reference, model):
-    expected = transfer(query, reference, model)
+    expected = transfer_alone(query, reference, model)
     rng = np.random.default_rng(0)
     rows = rng.permutation(query.n_obs)[:25]
-    assert_same(transfer(query[rows, rng.permutation(N_GENES)].copy(), reference, model, batch_size=7), expected, rows)
+    assert_same(transfer_alone(query[rows, rng.permutation(N_GENES)].copy(), reference, model, batch_size=7), expected, rows)
     foreign = ad.concat(
         [query, ad.AnnData(np.ones((60, 2), np.float32), query.obs, pd.DataFrame(index=["X", "Y"]))], axis=1, merge="same"
     )
-    assert_same(transfer(foreign, reference[:, rng.permutation(N_GENES)], model), expected)
+    assert_same(transfer_alone(foreign, reference[:, rng.permutation(N_GENES)], model), expected)
 
 
 def test_counts_of_genes_that_only_one_side_measured_do_not_matter(query, reference, model):

@@ -30,6 +30,11 @@ FEWEST_CELLS = 10
 """A new batch of fewer cells stays where it is: their own scatter is too small to tell what chance
 explains.
 """
+LEAST_OCCUPIED = 0.2
+"""A new batch whose cells lie in a smaller share of the neighbourhoods (their effective number, the
+exponential of the entropy) stays where it is: of a batch of one or two cell types nobody can say
+what is the batch and what the type.
+"""
 _ROUNDS, _STEPS, _DAMPING = 15, 8, 0.3
 _STILL = 1e-3
 """Mean change of corrected vectors between rounds, as a share of their size, below which fitting
@@ -98,7 +103,8 @@ def add_batches(effects: BatchEffects, latent: NDArray[np.float32], batch: NDArr
     Returns
     -------
     Effects of old and new batches, in this order; those of the old ones are bit-equal, those of new
-    ones with fewer than :data:`FEWEST_CELLS` cells zero.
+    ones with fewer than :data:`FEWEST_CELLS` cells, or in few neighbourhoods
+    (:data:`LEAST_OCCUPIED`), zero.
     """
     n_old, n_clusters, n_latent = effects.offsets.shape
     device = effects.centre.device
@@ -158,26 +164,29 @@ def _regress(raw: Tensor, shares: Tensor, member: Tensor, prior: float) -> Tenso
 
 
 def _lay_on(effects: BatchEffects, raw: Tensor) -> tuple[Tensor, Tensor]:
-    """Shift (Z,) and offsets (K, Z) of one batch of centred latent vectors, from the better of two
-    starts.
+    """Shift (Z,) and offsets (K, Z) of one batch of centred latent vectors; zero where it lies in
+    too few neighbourhoods.
+
+    Memberships start where the cells are. Starting with the batch's mean on that of the reference
+    would take a batch of one cell type for a shift, and move it onto another type.
     """
     means, centroids = effects.means.cpu().double(), effects.centroids.cpu().double()
-    starts = (torch.zeros_like(raw[0]), raw.mean(0) - means.mean(0))
-    found = [_iterate(raw, means, centroids, start) for start in starts]
-    return min(found, key=lambda one: one[2])[:2]
+    shift, offsets, shares = _iterate(raw, means, centroids)
+    occupied = shares.mean(0)
+    if torch.special.entr(occupied).sum().exp() < LEAST_OCCUPIED * len(means):
+        return torch.zeros_like(shift), torch.zeros_like(offsets)
+    return shift, offsets
 
 
-def _iterate(raw: Tensor, means: Tensor, centroids: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, float]:
-    """Memberships and offsets in turn; also the mean squared distance to the neighbourhoods' means
-    that is left.
-    """
-    corrected, offsets = raw - shift, shift.expand_as(means)
+def _iterate(raw: Tensor, means: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Shift, offsets and memberships (N, K), by taking offsets and memberships in turn."""
+    corrected, shift, offsets, shares = raw, torch.zeros_like(raw[0]), torch.zeros_like(means), raw.new_zeros(0)
     for _ in range(_ROUNDS):
         shares = torch.softmax(SHARPNESS * F.normalize(corrected, dim=1) @ centroids.T, 1)
         scatter = _scatter(corrected, shares, _means(corrected, shares))
         shift, offsets = _shrunk(raw, shares, means, scatter)
         corrected = raw - shares @ offsets
-    return shift, offsets, float(_scatter(corrected, shares, means))
+    return shift, offsets, shares
 
 
 def _shrunk(raw: Tensor, shares: Tensor, means: Tensor, scatter: Tensor) -> tuple[Tensor, Tensor]:

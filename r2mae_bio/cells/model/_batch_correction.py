@@ -10,7 +10,7 @@ import torch
 
 from r2mae_bio._errors import DataError
 from r2mae_bio._warn import warn
-from r2mae_bio.cells.fit._batch_effects import FEWEST_CELLS, add_batches
+from r2mae_bio.cells.fit._batch_effects import FEWEST_CELLS, add_batches, fit_batch_effects
 from r2mae_bio.cells.model._covariates import check_column
 from r2mae_bio.cells.model._setup import query_layer
 from r2mae_bio.cells.read._matrix import gene_totals, get_matrix
@@ -25,13 +25,15 @@ if TYPE_CHECKING:
     from r2mae_bio.cells.model._record import GeneRecord
     from r2mae_bio.cells.network._batch_effects import BatchEffects
 
-__all__ = ["batch_names", "batch_numbers", "grow", "query_names", "without_effects"]
+__all__ = ["batch_names", "batch_numbers", "grow", "laid_on_reference", "query_names", "without_effects"]
 
 _WHOLE: Final = "query"
 """How the name of a query without batches begins; a fingerprint of its cells follows, so that
 another query is another batch.
 """
 _CORRECTED_AT_ONCE: Final = 4096
+MOST_CELLS: Final = 20_000
+"""Cells from which batch effects are estimated; more do not move them."""
 
 
 def batch_names(obs: pd.DataFrame, key: str) -> NDArray[Any]:
@@ -104,7 +106,45 @@ def grow(effects: BatchEffects, latent: NDArray[np.float32], names: NDArray[Any]
     few = found[number < FEWEST_CELLS].tolist()
     if few:
         warn(f"Batches of fewer than {FEWEST_CELLS} cells are not corrected: {', '.join(few[:5])} ({len(few)} in all).")
-    return add_batches(effects, latent, np.searchsorted(new, names), len(new))
+    grown = add_batches(effects, latent, np.searchsorted(new, names), len(new))
+    moved = grown.offsets[-len(new) :].abs().amax((1, 2)).cpu().numpy() > 0
+    alone = sorted({str(name) for name, known in zip(new, moved, strict=True) if not known} - set(few))
+    if alone:
+        message = (
+            f"Batches not corrected: {', '.join(alone[:5])} ({len(alone)} in all). Their cells lie in too few neighbourhoods of the "
+            "reference to tell a batch from a cell type."
+        )
+        warn(message)
+    return grown
+
+
+def laid_on_reference(
+    reference: NDArray[np.float32], query: NDArray[np.float32], names: NDArray[Any], generator: np.random.Generator
+) -> NDArray[np.float32]:
+    """Embeddings of a query without what its batches add to those of a reference.
+
+    Parameters
+    ----------
+    reference
+        Embeddings of the reference (n_reference, n_latent), taken as one batch.
+    query
+        Embeddings of the query (n_query, n_latent).
+    names
+        Batch of each cell of the query (n_query,).
+    generator
+        Starts the neighbourhoods.
+
+    Returns
+    -------
+    (n_query, n_latent). Batches that cannot be told from cell types stay, with a warning, and so do
+    a few cells, without one.
+    """
+    if len(query) < FEWEST_CELLS:
+        return query
+    cells = np.sort(generator.permutation(len(reference))[:MOST_CELLS])
+    effects = fit_batch_effects(reference[cells], np.zeros(len(cells), np.int64), 1, generator)
+    new, numbers = np.unique(names.astype(str), return_inverse=True)
+    return without_effects(grow(effects, query, names, new.tolist()), query, 1 + numbers)
 
 
 @torch.inference_mode()

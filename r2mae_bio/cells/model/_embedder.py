@@ -11,7 +11,14 @@ from r2mae_bio._rng import derive_generator
 from r2mae_bio._warn import warn
 from r2mae_bio.cells.fit._batch_effects import fit_batch_effects
 from r2mae_bio.cells.fit._table import cells_at_a_time
-from r2mae_bio.cells.model._batch_correction import batch_names, batch_numbers, grow, query_names, without_effects
+from r2mae_bio.cells.model._batch_correction import (
+    MOST_CELLS,
+    batch_names,
+    batch_numbers,
+    grow,
+    query_names,
+    without_effects,
+)
 from r2mae_bio.cells.model._library_size import library_sizes
 from r2mae_bio.cells.model._reader import GeneReader
 
@@ -24,9 +31,6 @@ if TYPE_CHECKING:
     from r2mae_bio.cells.network._batch_effects import BatchEffects
 
 __all__ = ["CellEmbedder"]
-
-_MOST_CELLS = 20_000
-"""Cells from which batch effects are estimated; more do not move them."""
 
 
 class CellEmbedder(GeneReader):
@@ -183,7 +187,9 @@ class CellEmbedder(GeneReader):
         2021, doi:10.1038/s41467-021-25957-x). The model keeps it, also on disk: later calls of
         :meth:`get_latent_representation` and of this method with the same batch give the same
         embedding. Cells of a type that the reference lacks are drawn towards the nearest one as far
-        as the rest of their batch is.
+        as the rest of their batch is. A batch whose cells lie in fewer than a fifth of the
+        neighbourhoods, as one of a single cell type, is not corrected, with a warning: nobody can
+        tell its batch from its type.
 
         Parameters
         ----------
@@ -257,7 +263,7 @@ class CellEmbedder(GeneReader):
         adata, record = self._training_data(), self.record
         record.batches = ()
         generator = derive_generator(record.seed, "batch effects")
-        cells = np.sort(generator.permutation(adata.n_obs)[:_MOST_CELLS])
+        cells = np.sort(generator.permutation(adata.n_obs)[:MOST_CELLS])
         latent = self.get_latent_representation(indices=cells, correct_batch=False)
         key = record.setup.batch_key
         names = np.full(adata.n_obs, "reference") if key is None else batch_names(adata.obs, key)

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from r2mae_bio._errors import ConfigError, DataError, SetupError
+from r2mae_bio._rng import derive_generator
 from r2mae_bio._warn import warn
 from r2mae_bio.cells.fit._table import cells_at_a_time
+from r2mae_bio.cells.model._batch_correction import batch_names, laid_on_reference
 from r2mae_bio.cells.transfer._label_transfer import LabelTransfer
 from r2mae_bio.cells.transfer._shared_genes import embed_shared, share_genes
 
@@ -51,6 +53,8 @@ def label_query(
     *,
     labels_key: str,
     groups_key: str | None,
+    correct_query: bool,
+    query_batch_key: str | None,
     unknown_threshold: float | None,
     layer: str | None,
     reference_layer: str | None,
@@ -65,8 +69,8 @@ def label_query(
     ----------
     model
         Reads both.
-    query, reference, labels_key, groups_key, unknown_threshold, layer, reference_layer,
-    batch_size, duplicates, min_coverage, seed
+    query, reference, labels_key, groups_key, correct_query, query_batch_key, unknown_threshold,
+    layer, reference_layer, batch_size, duplicates, min_coverage, seed
         As in :func:`r2mae_bio.tl.transfer_labels`, whose errors these are.
 
     Returns
@@ -89,18 +93,29 @@ def label_query(
     asked = embed_shared(model, query, genes.query, layer=layer, batch_size=batch_size)
     if corrected := model.knows_batches(reference) and model.knows_batches(query):
         learned, asked = model.without_batches(learned, reference, cells), model.without_batches(asked, query)
+    as_read = asked
+    if correct_query and not corrected:
+        batches = _query_batches(query, query_batch_key)
+        asked = laid_on_reference(learned, asked, batches, derive_generator(seed, "transfer batch effects"))
     transfer = LabelTransfer.fit(learned, labels[cells].astype(str), groups=groups, seed=seed)
     answer = transfer.predict(asked)
+    # being laid on the reference draws new types to known ones, so the unusual are sought before
+    unknown = transfer.predict(as_read).unknown
     columns = {"labels_key": labels_key, "groups_key": groups_key, "layer": layer, "reference_layer": reference_layer}
     texts = {name: value or "" for name, value in columns.items()}  # h5ad has no None
-    numbers = {"n_reference": len(cells), "seed": int(seed), "batches_taken_out": int(corrected)}
+    numbers = {
+        "n_reference": len(cells),
+        "seed": int(seed),
+        "batches_taken_out": int(corrected),
+        "query_corrected": int(correct_query and not corrected),
+    }
     threshold = {} if unknown_threshold is None else {"unknown_threshold": float(unknown_threshold)}
     codes, names = answer.probabilities.argmax(axis=1), list(map(str, transfer.classes))
     if unknown_threshold is not None:
-        codes = np.where(answer.unknown > unknown_threshold, len(names), codes)
+        codes = np.where(unknown > unknown_threshold, len(names), codes)
         names.append(_UNKNOWN)
     record = {**_results(model, transfer, genes), **texts, **numbers, **threshold}
-    return LabelledQuery(names, codes, answer.probabilities, answer.unknown, record)
+    return LabelledQuery(names, codes, answer.probabilities, unknown, record)
 
 
 def _check_threshold(unknown_threshold: float | None) -> None:
@@ -137,6 +152,11 @@ def _usable(labels: NDArray[np.object_], key: str) -> NDArray[np.intp]:
         )
         warn(message)
     return cells
+
+
+def _query_batches(query: AnnData, key: str | None) -> NDArray[Any]:
+    """Batch of each cell of the query; one if there is no key."""
+    return np.full(query.n_obs, "the query", dtype=object) if key is None else batch_names(query.obs, key)
 
 
 def _groups(reference: AnnData, key: str, cells: NDArray[np.intp]) -> NDArray[np.str_]:

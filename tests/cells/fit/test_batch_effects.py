@@ -107,6 +107,30 @@ def test_a_query_of_some_clusters_only_finds_its_place():
         assert distance[k] < 1
 
 
+def test_a_query_of_one_cluster_is_not_moved_onto_another():
+    latent, _, batch, cluster = make_latent(900)
+    effects = fit(latent, batch)
+    z = corrected(effects, latent, batch)
+    for k in range(4):
+        rng = np.random.default_rng(k)
+        new = (CENTRES[k] + rng.normal(0, 0.5, (80, 3)) + [1.0, 1.0, 1.0]).astype(np.float32)
+        z_new = corrected(add_batches(effects, new, np.zeros(80, np.int64), 1), new, np.full(80, 2))
+        distance = [np.linalg.norm(z_new.mean(0) - z[cluster == j].mean(0)) for j in range(4)]
+        assert int(np.argmin(distance)) == k
+
+
+def test_a_batch_in_few_neighbourhoods_stays_where_it_is():
+    corners = 6 * np.array([[i, j, k] for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)], float)
+    rng = np.random.default_rng(0)
+    latent = (corners[np.arange(960) % 8] + rng.normal(0, 0.5, (960, 3))).astype(np.float32)
+    effects = fit_batch_effects(latent, np.zeros(960, np.int64), 1, np.random.default_rng(0))
+    for types, moved in ((1, False), (4, True)):  # 1 / 8 and 4 / 8 of the neighbourhoods
+        new = (corners[np.arange(200) % types] + rng.normal(0, 0.5, (200, 3)) + [1.5, -1.0, 0.5]).astype(np.float32)
+        z = corrected(add_batches(effects, new, np.zeros(200, np.int64), 1), new, np.ones(200, np.int64))
+        assert bool(np.abs(z - new).max() > 0.5) == moved
+        assert moved or np.abs(z - new).max() < 1e-5
+
+
 def test_fits_are_reproducible():
     latent, _, batch, _ = make_latent()
     one, two = fit(latent, batch).state_dict(), fit(latent, batch).state_dict()
