@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 
 class History(Callback):
-    """Adds one row per epoch to the state, and writes the table to ``history.csv`` if there is a
-    folder for it.
+    """Adds one row per epoch to the state and to the loggers of the trainer, and writes the table
+    to ``history.csv`` if there is a folder for it.
     """
 
     def __init__(self, state: TrainingState, directory: Path | None) -> None:
@@ -63,6 +63,8 @@ class History(Callback):
         row |= {"learning_rate": training.config.learning_rate * training.rate_factor()}
         row |= {f"{training.objective.unit}_per_second": (training.units_seen - self.units_before) / seconds}
         self.state.history.append({key: float(value) for key, value in row.items()})
+        for logger in trainer.loggers:
+            logger.log_metrics(self.state.history[-1], step=training.step)
         counts = training.train_meter.rows()
         before = self.state.mask_ratios or [0] * len(counts)
         self.state.mask_ratios = [a + b for a, b in zip(before, counts, strict=True)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytorch_lightning as pl
 import torch
 
+from r2mae_bio._errors import ConfigError
 from r2mae_bio.core._callbacks import BestEpoch, Checkpoints, GracefulInterrupt, History, ProgressBar
 from r2mae_bio.core._metrics import RatioMeter
 from r2mae_bio.core._resume import TrainingState, check_unused
@@ -29,6 +30,20 @@ if TYPE_CHECKING:
     from r2mae_bio.masking import RatioLaw
 
 logger = logging.getLogger("r2mae_bio")
+
+# What a run decides itself, and what a user who passes it is to do instead.
+_DECIDED = {
+    "enable_checkpointing": "checkpoints are written by checkpoint_dir and checkpoint_every_n_steps",
+    "enable_progress_bar": "it is named progress_bar here",
+    "gradient_clip_val": 'it is set by train_kwargs={"gradient_clip": ...}',
+    "max_epochs": "it is the first argument of the method",
+    "num_sanity_val_steps": "validation is part of each epoch alone",
+    "reload_dataloaders_every_n_epochs": "an epoch that is resumed in its middle is shorter",
+    "use_distributed_sampler": "the loaders divide each batch among processes themselves",
+}
+# `lightning.pytorch` and `pytorch_lightning` are the same code under two names. What is merely
+# called (loggers, callbacks, profilers) works under either; these the trainer asks for their class.
+_ASKED_FOR_THEIR_CLASS = ("accelerator", "strategy", "plugins")
 
 
 @dataclass(frozen=True)
@@ -49,6 +64,41 @@ class TrainOptions:
     """Checkpoint to continue."""
     trainer_kwargs: dict[str, Any] = field(default_factory=dict)
     """Passed to :class:`pytorch_lightning.Trainer`, such as ``precision="bf16-mixed"``."""
+
+    def __post_init__(self) -> None:
+        given = {"accelerator": self.accelerator, **self.trainer_kwargs}
+        for name in sorted(given.keys() & _DECIDED):
+            message = f"The trainer was given {name}, which a run decides itself: {_DECIDED[name]}. Leave it out."
+            raise ConfigError(message)
+        for name in _ASKED_FOR_THEIR_CLASS:
+            for value in _as_list(given.get(name)):
+                _check_package(name, value)
+        for callback in _as_list(given.get("callbacks")):
+            _check_writes_no_checkpoints(callback)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [] if value is None else [value]
+
+
+def _check_package(name: str, value: Any) -> None:
+    foreign = next((base for base in type(value).__mro__ if base.__module__.startswith("lightning.pytorch.")), None)
+    if foreign is not None:
+        own = foreign.__module__.replace("lightning.pytorch", "pytorch_lightning").rsplit(".", 1)[0]
+        message = (
+            f"{name} is a {foreign.__name__} of the package lightning; the trainer here is pytorch_lightning's, "
+            f"which takes none but its own. Import it by: from {own} import {foreign.__name__}"
+        )
+        raise ConfigError(message)
+
+
+def _check_writes_no_checkpoints(callback: Any) -> None:
+    if any(base.__module__.endswith(".callbacks.checkpoint") for base in type(callback).__mro__):
+        message = (
+            f"callbacks has a {type(callback).__name__}, whose files are pickles that a run cannot continue from. "
+            "Leave it out and pass checkpoint_dir."
+        )
+        raise ConfigError(message)
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,6 +233,7 @@ def _run(
     options: TrainOptions,
     interrupt: GracefulInterrupt,
 ) -> None:
+    given = options.trainer_kwargs
     remaining = training.config.max_epochs - training.step // training.steps_per_epoch
     with _quiet(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         trainer = pl.Trainer(
@@ -191,14 +242,16 @@ def _run(
             max_epochs=remaining,
             gradient_clip_val=training.config.gradient_clip,
             reload_dataloaders_every_n_epochs=1,  # an epoch that is resumed in its middle is shorter
-            callbacks=callbacks,
-            logger=False,
             enable_checkpointing=False,
-            enable_model_summary=False,
             enable_progress_bar=options.progress_bar,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
-            **options.trainer_kwargs,
+            **{
+                "logger": False,
+                "enable_model_summary": False,
+                **given,
+                "callbacks": [*callbacks, *_as_list(given.get("callbacks"))],
+            },
         )
         for loader in filter(None, (loaders.train, loaders.validation)):
             loader.rank, loader.world_size = trainer.global_rank, trainer.world_size

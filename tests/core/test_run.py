@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import lightning.pytorch
 import pytest
+import pytorch_lightning
+from lightning.pytorch.accelerators import CPUAccelerator
+from lightning.pytorch.plugins import MixedPrecision
+from lightning.pytorch.strategies import SingleDeviceStrategy
 
-from r2mae_bio._errors import CheckpointError
+from r2mae_bio._errors import CheckpointError, ConfigError
 from r2mae_bio.core._run import default_epochs, train_options
 
 PLAIN = {
@@ -39,3 +44,37 @@ def test_a_resumed_run_stays_in_its_folder_unless_told_another(tmp_path):
 @pytest.mark.parametrize(("n_rows", "batch_size", "epochs"), [(4000, 100, 20), (1000, 100, 40), (50, 100, 400), (10**6, 10, 20)])
 def test_epochs_for_about_400_steps(n_rows, batch_size, epochs):
     assert default_epochs(n_rows, batch_size) == epochs
+
+
+@pytest.mark.parametrize("name", ["gradient_clip_val", "enable_checkpointing", "num_sanity_val_steps", "use_distributed_sampler"])
+def test_what_a_run_decides_itself_is_refused(name):
+    with pytest.raises(ConfigError, match=f"given {name}, which a run decides itself: .*Leave it out"):
+        train_options(**(PLAIN | {"trainer_kwargs": {name: 1}}), checkpoint_dir=None, resume_from=None)
+
+
+@pytest.mark.parametrize(
+    ("options", "found", "needed"),
+    [
+        ({"accelerator": CPUAccelerator()}, "accelerator is a CPUAccelerator", "pytorch_lightning.accelerators import CPUAcc"),
+        (
+            {"trainer_kwargs": {"strategy": SingleDeviceStrategy("cpu")}},
+            "strategy is a SingleDeviceStrategy",
+            "pytorch_lightning.strategies import SingleDeviceStrategy",
+        ),
+        (
+            {"trainer_kwargs": {"plugins": [MixedPrecision("bf16-mixed", "cpu")]}},
+            "plugins is a MixedPrecision",
+            "pytorch_lightning.plugins.precision import MixedPrecision",
+        ),
+    ],
+)
+def test_parts_of_the_other_lightning_are_refused_with_the_import_to_use(options, found, needed):
+    with pytest.raises(ConfigError, match=f"{found} of the package lightning; .*: from {needed}"):
+        train_options(**(PLAIN | options), checkpoint_dir=None, resume_from=None)
+
+
+@pytest.mark.parametrize("package", [lightning.pytorch, pytorch_lightning])
+def test_a_callback_that_writes_checkpoints_of_its_own_is_refused(package):
+    callbacks = [package.callbacks.Timer(), package.callbacks.ModelCheckpoint()]
+    with pytest.raises(ConfigError, match="callbacks has a ModelCheckpoint, .*pass checkpoint_dir"):
+        train_options(**(PLAIN | {"trainer_kwargs": {"callbacks": callbacks}}), checkpoint_dir=None, resume_from=None)

@@ -245,7 +245,9 @@ class GeneMAE(CellEmbedder, Expression):
             Further settings of :class:`r2mae_bio.config.GeneTrainConfig`, such as ``learning_rate``
             and ``patience``.
         trainer_kwargs
-            Passed to :class:`pytorch_lightning.Trainer`, such as ``precision="bf16-mixed"``.
+            Passed to :class:`pytorch_lightning.Trainer`, such as ``precision="bf16-mixed"``. A
+            ``logger`` is told each row of :attr:`history`; ``callbacks`` come after those of the
+            run. Both may be of ``pytorch_lightning`` or of ``lightning.pytorch``.
 
         Raises
         ------

@@ -187,7 +187,9 @@ class DNAMAE(DNAReader):
             Further settings of :class:`r2mae_bio.config.TrainConfig`, such as ``learning_rate`` and
             ``patience``.
         trainer_kwargs
-            Passed to :class:`pytorch_lightning.Trainer`.
+            Passed to :class:`pytorch_lightning.Trainer`. A ``logger`` is told each row of
+            :attr:`history`; ``callbacks`` come after those of the run. Both may be of
+            ``pytorch_lightning`` or of ``lightning.pytorch``.
 
         Raises
         ------

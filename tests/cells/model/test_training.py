@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from lightning.pytorch.callbacks import LambdaCallback as OtherCallback
+from lightning.pytorch.loggers import CSVLogger as OtherLogger
+from pytorch_lightning.callbacks import LambdaCallback
+from pytorch_lightning.loggers import CSVLogger
 
 from r2mae_bio.core import _resume
 from r2mae_bio.likelihoods import GENE_LIKELIHOODS
@@ -104,6 +109,24 @@ def test_options_of_execution_do_not_change_the_result(adata, sizes, tmp_path, c
         latents.append(model.get_latent_representation())
     np.testing.assert_array_equal(*latents)
     assert "cells/s" in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(("logger", "callback"), [(CSVLogger, LambdaCallback), (OtherLogger, OtherCallback)])
+def test_loggers_and_callbacks_of_either_lightning_hear_of_each_epoch(adata, sizes, tmp_path, logger, callback):
+    GeneMAE.setup_anndata(adata)
+    heard = []
+    model = GeneMAE(adata, **sizes)
+    model.train(
+        max_epochs=3,
+        batch_size=16,
+        accelerator="cpu",
+        logger=logger(tmp_path, name="", version=""),
+        callbacks=callback(on_train_epoch_end=lambda trainer, training: heard.append(training.step)),
+    )
+    assert heard == model.history["step"].tolist()
+    logged = pd.read_csv(tmp_path / "metrics.csv").dropna(subset="train_loss")
+    np.testing.assert_allclose(logged["train_loss"], model.history["train_loss"])
+    np.testing.assert_allclose(logged["validation_loss"], model.history["validation_loss"])
 
 
 def test_the_untrained_control_leaves_the_callers_generators_alone(adata, sizes):
