@@ -42,8 +42,9 @@ _DECIDED = {
     "use_distributed_sampler": "the loaders divide each batch among processes themselves",
 }
 # `lightning.pytorch` and `pytorch_lightning` are the same code under two names. What is merely
-# called (loggers, callbacks, profilers) works under either; these the trainer asks for their class.
-_ASKED_FOR_THEIR_CLASS = ("accelerator", "strategy", "plugins")
+# called (loggers, profilers) works under either; these the trainer asks for their class, callbacks
+# before Lightning 2.6.
+_ASKED_FOR_THEIR_CLASS = ("accelerator", "strategy", "plugins", "callbacks")
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def _check_package(name: str, value: Any) -> None:
     if foreign is not None:
         own = foreign.__module__.replace("lightning.pytorch", "pytorch_lightning").rsplit(".", 1)[0]
         message = (
-            f"{name} is a {foreign.__name__} of the package lightning; the trainer here is pytorch_lightning's, "
+            f"{name} has a {foreign.__name__} of the package lightning; the trainer here is pytorch_lightning's, "
             f"which takes none but its own. Import it by: from {own} import {foreign.__name__}"
         )
         raise ConfigError(message)

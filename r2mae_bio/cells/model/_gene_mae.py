@@ -247,7 +247,7 @@ class GeneMAE(CellEmbedder, Expression):
         trainer_kwargs
             Passed to :class:`pytorch_lightning.Trainer`, such as ``precision="bf16-mixed"``. A
             ``logger`` is told each row of :attr:`history`; ``callbacks`` come after those of the
-            run. Both may be of ``pytorch_lightning`` or of ``lightning.pytorch``.
+            run and are those of ``pytorch_lightning``.
 
         Raises
         ------

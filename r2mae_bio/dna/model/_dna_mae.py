@@ -188,8 +188,8 @@ class DNAMAE(DNAReader):
             ``patience``.
         trainer_kwargs
             Passed to :class:`pytorch_lightning.Trainer`. A ``logger`` is told each row of
-            :attr:`history`; ``callbacks`` come after those of the run. Both may be of
-            ``pytorch_lightning`` or of ``lightning.pytorch``.
+            :attr:`history`; ``callbacks`` come after those of the run and are
+            those of ``pytorch_lightning``.
 
         Raises
         ------
