@@ -131,7 +131,7 @@ def split_labelled(
     SetupError
         A column does not exist.
     DataError
-        There are fewer than two classes, or no dev cell can be had.
+        There are fewer than two classes, a cell has no group, or no dev cell can be had.
     """
     if not 0 < dev_size < 1:
         message = f"dev_size is {dev_size}; needed is a share between 0 and 1."
@@ -142,9 +142,9 @@ def split_labelled(
         train, dev = train[part[train] == "train"], train[part[train] == "dev"]
     _check_classes(labels, train)
     if not dev.size:
-        groups = None if groups_key is None else _column(adata, groups_key).astype(str).to_numpy(object)
+        groups = None if groups_key is None else _groups(adata, groups_key, train)
         rng = derive_generator(seed, "finetune-split")
-        held = _by_class(labels, train, dev_size, rng) if groups is None else _by_group(groups, train, dev_size, rng)
+        held = _by_class(labels, train, dev_size, rng) if groups is None else _by_group(groups, dev_size, rng)
         train, dev = train[~held], train[held]
         names = labels.names
         alone = ~np.isin(names[dev], names[train])
@@ -183,16 +183,24 @@ def _by_class(labels: CellLabels, train: NDArray[np.intp], dev_size: float, rng:
     return held
 
 
-def _by_group(
-    groups: NDArray[np.object_], train: NDArray[np.intp], dev_size: float, rng: np.random.Generator
-) -> NDArray[np.bool_]:
+def _by_group(groups: NDArray[np.object_], dev_size: float, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Whole groups in random order until the share is reached, but never all of them."""
-    mine, held = groups[train], np.zeros(train.size, bool)
-    for name in rng.permutation(np.array(sorted(set(mine.tolist())), object))[:-1]:
+    held = np.zeros(groups.size, bool)
+    for name in rng.permutation(np.array(sorted(set(groups.tolist())), object))[:-1]:
         if held.mean() >= dev_size:
             break
-        held |= mine == name
+        held |= groups == name
     return held
+
+
+def _groups(adata: AnnData, key: str, cells: NDArray[np.intp]) -> NDArray[np.object_]:
+    column = _column(adata, key).iloc[cells]
+    if n_missing := int(column.isna().sum()):
+        message = (
+            f"obs[{key!r}] is missing for {n_missing} of {cells.size} labelled cells; fill the values or leave these cells out."
+        )
+        raise DataError(message)
+    return column.astype(str).to_numpy(object)
 
 
 def _column(adata: AnnData, key: str) -> pd.Series:

@@ -252,6 +252,9 @@ def test_what_cannot_be_learned_is_refused(trained, cells):
         finetune(trained, cells, groups_key="same")
     with pytest.raises(SetupError, match="obs has no column 'donor'"):
         finetune(trained, cells, groups_key="donor")
+    cells.obs["donor"] = ["a", None, "b"] * 50
+    with pytest.raises(DataError, match=r"obs\['donor'\] is missing for 50 of 150 labelled cells"):
+        finetune(trained, cells, groups_key="donor")
     with pytest.raises(ConfigError, match="dev_size is 1.5"):
         finetune(trained, cells, dev_size=1.5)
     with pytest.raises(GeneCoverageError, match="measures 0 of the model's 30 genes"):
