@@ -74,7 +74,9 @@ def _write_h5ad(adata: AnnData, key: str, path: Path) -> None:
     frame = _frame(adata, key)
     exported = ad.AnnData(frame.to_numpy(), obs=adata.obs.copy(), var=pd.DataFrame(index=frame.columns))
     add_entry(exported, KEYS.embed, key, _provenance(adata, key))
-    exported.write_h5ad(path)
+    # anndata before 0.13 reads nullable text, but writes it only when told to
+    with ad.settings.override(allow_write_nullable_strings=True):
+        exported.write_h5ad(path)
 
 
 WRITERS: Final[Mapping[str, Callable[[AnnData, str, Path], None]]] = {

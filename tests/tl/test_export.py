@@ -51,6 +51,17 @@ def test_exports_hold_cells_values_and_provenance(adata, model, tmp_path, suffix
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
+def test_nullable_columns_are_exported(adata, model, tmp_path):
+    adata.obs["donor"] = pd.array(["d1", pd.NA] * (adata.n_obs // 2), dtype="string")
+    adata.obs["age"] = pd.array([3, pd.NA] * (adata.n_obs // 2), dtype="Int64")
+    adata.obs_names = adata.obs_names.astype("string")
+    rb.tl.embed(adata, model)
+    exported = ad.read_h5ad(rb.tl.export_embedding(adata, tmp_path / "out.h5ad"))
+    assert list(exported.obs_names) == list(adata.obs_names)
+    for key in ("donor", "age"):
+        assert exported.obs[key].isna().tolist() == [False, True] * (adata.n_obs // 2)
+
+
 def test_exports_that_cannot_be(adata, model, tmp_path):
     with pytest.raises(SetupError, match=r"Call tl\.embed"):
         rb.tl.export_embedding(adata, tmp_path / "out.csv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -177,15 +178,16 @@ def sparse_expression(table: CellTable, cells: NDArray[np.int64], content: GeneC
     -------
     The matrix; nothing else of its size is made on the way.
     """
-    data, indices, indptr = np.empty(0, np.float32), np.empty(0, np.int32), np.zeros(cells.size + 1, np.int64)
+    # Arrays of the standard library grow in place where the system can; those of NumPy 2.5 do not.
+    data, indices, indptr = array("f"), array("i"), np.zeros(cells.size + 1, np.int64)
     for some, batch in table.batches(cells=cells):
-        values, n = _expression(batch, content).numpy(), data.size
-        for old, new in ((data, values), (indices, batch.genes.numpy())):
-            old.resize(n + new.size, refcheck=False)  # in place where the system can
-            old[n:] = new
-        indptr[some.start + 1 : some.stop + 1] = n + np.cumsum(np.bincount(batch.rows.numpy(), minlength=some.stop - some.start))
-    pointers = indptr.astype(np.int32) if data.size <= np.iinfo(np.int32).max else indptr
-    return sparse.csr_array((data, indices, pointers), shape=(cells.size, table.source.measured.size))
+        counts = np.bincount(batch.rows.numpy(), minlength=some.stop - some.start)
+        indptr[some.start + 1 : some.stop + 1] = len(data) + np.cumsum(counts)
+        data.frombytes(_expression(batch, content).numpy().astype(np.float32, copy=False).view(np.uint8).data)
+        indices.frombytes(batch.genes.numpy().astype(np.int32).view(np.uint8).data)
+    pointers = indptr.astype(np.int32) if len(data) <= np.iinfo(np.int32).max else indptr
+    entries = np.frombuffer(data, np.float32), np.frombuffer(indices, np.int32)
+    return sparse.csr_array((*entries, pointers), shape=(cells.size, table.source.measured.size))
 
 
 def _expression(batch: CellBatch, content: GeneContent) -> Tensor:

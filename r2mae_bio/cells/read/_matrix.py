@@ -58,7 +58,7 @@ def get_matrix(adata: AnnData, layer: str | None = None) -> Any:
     SetupError
         The layer does not exist, or there is no ``adata.X``.
     """
-    layers = sorted(str(name) for name in adata.layers)
+    layers = sorted(str(name) for name in adata.layers if name is not None)  # None is X, from anndata 0.13 on
     if layer is not None and layer not in adata.layers:
         message = f"There is no layer {layer!r}; the layers are {layers}. Pass one of them, or layer=None for adata.X."
         raise SetupError(message)

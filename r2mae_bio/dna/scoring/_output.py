@@ -107,8 +107,9 @@ def _rows(batch: VariantBatch, values: Values) -> pd.DataFrame:
 
 
 def _empty(settings: ScoreSettings) -> pd.DataFrame:
-    types = {"record": "int64", "alt_index": "int32", "chrom": object, "pos": "int64", "id": object, "ref": object, "alt": object}
-    types |= {field.name: "float32" if field.name in NUMBERS else object for field in value_fields(settings, as_info=False)}
+    text = pd.Series(["A"]).dtype  # object, and str from pandas 3 on, as in a table of rows
+    types = {"record": "int64", "alt_index": "int32", "chrom": text, "pos": "int64", "id": text, "ref": text, "alt": text}
+    types |= {field.name: "float32" if field.name in NUMBERS else text for field in value_fields(settings, as_info=False)}
     return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in types.items()})
 
 

@@ -108,7 +108,7 @@ def read_sequence_table(
     frame = source if isinstance(source, pd.DataFrame) else _read(Path(source), sequence_key)
     _check_columns(frame, (sequence_key, label_key, split_key))
     part = frame[split_key].astype(str).to_numpy(dtype=object)
-    foreign = sorted(set(part) - set(PARTS))
+    foreign = sorted({str(name) for name in part} - set(PARTS))  # from pandas 3 on, astype(str) leaves missing ones missing
     if foreign:
         message = f"Column {split_key!r} holds {', '.join(map(repr, foreign[:5]))}; needed are 'train', 'dev' and 'test'."
         raise DataError(message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from r2mae_bio.errors import DataError, SetupError
@@ -19,6 +20,10 @@ def test_tables_that_cannot_be_used_say_why(tmp_path):
         read_sequence_table(table.drop(columns="split"))
     with pytest.raises(DataError, match="'valid'"):
         read_sequence_table(table.replace({"split": {"dev": "valid"}}))
+    for missing in (None, np.nan, pd.NA):
+        parts = [missing, "valid", *table["split"].tolist()[2:]]
+        with pytest.raises(DataError, match="holds .*'valid'; needed are"):
+            read_sequence_table(table.assign(split=parts))
     with pytest.raises(DataError, match="two classes"):
         read_sequence_table(table[table["label"] == 1])
     with pytest.raises(DataError, match="no class|No train row has the class"):
