@@ -1,30 +1,37 @@
 # The two commands of this repository are `make demo` and `make test`; both build what they need.
 #
 # The environment lives in .venv. It is made once and again only when pyproject.toml changes.
-#   make env PYTHON=python3.12     another interpreter (3.11 or newer)
-#   make env TORCH=torch           another torch: any requirement or wheel that pip understands
+#   make test PYTHON=python3.13 VENV=.venv-3.13    another interpreter (3.11 or newer), in a folder of its own
+#   make env TORCH=torch                           another torch: any requirement or wheel that pip understands
 # Torch comes first because it depends on your machine (CPU, CUDA, ROCm): install whichever build suits you,
 # by TORCH=..., or with .venv/bin/python -m pip before or after. The version below is the one the tests ran with.
-# To rebuild from nothing, for instance after changing PYTHON: rm -rf .venv && make env
+# To rebuild from nothing: rm -rf .venv && make env
 
 PYTHON ?= python3
 TORCH  ?= torch==2.13.0
 ARGS   ?=
 NAME   ?=
 
-VENV  := .venv
+VENV  ?= .venv
 PY    := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+
+VERSION := import sys; print("%d.%d" % sys.version_info[:2])
 
 export MPLBACKEND ?= Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint bench tutorials clean
+.PHONY: help env demo test matrix lint bench tutorials clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
 
+# Asked for an interpreter, nobody should test on another one that happens to be there.
 env: $(STAMP) ## create .venv with the package and what its tests and demo need
+ifneq ($(origin PYTHON),file)
+	@have=$$($(PY) -c '$(VERSION)'); asked=$$($(PYTHON) -c '$(VERSION)'); test "$$have" = "$$asked" \
+	|| { echo "$(VENV) has Python $$have, $(PYTHON) is $$asked: name another folder by VENV=..., or rm -rf $(VENV)"; exit 1; }
+endif
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"r2mae_bio needs Python 3.11 or newer, found {sys.version.split()[0]}: make env PYTHON=python3.12")'
@@ -42,6 +49,9 @@ demo: env ## train on a small data set and write demo/
 test: env ## run the tests; ARGS="-k mask" passes options to pytest, ARGS="-n 0" keeps to one process
 	$(PY) -m pytest -n logical --maxprocesses 4 --dist worksteal $(ARGS)
 
+matrix: ## run the tests on each Python found, with the newest and the oldest packages; ARGS="--help"
+	$(PYTHON) .ci/matrix.py $(ARGS)
+
 lint: env ## check style, types and import direction
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -58,7 +68,7 @@ endif
 
 clean: ## remove build products and caches; .venv and demo/ stay
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
+	find . -path './.venv*' -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 tutorials: env ## execute the tutorials into notebooks
 	$(PY) -m tutorials.execute $(ARGS)
