@@ -33,7 +33,9 @@ def count_steps(title: str, total: int, *, done: int = 0, shown: bool | None = N
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
-    hidden = not (console.is_terminal if shown is None else shown)
-    with Progress(*columns, console=console, transient=console.is_terminal, disable=hidden) as bar:
+    if not (console.is_terminal if shown is None else shown):
+        yield lambda steps: None  # not a disabled bar: some releases of rich end it with an empty line
+        return
+    with Progress(*columns, console=console, transient=console.is_terminal) as bar:
         task = bar.add_task(title, total=total, completed=done)
         yield lambda steps: bar.advance(task, steps)
