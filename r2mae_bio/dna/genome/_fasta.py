@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from r2mae_bio._errors import FastaError, NotDNAError, TruncatedFileError
-from r2mae_bio._lines import DAMAGE, GZIP_START, lacks_bgzf_end
+from r2mae_bio._lines import BYTE_ORDER_MARK, DAMAGE, GZIP_START, NO_TEXT, lacks_bgzf_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +24,7 @@ _ONLY_PROTEIN: Final = b"EFILPQZJO*"
 # (letters, what they tell, what to do), the first that applies
 _CAUSES: Final = (
     (b">", "a new record must start on a new line", "The file is damaged; make or download it again."),
+    (b";", "this looks like a comment, which old FASTA has after ';'", "Remove such lines (grep -v '^;')."),
     (_ONLY_PROTEIN, "this looks like protein", "Give the DNA sequence instead."),
     (b"U", "this looks like RNA", "Replace U by T and u by t if the DNA is meant."),
     (b"X", "X is no letter of DNA", "If X marks masked bases, replace it by N."),
@@ -54,8 +55,10 @@ def refuse_letters(text: bytes, path: Path, line: int, record: str) -> NoReturn:
     at = text.find(text.translate(None, BASES + BLANK)[:1])
     found_at = line + text.count(b"\n", 0, at)
     upper = text[at:].partition(b"\n")[0].translate(None, BASES + BLANK).upper()
+    # what follows a semicolon is words, whose letters tell nothing
+    told_by = upper[:1] if upper[:1] == b";" else upper
     cause, remedy = next(
-        ((cause, remedy) for letters, cause, remedy in _CAUSES if any(letter in letters for letter in upper)),
+        ((cause, remedy) for letters, cause, remedy in _CAUSES if any(letter in letters for letter in told_by)),
         ("this is no letter of DNA", "Correct the file."),
     )
     message = (
@@ -73,16 +76,7 @@ _OTHER_TEXT: Final = {
     b"##gff": "a GFF file, which holds annotation",
     b"##fileformat=VCF": "a VCF file, which holds variants",
 }
-_OTHER_BINARY: Final = {
-    GZIP_START: "a file compressed twice; decompress it once",
-    b"BZh": "a bzip2 file; decompress it",
-    b"\xfd7zXZ": "an xz file; decompress it",
-    b"\x28\xb5\x2f\xfd": "a zstd file; decompress it",
-    b"PK\x03\x04": "a zip archive; unpack it",
-    b"\x43\x27\x41\x1a": "a 2bit file; convert it by twoBitToFa",
-    b"\xff\xfe": "text in UTF-16; save it as UTF-8",
-    b"\xfe\xff": "text in UTF-16; save it as UTF-8",
-}
+_OTHER_BINARY: Final = {**NO_TEXT, b"\x43\x27\x41\x1a": "a 2bit file; convert it by twoBitToFa"}
 
 
 @contextmanager
@@ -126,7 +120,6 @@ BLOCK: Final = 1 << 20
 """Bytes of text read at a time."""
 LONGEST_HEADER: Final = 1 << 16
 """A longer header line, in bytes, is taken for a file that is not FASTA."""
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 class Header(NamedTuple):
@@ -183,7 +176,7 @@ class _Parser:
         self._n_bases = 0
 
     def read(self, stream: Any, block: int) -> Iterator[Header | bytes]:
-        data = stream.read(max(block, 32)).removeprefix(_BYTE_ORDER_MARK)
+        data = stream.read(max(block, 32)).removeprefix(BYTE_ORDER_MARK)
         if not data:
             self._fail("", "the file is empty. Needed is at least one record: a line that starts with '>', and bases after it.")
         check_start(data, self._path)

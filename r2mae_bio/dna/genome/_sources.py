@@ -63,8 +63,8 @@ def list_sources(paths: SourcePaths | Mapping[str, SourcePaths]) -> tuple[Source
         raise ConfigError(message)
     for source in sources:
         if not source.path.is_file():
-            found = "is not a file" if source.path.exists() else "does not exist"
-            message = f"{source.path} {found}; needed is a FASTA file. Check the path."
+            found = "is a folder or a pipe" if source.path.exists() else "does not exist"
+            message = f"{source.path} {found}; needed is a FASTA file on the disk, which is read more than once. Check the path."
             raise FastaError(message)
     return sources
 

@@ -74,7 +74,7 @@ def read_bed(path: Path) -> Iterator[Region]:
     Raises
     ------
     BedError
-        A line is no region, or the file is cut.
+        The file is missing, a line is no region, or the file is cut.
     """
     number = 0
     with open_lines(path, BedError) as stream:

@@ -25,10 +25,11 @@ def read_variants(source: Path | str | pd.DataFrame, *, batch_size: int = 4096) 
     Parameters
     ----------
     source
-        A VCF file, plain, gzip or bgzip, or a table with the columns ``chrom``, ``pos``, ``ref``
-        and ``alt``, by these or other usual names in any case (``#CHROM``, ``chr``, ``position``
-        ...), and optionally ``id``. Positions are 1-based in both. ALT may list several alleles,
-        separated by commas.
+        A VCF file, plain, gzip or bgzip, or a pipe, which is copied to a temporary file (``-`` is
+        standard input); or a table with the columns ``chrom``, ``pos``, ``ref`` and ``alt``, by
+        these or other usual names in any case (``#CHROM``, ``chr``, ``position`` ...), and
+        optionally ``id``. Positions are 1-based in both. ALT may list several alleles, separated by
+        commas.
     batch_size
         Largest number of records in a batch.
 
@@ -41,9 +42,9 @@ def read_variants(source: Path | str | pd.DataFrame, *, batch_size: int = 4096) 
     ConfigError
         ``batch_size`` is not positive.
     VcfError
-        The file has no valid header or was cut, or the table lacks a column or has values that are
-        no variants. The batches raise it for records that cannot be read, with the number of the
-        line.
+        The file is missing, has no valid header or was cut, or the table lacks a column or has
+        values that are no variants. The batches raise it for records that cannot be read, with the
+        number of the line.
 
     Notes
     -----

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from r2mae_bio._errors import VcfError
-from r2mae_bio._lines import DAMAGE, open_lines, shown
+from r2mae_bio._lines import DAMAGE, TextSource, shown
 from r2mae_bio.dna.variants._batch import VariantBatch, VariantReader, expand
 from r2mae_bio.dna.variants._vcf_header import read_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -30,9 +29,10 @@ class VcfReader(VariantReader):
     """A VCF file, read anew by each call of :meth:`batches`."""
 
     def __init__(self, path: Path | str, batch_size: int) -> None:
-        self.path = Path(path)
+        self._source = TextSource(path, VcfError)
+        self.path = self._source.path
         self._batch_size = batch_size
-        with open_lines(self.path, VcfError) as stream:
+        with self._source.lines() as stream:
             try:
                 self.header = read_header(stream, self.path)
             except DAMAGE as error:
@@ -40,7 +40,7 @@ class VcfReader(VariantReader):
 
     def batches(self, skip: int = 0) -> Iterator[VariantBatch]:
         """See :class:`VariantReader`."""
-        with open_lines(self.path, VcfError) as stream:
+        with self._source.lines() as stream:
             records = _Records(stream, self.path, n_header=len(self.header.meta) + 1)
             records.skip(len(self.header.meta) + 1, skip)
             while lines := records.take(self._batch_size):
@@ -49,8 +49,7 @@ class VcfReader(VariantReader):
 
     def fingerprint(self) -> str:
         """See :class:`VariantReader`."""
-        with self.path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return self._source.sha256()
 
 
 class _Records:

@@ -144,7 +144,7 @@ def test_repeated_names_are_refused(tmp_path) -> None:
 def test_paths_that_cannot_be_used(tmp_path) -> None:
     with pytest.raises(FastaError, match=r"none\.fa does not exist"):
         Genome(tmp_path / "none.fa", cache_dir=tmp_path / "cache")
-    with pytest.raises(FastaError, match="is not a file"):
+    with pytest.raises(FastaError, match="is a folder or a pipe; needed is a FASTA file on the disk"):
         Genome(tmp_path, cache_dir=tmp_path / "cache")
     with pytest.raises(ConfigError, match="No path"):
         Genome([], cache_dir=tmp_path / "cache")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import os
+import subprocess
+import sys
+import threading
 import tracemalloc
 import zlib
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -54,6 +58,10 @@ FORMS = {
     "no last newline": lambda text: text.removesuffix(b"\n"),
     "CRLF, no last newline": lambda text: text.removesuffix(b"\n").replace(b"\n", b"\r\n"),
     "blank lines at the end": lambda text: text + b"\n\r\n\n",
+    "byte-order mark": lambda text: b"\xef\xbb\xbf" + text,
+    "bgzip files one after the other": lambda text: b"".join(
+        compress_bgzf(text[i : i + 99]) + END for i in range(0, len(text), 99)
+    ),
 }
 
 
@@ -222,9 +230,37 @@ def test_cut_bgzip_is_refused_before_any_work(tmp_path: Path, cut: int) -> None:
         read_variants(write(tmp_path / "in.vcf.gz", whole[:-cut]))
 
 
-def test_missing_file_is_an_ordinary_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(VcfError, match=r"none.vcf cannot be read \(No such file"):
         read_variants(tmp_path / "none.vcf")
+
+
+@pytest.mark.parametrize("form", ["plain", "gzip", "bgzip"])
+def test_a_pipe_gives_every_record_each_time(tmp_path: Path, form: str) -> None:
+    """It can be read once, and batches are read several times."""
+    rows = [b"1\t%d\t.\tA\tC\t.\t.\t%x" % (i, i * 7919**3) for i in range(5000)]
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(FORMS[form](content(rows)),))
+    writer.start()
+    reader = read_variants(pipe, batch_size=1000)
+    writer.join()
+    for skip in (0, 0, 4321):
+        assert [line for batch in reader.batches(skip=skip) for line in batch.lines] == rows[skip:]
+    assert reader.fingerprint() == read_variants(write(tmp_path / "in.vcf", FORMS[form](content(rows)))).fingerprint()
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdin"])
+@pytest.mark.parametrize("piped", [True, False])
+def test_standard_input(tmp_path: Path, name: str, piped: bool) -> None:
+    code = (
+        f"from r2mae_bio.io import read_variants; r = read_variants({name!r}); print([sum(b.n_records for b in r) for _ in 'ab'])"
+    )
+    path = write(tmp_path / "in.vcf", content(ROWS * 5000))
+    with path.open("rb") as stream:
+        given: dict[str, Any] = {"input": stream.read()} if piped else {"stdin": stream}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=120, **given)
+    assert done.stdout.split() == [b"[25000,", b"25000]"], done.stderr
 
 
 def test_batch_size_must_be_positive(tmp_path: Path) -> None:
