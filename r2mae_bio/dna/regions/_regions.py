@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from os import PathLike
-from pathlib import Path
+from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
 from r2mae_bio._errors import BedError
 from r2mae_bio.dna._columns import find_columns, texts, whole_numbers
+from r2mae_bio.dna.regions._base import check_base
 from r2mae_bio.dna.regions._bed import Region, make_region, read_bed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 
 _SYNONYMS: Final = {
@@ -32,10 +33,12 @@ def read_regions(source: Path | str | pd.DataFrame | Sequence[tuple[Any, ...]]) 
     Parameters
     ----------
     source
-        A BED file (3 columns or more, plain or gzip; comments, ``track`` and ``browser`` lines are
-        passed over), a table with the columns ``chrom``, ``start``, ``end`` and optionally ``name``
-        and ``strand`` (these or other usual names, in any case), or a list of tuples in this order.
-        Coordinates are 0-based and half-open in all of them.
+        A BED file (3 columns or more, plain or gzip, or a pipe, ``-`` being standard input;
+        comments, ``track`` and ``browser`` lines are passed over), a table with the columns
+        ``chrom``, ``start``, ``end`` and optionally ``name`` and ``strand`` (these or other usual
+        names, in any case), or a list of tuples in this order. Coordinates are 0-based and
+        half-open in all of them; a table that looks like GTF, GFF or GRanges, which count from 1
+        and include the end, is refused.
 
     Returns
     -------
@@ -45,9 +48,14 @@ def read_regions(source: Path | str | pd.DataFrame | Sequence[tuple[Any, ...]]) 
     Raises
     ------
     BedError
-        There is no region, a coordinate is negative or not a whole number, a start is not before
-        its end, a strand is none of the three, or columns are missing. The message names the line
-        or row.
+        The file is missing, there is no region, a coordinate is negative or not a whole number, a
+        start is not before its end, a strand of a table is none of the three, columns are missing,
+        or coordinates count from 1. The message names the line or row.
+
+    Warns
+    -----
+    UserWarning
+        Coordinates may count from 1, or the sixth column of a file is no strand.
 
     Examples
     --------
@@ -58,7 +66,7 @@ def read_regions(source: Path | str | pd.DataFrame | Sequence[tuple[Any, ...]]) 
     if isinstance(source, pd.DataFrame):
         return _from_table(source)
     if isinstance(source, str | PathLike):
-        return _to_table(list(read_bed(Path(source))), f"{source}")
+        return _to_table(list(read_bed(fspath(source))), f"{source}")
     return _from_list(source)
 
 
@@ -66,6 +74,7 @@ def _from_table(table: pd.DataFrame) -> pd.DataFrame:
     columns = find_columns(table, _SYNONYMS, optional=("name", "strand"), error=BedError)
     chrom = texts(columns["chrom"], error=BedError)
     start, end = (whole_numbers(columns[name], error=BedError) for name in ("start", "end"))
+    check_base(table, str(columns["chrom"].name), start, end)
     rows = []
     for i, (contig, first, last) in enumerate(zip(chrom, start, end, strict=True)):
         name, strand = (_optional(columns.get(key), i) for key in ("name", "strand"))

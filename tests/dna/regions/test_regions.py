@@ -54,7 +54,7 @@ def test_file_table_and_list_agree(tmp_path_factory: pytest.TempPathFactory, par
         ["chrom", "start", "end"],
         ["Chromosome", "Start", "End"],
         ["#chrom", "chromStart", "chromEnd"],
-        ["seqnames", "START", "stop"],
+        ["CONTIG", "START", "stop"],
     ],
 )
 def test_usual_names_of_columns(names: list[str]) -> None:
