@@ -16,7 +16,8 @@ def to_bedgraph(table: pd.DataFrame, path: str | Path, *, column: str = "informa
 
     Lines are ``chrom start end value``, separated by tabs, 0-based and half-open, sorted by contig
     (in the order of the bytes) and position, as ``bedGraphToBigWig`` and ``tabix`` want them. Bases
-    without a value (NaN) are left out.
+    without a value (NaN) are left out. Whole numbers are written exactly, others with six
+    significant digits.
 
     Parameters
     ----------
@@ -39,7 +40,8 @@ def to_bedgraph(table: pd.DataFrame, path: str | Path, *, column: str = "informa
     SetupError
         A column is missing.
     DataError
-        A base occurs twice, a value is infinite or no number, or none is left.
+        A base occurs twice, a contig is missing or has white space, a position is no whole number
+        from 1, a value is infinite or no number, or none is left.
     ConfigError
         The name of the track holds a quotation mark or a line break.
 
@@ -54,6 +56,6 @@ def to_bedgraph(table: pd.DataFrame, path: str | Path, *, column: str = "informa
     chr1  7  8  0.5
     chr1  8  9  2
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     write_bedgraph(table, path, column=column, track=track)
     return path

@@ -83,6 +83,55 @@ def test_a_bedgraph_is_written_whole_or_not_at_all(genome, tmp_path, monkeypatch
     assert list(tmp_path.glob("*a.bedgraph*")) == [path]
 
 
+@pytest.mark.parametrize("dtype", ["int64", "uint32", "float64", "Int64", "Float64"])
+def test_whole_numbers_are_written_exactly(tmp_path, dtype):
+    numbers = [0, 1234567, 123456789, 2**31]
+    table = pd.DataFrame({"chrom": "1", "pos": [1.0, 2.0, 3.0, 4.0], "depth": pd.array(numbers, dtype)})
+    text = rb.tl.to_bedgraph(table, tmp_path / "a.bedgraph", column="depth").read_text()
+    assert text == "".join(f"1\t{i}\t{i + 1}\t{number}\n" for i, number in enumerate(numbers))
+
+
+def test_other_numbers_have_six_digits(tmp_path):
+    table = pd.DataFrame({"chrom": "1", "pos": ["5", "6", "7"], "information": [1 / 3, -1e-9, 1e300]})
+    assert [row.split("\t")[3] for row in rb.tl.to_bedgraph(table, tmp_path / "a").read_text().splitlines()] == [
+        "0.333333",
+        "-1e-09",
+        "1e+300",
+    ]
+
+
+def test_bases_without_a_value_are_not_looked_at(tmp_path):
+    table = pd.DataFrame({"chrom": ["1", None], "pos": [3, None], "information": pd.array([2.5, None], "Float64")})
+    assert rb.tl.to_bedgraph(table, tmp_path / "a").read_text() == "1\t2\t3\t2.5\n"
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("pos", 1.5, r"Row 0 .* has 1.5 in the column pos; needed is a whole number"),
+        ("pos", 0, "has the position 0; needed is one from 1 to"),
+        ("pos", -3, "has -3 in the column pos"),
+        ("pos", 2**31, "has the position 2147483648"),
+        ("pos", None, "has None in the column pos"),
+        ("chrom", None, "has None in the column chrom"),
+        ("chrom", "chr 1", "needed is text without white space"),
+        ("chrom", "", "has '' in the column chrom"),
+        ("chrom", 1.0, "has 1.0 in the column chrom"),
+    ],
+)
+def test_sites_that_are_none_are_named(tmp_path, column, value, message):
+    table = pd.DataFrame({"chrom": ["1"], "pos": [1], "information": [1.0]}).assign(**{column: pd.Series([value], dtype=object)})
+    with pytest.raises(DataError, match=message):
+        rb.tl.to_bedgraph(table, tmp_path / "a.bedgraph")
+    assert not list(tmp_path.iterdir())
+
+
+def test_columns_of_one_name_are_refused(tmp_path):
+    table = pd.DataFrame([["1", 1, 0.5, 0.7]], columns=["chrom", "pos", "information", "information"])
+    with pytest.raises(DataError, match="several columns named 'information'"):
+        rb.tl.to_bedgraph(table, tmp_path / "a.bedgraph")
+
+
 def test_a_table_that_is_no_track_is_refused(genome, tmp_path):
     table = rb.tl.saturation_mutagenesis("chr1:2-20", genome, Counter())
     for error, match, wrong, settings in (
