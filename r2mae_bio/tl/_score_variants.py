@@ -26,6 +26,7 @@ def score_variants(
     model: VariantModel | str | Path,
     *,
     out: str | Path | None = None,
+    prefix: str = "R2MAE",
     context: int | None = None,
     flank: int = 8,
     embedding_distance: bool = True,
@@ -61,6 +62,9 @@ def score_variants(
         Output: ``.vcf``, ``.vcf.gz`` or ``.vcf.bgz`` (the input with INFO fields ``R2MAE_LLR`` and
         so on), or ``.parquet`` (one row per allele). It has its name only when it is complete; an
         interrupted run, started again as it was, goes on and gives the same bytes.
+    prefix
+        What the names of the INFO fields begin with; another one for each model that scores the
+        same file.
     context
         Width of the windows, bp; by default ``model.window``. Beyond the ends of a contig they hold
         N; a circle that is not shorter is gone round.
@@ -94,8 +98,8 @@ def score_variants(
     Raises
     ------
     ConfigError
-        A setting is out of range, ``out`` exists or has an unknown suffix, or the input holds
-        fields of these names.
+        A setting is out of range, ``out`` exists or has an unknown suffix, ``prefix`` cannot begin
+        a name, or the input holds fields of these names.
     VcfError
         The input is cut, damaged or no VCF.
     JournalError
@@ -125,7 +129,8 @@ def score_variants(
         as_genome(genome, aliases),
         model,
         settings,
-        out=None if out is None else Path(out),
+        out=None if out is None else Path(out).expanduser(),
+        prefix=prefix,
         resume=resume,
         overwrite=overwrite,
         progress_bar=progress_bar,

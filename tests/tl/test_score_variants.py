@@ -185,6 +185,36 @@ def test_scored_twice_is_refused(genome: Genome, tmp_path: Path) -> None:
         score(tmp_path / "out.vcf", genome, out=tmp_path / "again.vcf")
 
 
+def test_a_second_model_adds_fields_of_another_prefix(genome: Genome, tmp_path: Path) -> None:
+    source, first, both = write_vcf(tmp_path / "in.vcf"), tmp_path / "a.vcf", tmp_path / "b.vcf"
+    other = Model()
+    other.table = -other.table
+    score(source, genome, out=first)
+    score(first, genome, other, out=both, prefix="OTHER")
+    alone = score(source, genome, other, out=tmp_path / "c.vcf", prefix="OTHER")
+    records = [[line.split("\t")[7] for line in lines(path) if line[0] != "#"] for path in (source, first, both, alone)]
+    assert all(three == two + four.removeprefix(one) for one, two, three, four in zip(*records, strict=True))
+    header = "".join(lines(both))
+    assert header.count("##INFO=<ID=R2MAE_LLR,") == header.count("##INFO=<ID=OTHER_LLR,") == 1
+    assert Model().checksum() in header
+    assert other.checksum() in header
+
+
+def test_a_prefix_that_begins_no_name_is_refused(genome: Genome, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'my model_KIND' is no name for an INFO field"):
+        score(write_vcf(tmp_path / "in.vcf"), genome, out=tmp_path / "out.vcf", prefix="my model")
+
+
+@pytest.mark.usefixtures("short_batches")
+def test_another_prefix_does_not_go_on(genome: Genome, tmp_path: Path) -> None:
+    source, path, model = write_vcf(tmp_path / "in.vcf"), tmp_path / "out.vcf", Model()
+    model.n_until_interrupted = 40
+    with pytest.raises(KeyboardInterrupt):
+        score(source, genome, model, out=path)
+    with pytest.raises(JournalError, match="differs in header"):
+        score(source, genome, out=path, prefix="OTHER")
+
+
 def test_a_saved_network_scores_as_the_open_one(genome: Genome, tmp_path: Path) -> None:
     """Whatever the batch; and its SNV scores are its log-probabilities where the base is hidden."""
     model = DNAMAE(genome, window=WINDOW, n_layers=1, d_model=16)

@@ -36,6 +36,7 @@ def score_records(
     settings: ScoreSettings,
     *,
     out: Path | None,
+    prefix: str,
     resume: bool,
     overwrite: bool,
     progress_bar: bool,
@@ -54,6 +55,8 @@ def score_records(
         How alleles are scored.
     out
         The output; None for a table.
+    prefix
+        What the names of INFO fields begin with.
     resume
         Go on with what an interrupted run left.
     overwrite
@@ -76,7 +79,7 @@ def score_records(
         with count_steps("variants", n_records, shown=progress_bar) as advance:
             return _score_table(reader, settings, score, advance)
     with (
-        _open_writer(out, reader, model, genome, settings, resume=resume, overwrite=overwrite) as writer,
+        _open_writer(out, reader, model, genome, settings, prefix=prefix, resume=resume, overwrite=overwrite) as writer,
         count_steps("variants", n_records, done=writer.n_records, shown=progress_bar) as advance,
     ):
         _score_to_file(writer, reader, score, advance)
@@ -109,7 +112,7 @@ def _rows(batch: VariantBatch, values: Values) -> pd.DataFrame:
 def _empty(settings: ScoreSettings) -> pd.DataFrame:
     text = pd.Series(["A"]).dtype  # object, and str from pandas 3 on, as in a table of rows
     types = {"record": "int64", "alt_index": "int32", "chrom": text, "pos": "int64", "id": text, "ref": text, "alt": text}
-    types |= {field.name: "float32" if field.name in NUMBERS else text for field in value_fields(settings, as_info=False)}
+    types |= {field.name: "float32" if field.name in NUMBERS else text for field in value_fields(settings, prefix=None)}
     return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in types.items()})
 
 
@@ -120,6 +123,7 @@ def _open_writer(
     genome: Genome,
     settings: ScoreSettings,
     *,
+    prefix: str,
     resume: bool,
     overwrite: bool,
 ) -> VariantWriter:
@@ -142,7 +146,7 @@ def _open_writer(
     return VariantWriter(
         path,
         reader.header,
-        value_fields(settings, as_info=path.suffix.lower() != ".parquet"),
+        value_fields(settings, prefix=None if path.suffix.lower() == ".parquet" else prefix),
         fingerprint=reader.fingerprint(),
         settings=identity,
         extra_header=[note],

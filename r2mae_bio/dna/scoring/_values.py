@@ -43,22 +43,28 @@ NUMBERS: Final = ("llr", "abs_llr", "p_ref", "p_alt", "entropy", _DISTANCE)
 """Values of type float32, in the order in which they are written."""
 
 
-def value_fields(settings: ScoreSettings, *, as_info: bool) -> list[InfoField]:
+def value_fields(settings: ScoreSettings, *, prefix: str | None) -> list[InfoField]:
     """What is written of each allele.
 
     Parameters
     ----------
     settings
         How alleles are scored.
-    as_info
-        Names for the INFO column of VCF (``R2MAE_LLR``) in place of those of a table (``llr``).
+    prefix
+        For the INFO column of VCF, what its names begin with (``R2MAE_LLR``); None for those of a
+        table (``llr``).
 
     Returns
     -------
     The fields.
+
+    Raises
+    ------
+    ConfigError
+        No field can be named so.
     """
     names = [name for name in _MEANINGS if name != _DISTANCE or settings.embedding_distance]
-    return [InfoField(f"R2MAE_{name.upper()}" if as_info else name, *_MEANINGS[name]) for name in names]
+    return [InfoField(name if prefix is None else f"{prefix}_{name.upper()}", *_MEANINGS[name]) for name in names]
 
 
 def score_batch(

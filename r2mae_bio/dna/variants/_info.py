@@ -72,7 +72,8 @@ def _check_absent(batch: VariantBatch, fields: Sequence[InfoField]) -> None:
         if bad is not None:
             message = (
                 f"Record {batch.start + bad + 1} ({batch.chrom[bad]}:{batch.pos[bad]}) has the INFO field {field.name} already, "
-                "though the header does not declare it; choose another name, or remove the field from the input."
+                "though the header does not declare it; choose another name (tl.score_variants takes prefix=), or remove the field from "
+                f"the input (bcftools annotate -x INFO/{field.name})."
             )
             raise VcfError(message)
 

@@ -19,6 +19,10 @@ FIXED_COLUMNS: Final = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "
 """Columns every VCF file has, in order."""
 _TYPES: Final = ("Float", "Integer", "String")
 _NAME = re.compile(r"[A-Za-z_][0-9A-Za-z_.]*")
+_ENTRY: Final = re.compile(r'[<,]\s*([^\s=<>,"]+)\s*=\s*("(?:[^"\\]|\\.)*"?|[^,>"]*)')
+"""One ``key=value`` of a structured header line; what stands between quotation marks is passed over
+as one value.
+"""
 
 
 @dataclass(frozen=True)
@@ -95,21 +99,31 @@ class VcfHeader:
         return b"".join(line + b"\n" for line in lines)
 
 
-def _contig(line: bytes) -> tuple[str, int | None] | None:
-    if not line.startswith(b"##contig=<"):
-        return None
+def _structured(line: bytes, kind: str) -> dict[str, str]:
+    """Keys and values of a header line such as ``##INFO=<ID=AC,Number=A>``, which may come in any
+    order; none if the line is of another kind. Quotation marks are kept.
+    """
     text = line.decode("utf-8", "replace")
-    name = re.search(r"[<,]ID=([^,>]+)", text)
-    length = re.search(r"[<,]length=(\d+)", text)
-    return (name[1], int(length[1]) if length else None) if name else None
+    if not text.startswith(f"##{kind}=<"):
+        return {}
+    return {match[1]: match[2].strip() for match in _ENTRY.finditer(text, len(kind) + 3)}
+
+
+def _contig(line: bytes) -> tuple[str, int | None] | None:
+    entries = _structured(line, "contig")
+    length = entries.get("length", "").strip('"')
+    return (entries["ID"], int(length) if length.isdecimal() else None) if "ID" in entries else None
 
 
 def _check_undeclared(fields: Sequence[InfoField], meta: Iterable[bytes]) -> None:
     names = [field.name for field in fields]
-    declared = {match[1].decode() for line in meta if (match := re.match(rb"##INFO=<ID=([^,>]+)", line))}
+    declared = {_structured(line, "INFO").get("ID") for line in meta}
     clash = sorted({name for name in names if name in declared or names.count(name) > 1})
     if clash:
-        message = f"The INFO fields {', '.join(clash)} exist already; choose other names, or remove the old ones from the input."
+        message = (
+            f"The INFO fields {', '.join(clash)} exist already; choose other names (tl.score_variants takes prefix=), or remove the old "
+            f"ones from the input (bcftools annotate -x {','.join(f'INFO/{name}' for name in clash)})."
+        )
         raise ConfigError(message)
 
 
