@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 
 from r2mae_bio.errors import VcfError
-from r2mae_bio.io import Genome
+from r2mae_bio.io import Genome, minimal_change
 from r2mae_bio.tl import score_variants
 
 SET = "human_chr20_1mb_1kgp"
@@ -82,7 +82,8 @@ def undamaged(ref: str, alt: str, longest: int) -> str:
     """
     if not alt.isalpha():
         return "symbolic"
-    return "too_long" if max(len(ref), len(alt)) > longest else "ok"
+    _, removed, inserted = minimal_change(1, ref, alt)
+    return "too_long" if max(len(removed), len(inserted)) > longest else "ok"
 
 
 def or_symbolic(status: str, alt: str) -> str:

@@ -73,7 +73,8 @@ def score_variants(
     embedding_distance
         Whether to compute it; without it the model reads a third of the windows for an SNV.
     max_length
-        Longest REF or ALT that is scored, bp, ``context - 2 * flank`` at most.
+        Most bases that an allele may remove or insert to be scored, bp, ``context - 2 * flank`` at
+        most. What REF and ALT share does not count.
     batch_size
         Windows the model reads at a time; it changes the values by rounding only.
     aliases

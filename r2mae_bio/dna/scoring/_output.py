@@ -141,7 +141,7 @@ def _open_writer(
     }
     note = (
         f"##r2mae_bio_score_variants=model {checksum}, context {settings.context} bp, flank {settings.flank} bp, "
-        f"alleles of up to {settings.max_length} bp"
+        f"changes of up to {settings.max_length} bp"
     )
     return VariantWriter(
         path,

@@ -16,7 +16,7 @@ class ScoreSettings:
     flank: int
     """Bases scored on either side of a change that is not a single base, bp."""
     max_length: int
-    """Longest REF or ALT that is scored, bp."""
+    """Most bases that an allele removes or inserts and is scored, bp."""
     embedding_distance: bool
     """Whether the distance of the mean states is computed."""
     batch_size: int | None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 
 from r2mae_bio._errors import ConfigError, DataError
-from r2mae_bio.dna.variants._alleles import is_sequence
+from r2mae_bio.dna.variants._alleles import is_sequence, minimal_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,15 +26,19 @@ class AlleleStatus(StrEnum):
     """
 
     OK = "ok"
-    """REF is what the genome holds, and both alleles are A, C, G and T."""
+    """REF is what the genome holds, and what changes is A, C, G and T."""
     SYMBOLIC = "symbolic"
     """REF or ALT is not a sequence: ``<DEL>``, a breakend, ``*``, ``.`` or ``-``."""
     OFF_CONTIG = "off_contig"
     """The contig is unknown, or REF does not lie within it."""
     TOO_LONG = "too_long"
-    """REF or ALT, as written, is longer than the limit."""
+    """More bases are removed or inserted than the limit, whatever stands beside them in the
+    record.
+    """
     AMBIGUOUS_BASE = "ambiguous_base"
-    """REF, ALT or the genome under REF holds a letter other than A, C, G and T."""
+    """What changes, or where REF differs from the genome, holds a letter other than A, C, G and
+    T.
+    """
     REF_MISMATCH = "ref_mismatch"
     """The genome holds other bases than REF."""
 
@@ -89,7 +93,7 @@ def check_allele(
     contig_lengths
         Length of each contig, in bases.
     max_length
-        Longest REF or ALT that is accepted, in bases; any if None.
+        Most bases that may be removed or inserted (:func:`minimal_change`); any number if None.
 
     Returns
     -------
@@ -105,13 +109,17 @@ def check_allele(
     start, end = pos - 1, pos - 1 + len(ref)
     if start < 0 or end > contig_lengths.get(chrom, -1):
         return AlleleStatus.OFF_CONTIG
-    if max_length is not None and max(len(ref), len(alt)) > max_length:
+    _, removed, inserted = minimal_change(pos, ref, alt)
+    if max_length is not None and max(len(removed), len(inserted)) > max_length:
         return AlleleStatus.TOO_LONG
     genome = reference_fetch(chrom, start, end).upper()
     _check_count(len(genome), len(ref), chrom)
-    if not set(genome + ref.upper() + alt.upper()) <= set("ACGT"):
+    differing = [base for pair in zip(genome, ref.upper(), strict=True) if pair[0] != pair[1] for base in pair]
+    # bases that stand beside the change are like those of the window around it, where N may be
+    changing = removed + inserted or ref
+    if not set(changing.upper()).union(differing) <= set("ACGT"):
         return AlleleStatus.AMBIGUOUS_BASE
-    return AlleleStatus.OK if genome == ref.upper() else AlleleStatus.REF_MISMATCH
+    return AlleleStatus.REF_MISMATCH if differing else AlleleStatus.OK
 
 
 def classify_alleles(
@@ -133,7 +141,7 @@ def classify_alleles(
     contig_lengths
         Length of each contig, in bases; names spelled as in the batch.
     max_length
-        Longest REF or ALT that is accepted, in bases; any if None.
+        Most bases that may be removed or inserted (:func:`minimal_change`); any number if None.
     reference_bases
         ``(contig, positions) -> uint8``: ASCII codes, in any case, of the bases at 0-based
         positions, (n,). With it, single-nucleotide variants are checked together; without it, one

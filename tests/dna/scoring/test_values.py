@@ -361,7 +361,23 @@ def test_context_limits_what_is_seen(genome: Genome, tmp_path: Path) -> None:
 
 def test_max_length_spares_single_bases(genome: Genome) -> None:
     ref = CHROM[99]
-    found = score(table(("chr1", 100, ref, f"{OTHER[ref]},{ref}A,{ref}AC")), genome, max_length=2)
+    found = score(table(("chr1", 100, ref, f"{OTHER[ref]},{ref}AC,{ref}ACT")), genome, max_length=2)
     assert found["status"].tolist() == ["ok", "ok", "too_long"]
-    assert score(table(("chr1", 100, ref, ref + "A" * 19)), genome, max_length=None)["status"].tolist() == ["too_long"]
-    assert score(table(("chr1", 100, ref, ref + "A" * 18)), genome, max_length=None)["status"].tolist() == ["ok"]
+    assert score(table(("chr1", 100, ref, f"{ref + 'A' * 20},{ref}")), genome, max_length=None)["status"].tolist() == [
+        "too_long",
+        "ok",
+    ]
+    assert score(table(("chr1", 100, ref, ref + "A" * 19)), genome, max_length=None)["status"].tolist() == ["ok"]
+
+
+def test_what_stands_beside_a_change_in_its_record_makes_no_difference(genome: Genome) -> None:
+    """Longer than the limit, or with N in it: the same haplotypes have the same values."""
+    at = N_AT - 3  # 0-based; the base, two more, and N
+    ref, far = CHROM[at].upper(), CHROM[at - 60 : at + 8].upper()
+    assert "N" in far
+    short = score(table(("chr1", at + 1, ref, f"{OTHER[ref]},{ref}{ref}GA")), genome)
+    long = [far[:60] + change + far[61:] for change in (OTHER[ref], f"{ref}{ref}GA")]
+    joined = score(table(("chr1", at - 59, far, ",".join([far[:1], *long]))), genome)
+    assert short["status"].tolist() == ["ok", "ok"]
+    assert joined["status"].tolist() == ["too_long", "ok", "ok"]
+    pd.testing.assert_frame_equal(joined.loc[1:, NUMBERS].reset_index(drop=True), short[NUMBERS], atol=1e-6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections import Counter
+from os.path import commonprefix
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,9 +73,9 @@ def _statuses_by_biopython(folder: Path) -> list[str]:
                 statuses.append("symbolic")
             elif len(site) < len(ref):
                 statuses.append("off_contig")
-            elif max(len(ref), len(alt)) > 20:
+            elif max(len(ref), len(alt)) - len(commonprefix([ref, alt])) > 20:  # they share their first bases only
                 statuses.append("too_long")
-            elif set(site + (ref + alt).upper()) - set("ACGT"):
+            elif set(site + (ref + alt).upper()) - set("ACGT"):  # nowhere beside what changes
                 statuses.append("ambiguous_base")
             else:
                 statuses.append("ok" if site == ref.upper() else "ref_mismatch")
