@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from r2mae_bio._errors import DataError
 
-__all__ = ["find_columns", "texts", "whole_numbers"]
+__all__ = ["find_columns", "row_message", "text_of", "texts", "whole_numbers"]
 
 
 def find_columns(
@@ -59,7 +59,7 @@ def texts(column: pd.Series, *, error: type[DataError]) -> list[str]:
     Parameters
     ----------
     column
-        Strings or whole numbers.
+        Strings, the bytes of some in UTF-8, or whole numbers.
     error
         Class to raise.
 
@@ -70,14 +70,38 @@ def texts(column: pd.Series, *, error: type[DataError]) -> list[str]:
     Raises
     ------
     DataError
-        A value is missing, a fraction, or holds white space.
+        A value is missing, a fraction, a list, or holds white space.
     """
-    values = column.astype(object).tolist()
-    for row, value in enumerate(values):
-        number = isinstance(value, float) or pd.isna(value)
-        if number or not str(value) or any(letter.isspace() for letter in str(value)):
-            raise error(_row_message(column, row, value, "text without white space"))
-    return [str(value) for value in values]
+    found = []
+    for row, value in enumerate(column.astype(object).tolist()):
+        text = text_of(value)
+        if text is None:
+            raise error(row_message(column, row, value, "text without white space"))
+        found.append(text)
+    return found
+
+
+def text_of(value: Any) -> str | None:
+    """A name as text.
+
+    Parameters
+    ----------
+    value
+        A string, the bytes of one in UTF-8, or a whole number.
+
+    Returns
+    -------
+    The text; None where there is none, or one with white space.
+    """
+    if isinstance(value, bytes):
+        try:
+            value = value.decode()
+        except UnicodeDecodeError:
+            return None
+    if not pd.api.types.is_scalar(value) or isinstance(value, float) or pd.isna(value):
+        return None
+    text = str(value)
+    return None if not text or any(letter.isspace() for letter in text) else text
 
 
 def whole_numbers(column: pd.Series, *, error: type[DataError]) -> list[int]:
@@ -103,7 +127,7 @@ def whole_numbers(column: pd.Series, *, error: type[DataError]) -> list[int]:
     for row, value in enumerate(column.astype(object).tolist()):
         number = _whole(value)
         if number is None:
-            raise error(_row_message(column, row, value, "a whole number that is not negative"))
+            raise error(row_message(column, row, value, "a whole number that is not negative"))
         numbers.append(number)
     return numbers
 
@@ -111,10 +135,29 @@ def whole_numbers(column: pd.Series, *, error: type[DataError]) -> list[int]:
 def _whole(value: Any) -> int | None:
     if isinstance(value, str):
         return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
-    if isinstance(value, bool) or pd.isna(value) or value != value // 1 or not 0 <= value < 2**63:
+    if (
+        isinstance(value, bool | bytes)
+        or not pd.api.types.is_scalar(value)
+        or pd.isna(value)
+        or value != value // 1
+        or not 0 <= value < 2**63
+    ):
         return None
     return int(value)
 
 
-def _row_message(column: pd.Series, row: int, value: Any, needed: str) -> str:
+def row_message(column: pd.Series, row: int, value: Any, needed: str) -> str:
+    """What a message says of a value that cannot be.
+
+    Parameters
+    ----------
+    column, row, value
+        Where it stands, and what.
+    needed
+        What would be right.
+
+    Returns
+    -------
+    The message.
+    """
     return f"Row {row} (index {column.index[row]!r}) has {value!r} in the column {column.name}; needed is {needed}."

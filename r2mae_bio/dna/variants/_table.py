@@ -11,6 +11,7 @@ import pandas as pd
 from r2mae_bio._errors import ConfigError, VcfError
 from r2mae_bio.dna._columns import find_columns, texts, whole_numbers
 from r2mae_bio.dna.variants._batch import VariantBatch, VariantReader, expand
+from r2mae_bio.dna.variants._table_columns import alternatives, identifiers, references
 from r2mae_bio.dna.variants._vcf_header import FIXED_COLUMNS, VcfHeader
 from r2mae_bio.dna.variants._vcf_read import VcfReader
 
@@ -29,7 +30,7 @@ def read_variants(source: Path | str | pd.DataFrame, *, batch_size: int = 4096) 
         standard input); or a table with the columns ``chrom``, ``pos``, ``ref`` and ``alt``, by
         these or other usual names in any case (``#CHROM``, ``chr``, ``position`` ...), and
         optionally ``id``. Positions are 1-based in both. ALT may list several alleles, separated by
-        commas.
+        commas or, in a table, as a list, tuple or array; text may be bytes.
     batch_size
         Largest number of records in a batch.
 
@@ -71,7 +72,7 @@ _SYNONYMS: Final = {
     "pos": ("pos", "position"),
     "id": ("id", "rsid"),
     "ref": ("ref", "reference", "ref_allele", "refallele", "reference_allele"),
-    "alt": ("alt", "alternate", "alt_allele", "altallele", "alternate_allele"),
+    "alt": ("alt", "alts", "alternate", "alt_allele", "altallele", "alternate_allele"),
 }
 
 
@@ -80,9 +81,10 @@ class TableReader(VariantReader):
 
     def __init__(self, table: pd.DataFrame, batch_size: int) -> None:
         columns = find_columns(table, _SYNONYMS, optional=("id",), error=VcfError)
-        self._chrom, self._ref, self._alt = (texts(columns[name], error=VcfError) for name in ("chrom", "ref", "alt"))
+        self._chrom = texts(columns["chrom"], error=VcfError)
         self._pos = whole_numbers(columns["pos"], error=VcfError)
-        self._id = texts(columns["id"].fillna("."), error=VcfError) if "id" in columns else ["."] * len(table)
+        self._ref, self._alt = references(columns["ref"]), alternatives(columns["alt"])
+        self._id = identifiers(columns["id"]) if "id" in columns else ["."] * len(table)
         self._batch_size = batch_size
         self.header = VcfHeader((b"##fileformat=VCFv4.3",), tuple(name.encode() for name in FIXED_COLUMNS))
 

@@ -115,10 +115,16 @@ def _changed(ref: str, alt: str) -> tuple[str, str]:
 
 
 @given(st.lists(ROWS, max_size=20), st.integers(1, 3), st.booleans())
-def test_batches_agree_with_the_definition(rows: list[tuple], limit: int, together: bool) -> None:
-    table = pd.DataFrame([(c, p, r, ",".join(a)) for c, p, r, a in rows], columns=["chrom", "pos", "ref", "alt"])
+def test_batches_agree_with_the_definition(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple], limit: int, together: bool
+) -> None:
+    path = tmp_path_factory.mktemp("status") / "in.vcf"
+    records = [f"{c}\t{p}\t.\t{r}\t{','.join(a)}\t.\t.\t.\n" for c, p, r, a in rows]
+    path.write_text(
+        "".join(["##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n", *records]), encoding="utf-8"
+    )
     found: list[str] = []
-    for batch in read_variants(table, batch_size=7):
+    for batch in read_variants(path, batch_size=7):
         fast = bases_at if together else None
         statuses = classify_alleles(batch, fetch, contig_lengths=LENGTHS, max_length=limit, reference_bases=fast)
         found += statuses.tolist()

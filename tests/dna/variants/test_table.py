@@ -45,7 +45,14 @@ def test_types_of_columns(pos: object, chrom: object) -> None:
         ({"pos": [True, 2]}, "Row 0 .* has True"),
         ({"pos": [float("inf"), 2]}, "Row 0 .* has inf"),
         ({"ref": ["A", None]}, "Row 1 .* has (None|nan) in the column ref"),
-        ({"alt": ["A\tC", "A"]}, "Row 0 .* needed is text without white space"),
+        ({"alt": ["A\tC", "A"]}, "Row 0 .* needed is bases, <ID>"),
+        ({"chrom": [["1"], "2"]}, r"Row 0 .* has \['1'\] in the column chrom; needed is text without white space"),
+        ({"chrom": [b"\xff", "2"]}, "Row 0 .* in the column chrom"),
+        ({"pos": [[1], 2]}, r"Row 0 .* has \[1\] in the column pos"),
+        ({"ref": ["-", "A"]}, "Row 0 .* has '-' in the column ref; needed is bases, at least one .VCF writes an insertion"),
+        ({"ref": [".", "A"]}, "Row 0 .* has '.' in the column ref"),
+        ({"ref": [["A"], "A"]}, "Row 0 .* in the column ref"),
+        ({"id": ["a b", "c"]}, "Row 0 .* has 'a b' in the column id"),
         ({"alt": ["", "A"]}, "Row 0 .* has '' in the column alt"),
         ({"chrom": [1.0, float("nan")]}, "Row 0 .* has 1.0 in the column chrom"),
         ({"chr": ["1", "2"]}, "The columns chrom, chr all mean chrom"),
@@ -68,3 +75,96 @@ def test_table_fingerprints_follow_the_variants() -> None:
     assert read_variants(table.assign(score=1.0), batch_size=1).fingerprint() == first
     assert read_variants(table[::-1]).fingerprint() != first
     assert read_variants(table.assign(alt=["C", "G"])).fingerprint() != first
+
+
+def alts_of(values: list) -> list[bytes]:
+    """ALT columns of the records that a table with these values makes."""
+    table = pd.DataFrame({"chrom": "1", "pos": range(1, len(values) + 1), "ref": "A", "alt": pd.Series(values, dtype=object)})
+    return [line.split(b"\t")[4] for batch in read_variants(table) for line in batch.lines]
+
+
+@pytest.mark.parametrize("form", [list, tuple, np.array, lambda alts: [alt.encode() for alt in alts], ",".join])
+@pytest.mark.parametrize("alts", [["C"], ["C", "AT"], ["<DEL>", "*", "G"]])
+def test_alt_as_other_readers_give_it(form, alts: list[str]) -> None:
+    assert alts_of([form(alts), form(["T"])]) == [",".join(alts).encode(), b"T"]
+    (batch,) = read_variants(pd.DataFrame({"chrom": ["1"], "pos": [1], "ref": [b"A"], "alts": [form(alts)]}))
+    assert (batch.alt, batch.allele_ref) == (alts, ["A"] * len(alts))
+
+
+def test_no_allele_in_lists_is_a_dot() -> None:
+    assert alts_of([[], ("C",), None, float("nan"), "."]) == [b".", b"C", b".", b".", b"."]
+
+
+def test_bytes_and_lists_of_names() -> None:
+    table = pd.DataFrame({"chrom": [b"1", "2"], "pos": [1, 2], "ref": "A", "alt": "C", "id": [["rs1", b"x"], ""]})
+    assert [line for batch in read_variants(table) for line in batch.lines] == [
+        b"1\t1\trs1;x\tA\tC\t.\t.\t.",
+        b"2\t2\t.\tA\tC\t.\t.\t.",
+    ]
+
+
+ALLELES = [
+    "ACGTNacgtn",
+    "R",
+    "*",
+    ".",
+    "<DEL>",
+    "<DUP:TANDEM>",
+    "<*>",
+    "<NON_REF>",
+    "C[2:5[",
+    "]HLA:1:5]C",
+    "[<ctg>:7[A",
+    "G.",
+    ".A",
+    "]2:5]",
+]
+NO_ALLELES = [
+    "A|C",
+    "A/C",
+    "A;C",
+    "A,,C",
+    ",",
+    "-",
+    "A1",
+    "<DEL",
+    "DEL>",
+    "<>",
+    "A*",
+    "C[2:5]",
+    "C[2[",
+    "..",
+    "é",
+    "A C",
+    "['C']",
+    "nan.0",
+]
+
+
+@pytest.mark.parametrize("allele", ALLELES)
+def test_every_allele_of_vcf_may_stand_in_a_table(allele: str) -> None:
+    assert alts_of([allele, [allele, "T"]]) == [allele.encode(), f"{allele},T".encode()]
+
+
+@pytest.mark.parametrize("text", NO_ALLELES)
+@pytest.mark.parametrize("form", [str, str.encode, lambda text: ["T", text]])
+def test_what_is_no_allele_is_refused(text: str, form) -> None:
+    with pytest.raises(VcfError, match=r"Row 1 .* in the column alt; needed is bases, <ID>, \*, a breakend"):
+        alts_of(["C", form(text)])
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), "", b"", 5, [None], [["C"]], [float("nan")]])
+def test_what_is_no_text_is_no_allele(value: object) -> None:
+    with pytest.raises(VcfError, match="in the column alt"):
+        alts_of(["C", value])
+
+
+def test_alleles_as_pysam_gives_them(tmp_path) -> None:
+    pysam = pytest.importorskip("pysam", reason="pysam is the oracle here")
+    alts = ["C", "C,AT", "<DEL>,C", ".", "*"]
+    rows = "".join(f"1\t{i + 1}\t.\tA\t{alt}\t.\t.\t.\n" for i, alt in enumerate(alts))
+    header = '##fileformat=VCFv4.2\n##contig=<ID=1>\n##ALT=<ID=DEL,Description="x">\n'
+    (tmp_path / "in.vcf").write_text(f"{header}#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n{rows}")
+    with pysam.VariantFile(str(tmp_path / "in.vcf")) as file:
+        table = pd.DataFrame([(r.chrom, r.pos, r.ref, r.alts) for r in file], columns=["chrom", "pos", "ref", "alts"])
+    assert [line.split(b"\t")[4].decode() for batch in read_variants(table) for line in batch.lines] == alts
