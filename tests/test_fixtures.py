@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
+from r2mae_bio.errors import JournalError
 from r2mae_bio.model import DNAMAE
 
 from .fixtures import data
@@ -126,13 +127,16 @@ def test_scores_are_what_they_were(assert_as_written, tmp_path):
 
 
 @pytest.mark.parametrize("name", data.SCORED)
-def test_scoring_goes_on_with_what_is_left_of_it(name, texts, exact, tmp_path):
-    """What is written already is not scored again, and the rest is added to it."""
+def test_scoring_does_not_go_on_where_lengths_were_limited_otherwise(name, tmp_path):
+    """The limit on lengths looks at what changes now, and the header says so: half a file would be
+    by one rule and half by the other.
+    """
     folder = shutil.copytree(data.WRITTEN / "scores", tmp_path / "scores")
-    model, whole = (data.Counting(DNAMAE.load(data.WRITTEN / "dna")) for _ in range(2))
-    path = data.score(folder, name, tmp_path, model=model)
-    anew = data.score(tmp_path / "anew", name, tmp_path, model=whole)
-    assert 0 < model.n_read < whole.n_read / 2
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    model = DNAMAE.load(data.WRITTEN / "dna")
+    with pytest.raises(JournalError, match="differs in header .* Begin anew with resume=False"):
+        data.score(folder, name, tmp_path, model=model)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    anew = data.score(folder, name, tmp_path, model=model, resume=False)
+    assert anew.exists()
     assert not [part for part in (f"{name}.part", f"{name}.part.json") if (folder / part).exists()]
-    if exact:
-        assert data.digest(path) == data.digest(anew) == texts["sha256"][name]

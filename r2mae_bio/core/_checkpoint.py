@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT = "r2mae_bio checkpoint 1"
+_LENGTH = 8  # bytes of a safetensors file that say how long its header is
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _PICKLE_SUFFIXES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin")
 
@@ -65,7 +66,7 @@ def write_folder(path: Path | str, bundles: Mapping[str, Bundle], *, overwrite: 
     CheckpointError
         The folder exists and ``overwrite`` is false, or it holds files that are not a checkpoint.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if path.exists():
         _check_replaceable(path, bundles, overwrite=overwrite)
     with whole_folder(path, overwrite=overwrite) as temporary:
@@ -87,11 +88,25 @@ def _check_replaceable(path: Path, bundles: Mapping[str, Bundle], *, overwrite: 
 
 
 def _write_bundle(folder: Path, name: str, bundle: Bundle) -> None:
-    weights = to_safetensors({k: t.detach().cpu().contiguous() for k, t in bundle.tensors.items()}, metadata=bundle.metadata)
+    tensors = {k: t.detach().cpu().contiguous() for k, t in bundle.tensors.items()}
+    weights = _with_sorted_metadata(to_safetensors(tensors, metadata=bundle.metadata))
     checks = {"safetensors": hashlib.sha256(weights).hexdigest(), "data": _digest(bundle.data)}
     text = json.dumps({"format": FORMAT, "sha256": checks, "data": bundle.data}, indent=1)
     (folder / f"{name}.safetensors").write_bytes(weights)
     (folder / f"{name}.json").write_bytes(text.encode())
+
+
+def _with_sorted_metadata(file: bytes) -> bytes:
+    """The same safetensors file with its metadata in the order of their names; safetensors writes
+    them in a random one, so that the same model would be another file each time.
+    """
+    start = _LENGTH + int.from_bytes(file[:_LENGTH], "little")
+    header = json.loads(file[_LENGTH:start])
+    if "__metadata__" in header:
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % _LENGTH)  # tensors begin at a multiple of eight bytes
+    return len(text).to_bytes(_LENGTH, "little") + text + file[start:]
 
 
 def _digest(data: dict[str, Any]) -> str:
@@ -122,7 +137,7 @@ def read_bundle(path: Path | str, name: str) -> Bundle:
     CorruptCheckpointError
         A file is missing, truncated or changed.
     """
-    folder = Path(path)
+    folder = Path(path).expanduser()
     if not folder.is_dir():
         message = f"{folder} is not a folder; needed is a folder written by save()."
         raise CheckpointError(message)

@@ -147,7 +147,7 @@ def check_unused(directory: Path | str, resume_from: Path | str | None) -> None:
     CheckpointError
         There are such checkpoints.
     """
-    directory = Path(directory)
+    directory = Path(directory).expanduser()
     if resume_from is not None and latest_checkpoint(resume_from).resolve().parent == directory.resolve():
         return
     if any(_STEP.fullmatch(p.name) for p in directory.glob("step_*")):
@@ -175,7 +175,7 @@ def latest_checkpoint(path: Path | str) -> Path:
     CheckpointError
         It holds no checkpoint of a training run.
     """
-    folder = Path(path)
+    folder = Path(path).expanduser()
     if (folder / "state.json").exists():
         return folder
     found = sorted(p for p in folder.glob("step_*") if _STEP.fullmatch(p.name)) if folder.is_dir() else []
@@ -201,7 +201,7 @@ def write_checkpoint(directory: Path | str, model: Bundle, state: TrainingState)
     -------
     The folder ``step_...``.
     """
-    directory = Path(directory)
+    directory = Path(directory).expanduser()
     path = write_folder(directory / f"step_{state.step:08d}", {"model": model, "state": state.bundle()}, overwrite=True)
     for old in sorted(p for p in directory.glob("step_*") if _STEP.fullmatch(p.name))[:-_KEPT]:
         shutil.rmtree(old, ignore_errors=True)

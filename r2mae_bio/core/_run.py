@@ -90,13 +90,13 @@ def train_options(
     CheckpointError
         ``resume_from`` holds no checkpoint.
     """
-    resume = None if resume_from is None else Path(resume_from)
+    resume = None if resume_from is None else Path(resume_from).expanduser()
     folder = latest_checkpoint(resume).parent if checkpoint_dir is None and resume is not None else checkpoint_dir
     return TrainOptions(
         accelerator,
         devices,
         progress_bar,
-        None if folder is None else Path(folder),
+        None if folder is None else Path(folder).expanduser(),
         checkpoint_every_n_steps,
         resume,
         trainer_kwargs,

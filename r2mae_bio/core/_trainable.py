@@ -51,7 +51,7 @@ class Trainable(Saved[RecordT, NetworkT]):
             The folder is none of a model of this kind; its subclasses tell damage, a pickle, and
             weights of another model apart.
         """
-        folder = Path(path)
+        folder = Path(path).expanduser()
         if folder.is_dir() and any(folder.glob("step_*/model.json")):
             folder = latest_checkpoint(folder)
         return super().load(folder)

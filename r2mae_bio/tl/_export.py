@@ -39,7 +39,7 @@ def export_embedding(adata: AnnData, path: str | Path, *, key: str = KEYS.obsm) 
     ConfigError
         The suffix names no known format.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if key not in adata.obsm:
         message = f"obsm has no {key!r}; it has {', '.join(adata.obsm) or 'nothing'}. Call tl.embed(adata, model) first."
         raise SetupError(message)

@@ -41,6 +41,17 @@ def test_a_resumed_run_stays_in_its_folder_unless_told_another(tmp_path):
         train_options(**PLAIN, checkpoint_dir=None, resume_from=tmp_path / "nowhere")
 
 
+def test_folders_of_a_run_may_begin_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    step = tmp_path / "run" / "step_00000012"
+    step.mkdir(parents=True)
+    (step / "state.json").touch()
+    options = train_options(**PLAIN, checkpoint_dir=None, resume_from="~/run")
+    assert (options.checkpoint_dir, options.resume_from) == (tmp_path / "run", tmp_path / "run")
+    assert train_options(**PLAIN, checkpoint_dir="~/new", resume_from=None).checkpoint_dir == tmp_path / "new"
+
+
 @pytest.mark.parametrize(("n_rows", "batch_size", "epochs"), [(4000, 100, 20), (1000, 100, 40), (50, 100, 400), (10**6, 10, 20)])
 def test_epochs_for_about_400_steps(n_rows, batch_size, epochs):
     assert default_epochs(n_rows, batch_size) == epochs

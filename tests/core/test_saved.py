@@ -31,6 +31,30 @@ def test_everything_comes_back(tmp_path, law):
     assert (loaded.is_trained, loaded.blind_loss, len(loaded.history)) == (True, 1.25, 1)
 
 
+def test_one_model_is_written_as_the_same_bytes_whenever_it_is(tmp_path):
+    model = Line(3, seed=7).initialize()
+    again = Line.load(model.save(tmp_path / "first"))
+    written = set()
+    for i in range(12):  # safetensors orders two marks at random: twelve saves agree by chance once in 2,000
+        folder = write_folder(
+            tmp_path / f"{i}", {"model": replace(again._pack(again.record), metadata={"kind": "Line", "mark": "m"})}
+        )
+        written.add(tuple(file.read_bytes() for file in sorted(folder.iterdir())))
+    assert len(written) == 1
+    assert read_bundle(folder, "model").metadata == {"kind": "Line", "mark": "m"}
+    assert torch.equal(Line.load(folder).network.weight, model.network.weight)
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    model = Line().initialize()
+    assert model.save("~/models/line") == tmp_path / "home" / "models" / "line"
+    assert Line.load("~/models/line").checksum() == open_model("~/models/line", Line, what="line").checksum() == model.checksum()
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
 @pytest.mark.parametrize("change", [lambda d: d.pop("kind"), lambda d: d.pop("colour"), lambda d: d.update(config={"depth": 1})])
 def test_what_is_missing_or_misstated_is_refused(tmp_path, change):
     saved = Line().initialize().save(tmp_path / "line")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import anndata as ad
 import numpy as np
@@ -24,6 +25,17 @@ def adata():
 @pytest.fixture
 def model(adata):
     return rb.tl.pretrain(adata, layer="counts", model_kwargs={"seed": 2, **SIZES}, max_epochs=2, progress_bar=False)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".npz", ".h5ad"])
+def test_an_embedding_exported_twice_is_the_same_bytes(adata, model, tmp_path, monkeypatch, suffix):
+    rb.tl.embed(adata, model)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    first = rb.tl.export_embedding(adata, tmp_path / f"first{suffix}").read_bytes()
+    time.sleep(1.1)  # a time of writing in the file would have moved
+    assert rb.tl.export_embedding(adata, f"~/second{suffix}") == tmp_path / f"second{suffix}"
+    assert (tmp_path / f"second{suffix}").read_bytes() == first
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".npz", ".h5ad"])

@@ -192,7 +192,7 @@ def _named(genome: Genome, part: Any) -> tuple[Intervals, str]:
 
 
 def _is_bed(text: str) -> bool:
-    return Path(text).is_file() or ".bed" in Path(text).suffixes
+    return Path(text).expanduser().is_file() or ".bed" in Path(text).suffixes
 
 
 def _contig_mask(genome: Genome, chosen: Any) -> NDArray[np.bool_]:

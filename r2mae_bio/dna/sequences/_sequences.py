@@ -50,7 +50,7 @@ def is_fasta_path(source: Any) -> bool:
     name = source.lower()
     for suffix in _COMPRESSED:
         name = name.removesuffix(suffix)
-    return name.endswith(_SUFFIXES) or (len(source) < 4096 and Path(source).is_file())
+    return name.endswith(_SUFFIXES) or (len(source) < 4096 and Path(source).expanduser().is_file())
 
 
 def read_sequences(source: Path | str | Sequence[str] | pd.Series) -> NamedSequences:

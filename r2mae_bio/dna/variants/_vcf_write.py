@@ -93,7 +93,7 @@ class VariantWriter:
         overwrite: bool = False,
         commit_seconds: float = 5.0,
     ) -> None:
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
         if self.path.exists() and not overwrite:
             message = f"{path} exists already; pass overwrite=True to replace it, or choose another path."
             raise ConfigError(message)

@@ -80,7 +80,7 @@ def _write(result: Findings, folder: Path) -> None:
 
 def check_new(folder: str | Path) -> None:
     """Refuse a folder that exists."""
-    if Path(folder).exists():
+    if Path(folder).expanduser().exists():
         message = f"{folder} exists; name a folder that does not, or remove it first."
         raise ConfigError(message)
 

@@ -43,4 +43,4 @@ class ComparisonResult(Findings):
         ConfigError
             The folder exists.
         """
-        return save_report(self, Path(folder))
+        return save_report(self, Path(folder).expanduser())
