@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,6 +36,8 @@ LEAST_OCCUPIED = 0.2
 exponential of the entropy) stays where it is: of a batch of one or two cell types nobody can say
 what is the batch and what the type.
 """
+MANY_OCCUPIED = 0.45
+"""Share from which on a batch may also begin with its mean on that of the reference."""
 _ROUNDS, _STEPS, _DAMPING = 15, 8, 0.3
 _STILL = 1e-3
 """Mean change of corrected vectors between rounds, as a share of their size, below which fitting
@@ -163,30 +166,52 @@ def _regress(raw: Tensor, shares: Tensor, member: Tensor, prior: float) -> Tenso
     return torch.stack(solutions, 1)
 
 
+@dataclass(frozen=True, eq=False)
+class _Laid:
+    """A batch laid on neighbourhoods."""
+
+    shift: Tensor
+    """What it adds on average (Z,)."""
+    offsets: Tensor
+    """What it adds in each neighbourhood (K, Z)."""
+    scatter: float
+    """Mean squared distance to the neighbourhoods' means that is left."""
+    occupied: float
+    """Effective share of the neighbourhoods in which its cells lie."""
+
+
 def _lay_on(effects: BatchEffects, raw: Tensor) -> tuple[Tensor, Tensor]:
     """Shift (Z,) and offsets (K, Z) of one batch of centred latent vectors; zero where it lies in
     too few neighbourhoods.
 
     Memberships start where the cells are. Starting with the batch's mean on that of the reference
-    would take a batch of one cell type for a shift, and move it onto another type.
+    would take a batch of few cell types for a shift, and move it onto other types; it is tried
+    where the cells lie in many neighbourhoods from the start.
     """
     means, centroids = effects.means.cpu().double(), effects.centroids.cpu().double()
-    shift, offsets, shares = _iterate(raw, means, centroids)
-    occupied = shares.mean(0)
-    if torch.special.entr(occupied).sum().exp() < LEAST_OCCUPIED * len(means):
-        return torch.zeros_like(shift), torch.zeros_like(offsets)
-    return shift, offsets
+    found = _iterate(raw, means, centroids, torch.zeros_like(raw[0]))
+    if _occupied(torch.softmax(SHARPNESS * F.normalize(raw, dim=1) @ centroids.T, 1)) > MANY_OCCUPIED:
+        other = _iterate(raw, means, centroids, raw.mean(0) - means.mean(0))
+        found = min(found, other, key=lambda laid: laid.scatter)
+    if found.occupied < LEAST_OCCUPIED:
+        return torch.zeros_like(found.shift), torch.zeros_like(found.offsets)
+    return found.shift, found.offsets
 
 
-def _iterate(raw: Tensor, means: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Shift, offsets and memberships (N, K), by taking offsets and memberships in turn."""
-    corrected, shift, offsets, shares = raw, torch.zeros_like(raw[0]), torch.zeros_like(means), raw.new_zeros(0)
+def _iterate(raw: Tensor, means: Tensor, centroids: Tensor, shift: Tensor) -> _Laid:
+    """Offsets and memberships in turn, from a shift (Z,)."""
+    corrected, offsets, shares = raw - shift, shift.expand_as(means), raw.new_zeros(0)
     for _ in range(_ROUNDS):
         shares = torch.softmax(SHARPNESS * F.normalize(corrected, dim=1) @ centroids.T, 1)
         scatter = _scatter(corrected, shares, _means(corrected, shares))
         shift, offsets = _shrunk(raw, shares, means, scatter)
         corrected = raw - shares @ offsets
-    return shift, offsets, shares
+    return _Laid(shift, offsets, float(_scatter(corrected, shares, means)), _occupied(shares))
+
+
+def _occupied(shares: Tensor) -> float:
+    """Effective share of the neighbourhoods in which cells of memberships (N, K) lie."""
+    return float(torch.special.entr(shares.mean(0)).sum().exp() / shares.shape[1])
 
 
 def _shrunk(raw: Tensor, shares: Tensor, means: Tensor, scatter: Tensor) -> tuple[Tensor, Tensor]:
