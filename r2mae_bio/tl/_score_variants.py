@@ -108,8 +108,19 @@ def score_variants(
     FastaError, CheckpointError, SetupError
         The genome or the model cannot be read, or it is no model of DNA.
 
+    Warns
+    -----
+    UserWarning
+        Before scoring: many records are on contigs that the genome does not have, or the header has
+        other lengths of contigs. After it: nothing was scored, or many alleles have a REF that the
+        genome does not, or lie beyond the ends of their contigs. Many are a tenth, and ten, or more
+        than half.
+
     Notes
     -----
+    How many alleles have each status is logged at level INFO by the logger ``r2mae_bio``; a run
+    that goes on counts those that it scores itself.
+
     A change that a repeat allows at several places is scored over all of them together, so the
     values depend on the two haplotypes alone, not on how the record is written. An allele that
     equals REF has ``llr`` and distance 0.

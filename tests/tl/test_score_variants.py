@@ -92,7 +92,9 @@ def test_genome_by_path_with_aliases(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     genome = open_genome(tmp_path, {"chr1": CHROM})
     variants = snvs(range(100, 110), chrom="first")
-    assert set(score(variants, genome)["status"]) == {"off_contig"}
+    named = pytest.warns(UserWarning, match=r"first \(10\). The genome has chr1. Pass io.Genome\(..., aliases=")
+    with pytest.warns(UserWarning, match="0 of 10 alleles were scored"), named:
+        assert set(score(variants, genome)["status"]) == {"off_contig"}
     found = score(variants, genome.sources[0], aliases={"first": "chr1"})
     pd.testing.assert_frame_equal(found[NUMBERS], score(snvs(range(100, 110)), genome)[NUMBERS])
 
@@ -198,6 +200,27 @@ def test_a_second_model_adds_fields_of_another_prefix(genome: Genome, tmp_path: 
     assert header.count("##INFO=<ID=R2MAE_LLR,") == header.count("##INFO=<ID=OTHER_LLR,") == 1
     assert Model().checksum() in header
     assert other.checksum() in header
+
+
+def test_an_input_that_changes_meanwhile_is_refused(genome: Genome, tmp_path: Path) -> None:
+    source = write_vcf(tmp_path / "in.vcf")
+    *header, last = source.read_text().splitlines(keepends=True)
+    whole = "".join([*header, *[last] * 560])
+    source.write_text(whole)
+
+    class Cutting(Model):
+        """Cuts the file while its first records are scored."""
+
+        def log_probs(self, *args: Any, **options: Any) -> np.ndarray:
+            source.write_text("".join(whole.splitlines(keepends=True)[:-40]))
+            return super().log_probs(*args, **options)
+
+    with pytest.raises(VcfError, match="619 records when they were counted and 579 when they were scored: the file has changed"):
+        score(source, genome, Cutting(), out=tmp_path / "out.vcf")
+    assert not (tmp_path / "out.vcf").exists()
+    source.write_text(whole)
+    with pytest.raises(VcfError, match="the file has changed"):
+        score(source, genome, Cutting())
 
 
 def test_a_prefix_that_begins_no_name_is_refused(genome: Genome, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from r2mae_bio._progress import count_steps
 from r2mae_bio.dna.genome._reference import GenomeReference
+from r2mae_bio.dna.scoring._tally import Tally, check_contigs, check_count, count_records
 from r2mae_bio.dna.scoring._values import NUMBERS, score_batch, value_fields
 from r2mae_bio.dna.variants._table import read_variants
 from r2mae_bio.dna.variants._vcf_write import VariantWriter
@@ -69,20 +70,28 @@ def score_records(
     The output, or one row per allele; see :func:`r2mae_bio.tl.score_variants`.
     """
     reader = read_variants(variants, batch_size=RECORDS)
-    n_records = sum(batch.n_records for batch in reader)  # damage is found here, not after hours
-    reference = GenomeReference(genome)
+    records = count_records(reader)  # damage is found here, not after hours
+    check_contigs(records, reader.header.contigs, genome)
+    n_records, reference, tally = records.total(), GenomeReference(genome), Tally(genome)
 
     def score(batch: VariantBatch) -> Values:
-        return score_batch(batch, genome, reference, model, settings)
+        values = score_batch(batch, genome, reference, model, settings)
+        tally.add(batch, values["status"])
+        return values
 
     if out is None:
         with count_steps("variants", n_records, shown=progress_bar) as advance:
-            return _score_table(reader, settings, score, advance)
+            table = _score_table(reader, settings, score, advance)
+        check_count(tally.n_records, n_records)
+        tally.report()
+        return table
     with (
         _open_writer(out, reader, model, genome, settings, prefix=prefix, resume=resume, overwrite=overwrite) as writer,
         count_steps("variants", n_records, done=writer.n_records, shown=progress_bar) as advance,
     ):
         _score_to_file(writer, reader, score, advance)
+        check_count(writer.n_records, n_records)
+    tally.report()
     return out
 
 

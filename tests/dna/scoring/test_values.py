@@ -318,7 +318,8 @@ def test_damage_gives_a_reason_and_touches_no_neighbour(genome: Genome) -> None:
 
 def test_no_allele_can_be_scored(genome: Genome) -> None:
     model = Model()
-    found = score(table(*(row[:4] for row in BAD)), genome, model)
+    with pytest.warns(UserWarning, match="0 of 12 alleles were scored"):
+        found = score(table(*(row[:4] for row in BAD)), genome, model)
     assert found["status"].tolist() == [row[4] for row in BAD]
     assert model.n_read == model.n_embedded == 0
 
