@@ -202,6 +202,40 @@ def test_a_second_model_adds_fields_of_another_prefix(genome: Genome, tmp_path: 
     assert other.checksum() in header
 
 
+OF_OTHER_KINDS = [  # REF is replaced by the base of the genome
+    ("<NON_REF>", "END=48", "GT:DP:MIN_DP", "0/0:30:28"),
+    ("{alt},<NON_REF>", "DP=3", "GT:AD:PL", "0/1:2,1,0:9,0,9,9,9,9"),
+    ("<*>", "END=60;SVLEN=.", "GT:LEN", "0/0:20"),
+    ("{alt},*", ".", "GT:LAA:LAD", "0/1:1:3,4"),
+    ("{ref}[ring:5[", "SVTYPE=BND;MATEID=b", "GT", "0|1"),
+    ("]<ctg>:7]{ref}", "SVTYPE=BND", "GT", "0|1"),
+    (".{ref}", "SVTYPE=BND", "GT", "./."),
+    ("<CNV:TR>", "RN=2;RUS=CAG,TTG;SVLEN=9;CIRB=.,.,.,.", "GT:CN", "0/1:3"),
+    ("<INS:ME:ALU>", "SVLEN=300;EVENT=a%3Bb", "GT", "/0/1"),
+    (".", "END=80", "GT:PSL:PSO", "0/0:.:."),
+]
+
+
+def test_blocks_breakends_and_symbols_pass_with_a_reason(genome: Genome, tmp_path: Path) -> None:
+    """Records of gVCF and of VCF 4.5: every byte stays, and only sequences are scored."""
+    rows, statuses = [], []
+    for i, (alt, info, *sample) in enumerate(OF_OTHER_KINDS):
+        ref = CHROM[29 + i].upper()
+        alt = alt.format(ref=ref, alt=OTHER[ref])
+        rows.append("\t".join(["chr1", str(30 + i), ".", ref, alt, ".", ".", info, *sample]))
+        statuses.append(",".join("ok" if allele == OTHER[ref] else "symbolic" for allele in alt.split(",")))
+    header = "##fileformat=VCFv4.5\n##FORMAT=<Number=LR,ID=LAD,Type=Integer>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1\n"
+    (tmp_path / "in.vcf").write_text(header + "\n".join(rows) + "\n")
+    after = [line for line in lines(score(tmp_path / "in.vcf", genome, out=tmp_path / "out.vcf")) if line[0] != "#"]
+    for before, scored, status in zip(rows, after, statuses, strict=True):
+        old, new = before.split("\t"), scored.split("\t")
+        assert (new[:7], new[8:]) == (old[:7], old[8:])
+        kept, added = new[7].removeprefix(old[7].removeprefix(".")), dict(f.split("=") for f in new[7].split(";") if "R2MAE" in f)
+        assert kept.removeprefix(";").startswith("R2MAE_KIND=")
+        assert added["R2MAE_STATUS"] == status
+        assert [value == "." for value in added["R2MAE_LLR"].split(",")] == [s != "ok" for s in status.split(",")]
+
+
 def test_an_input_that_changes_meanwhile_is_refused(genome: Genome, tmp_path: Path) -> None:
     source = write_vcf(tmp_path / "in.vcf")
     *header, last = source.read_text().splitlines(keepends=True)
