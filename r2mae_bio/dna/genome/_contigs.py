@@ -146,7 +146,7 @@ class ContigNames:
         hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
         shown = ", ".join(list(self._exact)[:_N_SHOWN])
         more = f" and {len(self._exact) - _N_SHOWN} more" if len(self._exact) > _N_SHOWN else ""
-        return f"There is no contig {name!r}.{hint} Known are {shown}{more}. For another name pass aliases={{{name!r}: 'a known name'}}."
+        return f"There is no contig {name!r}.{hint} Known are {shown}{more}. For another name pass aliases={{{name!r}: 'a known name'}} or a file of synonyms=."
 
 
 class _SpeciesNames:

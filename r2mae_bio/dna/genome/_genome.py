@@ -18,6 +18,7 @@ from r2mae_bio.dna.genome._cache import open_cache
 from r2mae_bio.dna.genome._contigs import ContigNames
 from r2mae_bio.dna.genome._index import BASES, read_index
 from r2mae_bio.dna.genome._sources import list_sources
+from r2mae_bio.dna.genome._synonyms import read_synonyms
 from r2mae_bio.dna.genome._windows import ContigLayout, check_rows, check_window
 
 if TYPE_CHECKING:
@@ -55,6 +56,10 @@ class Genome:
         Further names of contigs, ``{alias: name}``. Known without it: ``1`` and ``chr1``; ``M``,
         ``MT``, ``chrM`` and ``chrMT``; an accession with or without its version. A name that fits
         several contigs is an error.
+    synonyms
+        File with the names of each sequence in a row: an assembly report of NCBI, a chromAlias of
+        UCSC, or any table with tabs. All of them are then names of the contig; ``aliases`` come
+        before them.
     circular
         Names of the contigs that are circles, or ``"all"``: windows and regions may run over their
         end into their beginning.
@@ -70,6 +75,8 @@ class Genome:
         No path, a species or an alias that cannot be used.
     UnknownContigError, AmbiguousContigError
         ``aliases`` or ``circular`` name no contig, or several.
+    DataError
+        ``synonyms`` cannot be read, or is of another genome.
 
     Examples
     --------
@@ -85,13 +92,15 @@ class Genome:
         *,
         cache_dir: str | os.PathLike[str] | None = None,
         aliases: Mapping[str, str] | None = None,
+        synonyms: str | os.PathLike[str] | None = None,
         circular: str | Iterable[str] = (),
     ) -> None:
         sources = list_sources(paths)
         folder, index = open_cache(sources, cache_dir)
         self.sources: tuple[Path, ...] = tuple(source.path for source in sources)
         """The files, in the order given; ``Contig.source`` counts them."""
-        self._settle(folder, index, dict(aliases or {}), circular)
+        found = {} if synonyms is None else read_synonyms(synonyms, index.contigs)
+        self._settle(folder, index, found | dict(aliases or {}), circular)
 
     def _settle(self, folder: Path, index: GenomeIndex, aliases: dict[str, str], circular: str | Iterable[str]) -> None:
         self.cache: Path = folder

@@ -70,7 +70,7 @@ def check_contigs(records: Counter[str], lengths: Mapping[str, int | None], geno
         warn(
             f"{unknown.total():,} of {records.total():,} records are on contigs that the genome does not have and get no score "
             f"(off_contig): {_some([f'{name} ({n:,})' for name, n in unknown.most_common()])}. The genome has "
-            f"{_some(genome.contigs)}. Pass io.Genome(..., aliases={{name in the variants: name in the genome}}), or another genome."
+            f"{_some(genome.contigs)}. Pass io.Genome(..., aliases={{name in the variants: name in the genome}}) or synonyms=, or another genome."
         )
     differing = []
     for name in set(records) - set(unknown):
