@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from r2mae_bio._errors import DataError
 
-__all__ = ["find_columns", "row_message", "text_of", "texts", "whole_numbers"]
+__all__ = ["find_columns", "read_each", "text_of", "texts", "whole_numbers"]
+
+T = TypeVar("T")
 
 
 def find_columns(
@@ -72,13 +74,7 @@ def texts(column: pd.Series, *, error: type[DataError]) -> list[str]:
     DataError
         A value is missing, a fraction, a list, or holds white space.
     """
-    found = []
-    for row, value in enumerate(column.astype(object).tolist()):
-        text = text_of(value)
-        if text is None:
-            raise error(row_message(column, row, value, "text without white space"))
-        found.append(text)
-    return found
+    return read_each(column, text_of, "text without white space", error=error)
 
 
 def text_of(value: Any) -> str | None:
@@ -123,13 +119,7 @@ def whole_numbers(column: pd.Series, *, error: type[DataError]) -> list[int]:
     DataError
         A value is missing, negative or not a whole number.
     """
-    numbers = []
-    for row, value in enumerate(column.astype(object).tolist()):
-        number = _whole(value)
-        if number is None:
-            raise error(row_message(column, row, value, "a whole number that is not negative"))
-        numbers.append(number)
-    return numbers
+    return read_each(column, _whole, "a whole number that is not negative", error=error)
 
 
 def _whole(value: Any) -> int | None:
@@ -146,18 +136,34 @@ def _whole(value: Any) -> int | None:
     return int(value)
 
 
-def row_message(column: pd.Series, row: int, value: Any, needed: str) -> str:
-    """What a message says of a value that cannot be.
+def read_each(column: pd.Series, read: Callable[[Any], T | None], needed: str, *, error: type[DataError]) -> list[T]:
+    """Read each value of a column.
 
     Parameters
     ----------
-    column, row, value
-        Where it stands, and what.
+    column
+        The column.
+    read
+        Makes something of a value, None where nothing can be made of it.
     needed
-        What would be right.
+        What would be right, for the message.
+    error
+        Class to raise.
 
     Returns
     -------
-    The message.
+    What was read, one per row.
+
+    Raises
+    ------
+    DataError
+        A value cannot be read.
     """
-    return f"Row {row} (index {column.index[row]!r}) has {value!r} in the column {column.name}; needed is {needed}."
+    found = []
+    for row, value in enumerate(column.astype(object).tolist()):
+        made = read(value)
+        if made is None:
+            message = f"Row {row} (index {column.index[row]!r}) has {value!r} in the column {column.name}; needed is {needed}."
+            raise error(message)
+        found.append(made)
+    return found

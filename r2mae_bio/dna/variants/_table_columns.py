@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from r2mae_bio._errors import VcfError
-from r2mae_bio.dna._columns import row_message, text_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from r2mae_bio.dna._columns import read_each, text_of
 
 _NONE: Final = "."
 _LISTS: Final = (list, tuple, np.ndarray)
@@ -45,7 +42,7 @@ def references(column: pd.Series) -> list[str]:
         A value is not made of letters.
     """
     needed = "bases, at least one (VCF writes an insertion or deletion with the base before it)"
-    return _each(column, needed, lambda value: _matching(_BASES, text_of(value)))
+    return read_each(column, lambda value: _matching(_BASES, text_of(value)), needed, error=VcfError)
 
 
 def alternatives(column: pd.Series) -> list[str]:
@@ -78,7 +75,7 @@ def alternatives(column: pd.Series) -> list[str]:
             alleles = [_matching(_ALT, part) for part in (text_of(value) or "").split(",")]
         return None if None in alleles else ",".join(map(str, alleles)) or _NONE
 
-    return _each(column, needed, read)
+    return read_each(column, read, needed, error=VcfError)
 
 
 def identifiers(column: pd.Series) -> list[str]:
@@ -105,17 +102,7 @@ def identifiers(column: pd.Series) -> list[str]:
             return None if None in parts else ";".join(map(str, parts)) or _NONE
         return _NONE if pd.isna(value) or value in ("", b"") else text_of(value)
 
-    return _each(column, "text without white space", read)
-
-
-def _each(column: pd.Series, needed: str, read: Callable[[Any], str | None]) -> list[str]:
-    found = []
-    for row, value in enumerate(column.astype(object).tolist()):
-        text = read(value)
-        if text is None:
-            raise VcfError(row_message(column, row, value, needed))
-        found.append(text)
-    return found
+    return read_each(column, read, "text without white space", error=VcfError)
 
 
 def _matching(pattern: re.Pattern[str], text: str | None) -> str | None:
