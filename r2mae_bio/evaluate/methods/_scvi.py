@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from r2mae_bio.evaluate.methods._embedder import SparseCounts
 
-__all__ = ["QUIETLY", "SCVI", "FittedSCVI", "alone", "batched_anndata", "minibatches"]
+__all__ = ["QUIETLY", "SCVI", "FittedSCVI", "alone", "batched_anndata", "minibatches", "train_scvi"]
 
 QUIETLY: Final[dict[str, Any]] = {"accelerator": "cpu", "devices": 1, "enable_progress_bar": False}
 """Arguments of every ``train`` of scvi-tools."""
@@ -83,12 +83,8 @@ class SCVI:
             raise ConfigError(message)
         adata = batched_anndata(counts, batch)
         with alone(derive_seed(seed, "scvi") % 2**32):  # NumPy's global generator takes no longer seeds
-            import scvi
-
             started = time.perf_counter()
-            scvi.model.SCVI.setup_anndata(adata, batch_key=None if batch is None else "batch")
-            model = scvi.model.SCVI(adata, n_latent=self.n_latent, **self.model_kwargs)
-            model.train(max_epochs=self.max_epochs, **{**QUIETLY, **self.train_kwargs})
+            model = train_scvi(adata, self.n_latent, self.max_epochs, self.model_kwargs, self.train_kwargs)
             model.deregister_manager(adata)  # or the class would hold the cells for as long as the process lives
             return FittedSCVI(model, adata.n_vars, seed, time.perf_counter() - started)
 
@@ -131,6 +127,20 @@ class FittedSCVI:
         """
         measured = check_measured(measured, self.n_genes)
         return minibatches(counts, measured, np.zeros(counts.shape[0], np.int64))
+
+
+def train_scvi(
+    adata: AnnData, n_latent: int, max_epochs: int | None, model_kwargs: dict[str, Any], train_kwargs: dict[str, Any]
+) -> Any:
+    """The ``scvi.model.SCVI`` of some cells, and of their batches where ``.obs["batch"]`` has
+    them.
+    """
+    import scvi
+
+    scvi.model.SCVI.setup_anndata(adata, batch_key="batch" if "batch" in adata.obs else None)
+    model = scvi.model.SCVI(adata, n_latent=n_latent, **model_kwargs)
+    model.train(max_epochs=max_epochs, **{**QUIETLY, **train_kwargs})
+    return model
 
 
 def minibatches(counts: SparseCounts, measured: NDArray[np.bool_], batch: NDArray[np.int64]) -> Iterator[dict[str, Tensor]]:

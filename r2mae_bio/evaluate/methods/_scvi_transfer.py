@@ -13,7 +13,7 @@ from r2mae_bio._rng import derive_seed
 from r2mae_bio._splits import as_batches, as_labels
 from r2mae_bio.evaluate.methods._embedder import Annotation
 from r2mae_bio.evaluate.methods._log_normalize import check_measured, take_measured
-from r2mae_bio.evaluate.methods._scvi import QUIETLY, alone, batched_anndata, minibatches
+from r2mae_bio.evaluate.methods._scvi import QUIETLY, alone, batched_anndata, minibatches, train_scvi
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -223,14 +223,10 @@ class FittedSCANVI:
 
 
 def _train_scvi(adata: AnnData, settings: SCArches | SCANVI) -> Any:
-    """The ``scvi.model.SCVI`` of some cells."""
-    import scvi
-
+    """The ``scvi.model.SCVI`` of some cells and their batches."""
     networks = SURGERY if isinstance(settings, SCArches) or settings.mapped else {}
-    scvi.model.SCVI.setup_anndata(adata, batch_key="batch")
-    model = scvi.model.SCVI(adata, n_latent=settings.n_latent, **{**networks, **settings.model_kwargs})
-    model.train(max_epochs=settings.max_epochs, **{**QUIETLY, **settings.train_kwargs})
-    return model
+    model_kwargs = {**networks, **settings.model_kwargs}
+    return train_scvi(adata, settings.n_latent, settings.max_epochs, model_kwargs, settings.train_kwargs)
 
 
 def _train_scanvi(adata: AnnData, settings: SCANVI) -> Any:
