@@ -190,7 +190,7 @@ def _lay_on(effects: BatchEffects, raw: Tensor) -> tuple[Tensor, Tensor]:
     """
     means, centroids = effects.means.cpu().double(), effects.centroids.cpu().double()
     found = _iterate(raw, means, centroids, torch.zeros_like(raw[0]))
-    if _occupied(torch.softmax(SHARPNESS * F.normalize(raw, dim=1) @ centroids.T, 1)) > MANY_OCCUPIED:
+    if _occupied(_shares(raw, centroids)) > MANY_OCCUPIED:
         other = _iterate(raw, means, centroids, raw.mean(0) - means.mean(0))
         found = min(found, other, key=lambda laid: laid.scatter)
     if found.occupied < LEAST_OCCUPIED:
@@ -202,11 +202,16 @@ def _iterate(raw: Tensor, means: Tensor, centroids: Tensor, shift: Tensor) -> _L
     """Offsets and memberships in turn, from a shift (Z,)."""
     corrected, offsets, shares = raw - shift, shift.expand_as(means), raw.new_zeros(0)
     for _ in range(_ROUNDS):
-        shares = torch.softmax(SHARPNESS * F.normalize(corrected, dim=1) @ centroids.T, 1)
+        shares = _shares(corrected, centroids)
         scatter = _scatter(corrected, shares, _means(corrected, shares))
         shift, offsets = _shrunk(raw, shares, means, scatter)
         corrected = raw - shares @ offsets
     return _Laid(shift, offsets, float(_scatter(corrected, shares, means)), _occupied(shares))
+
+
+def _shares(corrected: Tensor, centroids: Tensor) -> Tensor:
+    """Memberships (N, K) of a batch that is expected everywhere alike."""
+    return torch.softmax(SHARPNESS * F.normalize(corrected, dim=1) @ centroids.T, 1)
 
 
 def _occupied(shares: Tensor) -> float:

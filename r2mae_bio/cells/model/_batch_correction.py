@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from r2mae_bio.cells.model._record import GeneRecord
     from r2mae_bio.cells.network._batch_effects import BatchEffects
 
-__all__ = ["batch_names", "batch_numbers", "grow", "laid_on_reference", "query_names", "without_effects"]
+__all__ = ["batch_names", "batch_numbers", "enough_cells", "grow", "laid_on_reference", "query_names", "without_effects"]
 
 _WHOLE: Final = "query"
 """How the name of a query without batches begins; a fingerprint of its cells follows, so that
 another query is another batch.
 """
 _CORRECTED_AT_ONCE: Final = 4096
-MOST_CELLS: Final = 20_000
+_MOST_CELLS: Final = 20_000
 """Cells from which batch effects are estimated; more do not move them."""
 
 
@@ -118,6 +118,11 @@ def grow(effects: BatchEffects, latent: NDArray[np.float32], names: NDArray[Any]
     return grown
 
 
+def enough_cells(n_cells: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """Positions, in order, of the cells from which batch effects of a reference are estimated."""
+    return np.sort(generator.permutation(n_cells)[:_MOST_CELLS])
+
+
 def laid_on_reference(
     reference: NDArray[np.float32], query: NDArray[np.float32], names: NDArray[Any], generator: np.random.Generator
 ) -> NDArray[np.float32]:
@@ -141,7 +146,7 @@ def laid_on_reference(
     """
     if len(query) < FEWEST_CELLS:
         return query
-    cells = np.sort(generator.permutation(len(reference))[:MOST_CELLS])
+    cells = enough_cells(len(reference), generator)
     effects = fit_batch_effects(reference[cells], np.zeros(len(cells), np.int64), 1, generator)
     new, numbers = np.unique(names.astype(str), return_inverse=True)
     return without_effects(grow(effects, query, names, new.tolist()), query, 1 + numbers)

@@ -12,9 +12,9 @@ from r2mae_bio._warn import warn
 from r2mae_bio.cells.fit._batch_effects import fit_batch_effects
 from r2mae_bio.cells.fit._table import cells_at_a_time
 from r2mae_bio.cells.model._batch_correction import (
-    MOST_CELLS,
     batch_names,
     batch_numbers,
+    enough_cells,
     grow,
     query_names,
     without_effects,
@@ -263,7 +263,7 @@ class CellEmbedder(GeneReader):
         adata, record = self._training_data(), self.record
         record.batches = ()
         generator = derive_generator(record.seed, "batch effects")
-        cells = np.sort(generator.permutation(adata.n_obs)[:MOST_CELLS])
+        cells = enough_cells(adata.n_obs, generator)
         latent = self.get_latent_representation(indices=cells, correct_batch=False)
         key = record.setup.batch_key
         names = np.full(adata.n_obs, "reference") if key is None else batch_names(adata.obs, key)

@@ -118,21 +118,30 @@ class LabelTransfer:
             _unusual=UnusualCells.fit(x[some], codes[some], folds, judged, held),
         )
 
-    def predict(self, embedding: ArrayLike) -> Transferred:
+    def predict(self, embedding: ArrayLike, uncorrected: ArrayLike | None = None) -> Transferred:
         """Probabilities, and how unusual the cells look; each cell's are its own affair.
 
         Parameters
         ----------
         embedding
             Query embedding (n_cells, n_latent), of the same genes as the reference.
+        uncorrected
+            The same cells before they were laid on the reference, if they were. That draws new
+            types to known ones, so how unusual a cell is, is told from these.
 
         Returns
         -------
         One row per cell.
         """
         x = _as_embedding(embedding)
-        logits = (((x - self._centre) / self._scale) @ self._weights.T + self._bias) / self.temperature
-        return Transferred(softmax(logits, axis=1).astype(np.float32), self._unusual.score(x, logits))
+        logits = self._logits(x)
+        before = x if uncorrected is None else _as_embedding(uncorrected)
+        unusual = self._unusual.score(before, logits if before is x else self._logits(before))
+        return Transferred(softmax(logits, axis=1).astype(np.float32), unusual)
+
+    def _logits(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Calibrated, (n_cells, n_classes)."""
+        return (((x - self._centre) / self._scale) @ self._weights.T + self._bias) / self.temperature
 
 
 def _scale(x: NDArray[np.float64]) -> NDArray[np.float64]:

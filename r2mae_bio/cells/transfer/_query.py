@@ -93,14 +93,12 @@ def label_query(
     asked = embed_shared(model, query, genes.query, layer=layer, batch_size=batch_size)
     if corrected := model.knows_batches(reference) and model.knows_batches(query):
         learned, asked = model.without_batches(learned, reference, cells), model.without_batches(asked, query)
-    as_read = asked
+    uncorrected = None
     if correct_query and not corrected:
         batches = _query_batches(query, query_batch_key)
-        asked = laid_on_reference(learned, asked, batches, derive_generator(seed, "transfer batch effects"))
+        uncorrected, asked = asked, laid_on_reference(learned, asked, batches, derive_generator(seed, "transfer batch effects"))
     transfer = LabelTransfer.fit(learned, labels[cells].astype(str), groups=groups, seed=seed)
-    answer = transfer.predict(asked)
-    # being laid on the reference draws new types to known ones, so the unusual are sought before
-    unknown = transfer.predict(as_read).unknown
+    answer = transfer.predict(asked, uncorrected)
     columns = {"labels_key": labels_key, "groups_key": groups_key, "layer": layer, "reference_layer": reference_layer}
     texts = {name: value or "" for name, value in columns.items()}  # h5ad has no None
     numbers = {
@@ -112,10 +110,10 @@ def label_query(
     threshold = {} if unknown_threshold is None else {"unknown_threshold": float(unknown_threshold)}
     codes, names = answer.probabilities.argmax(axis=1), list(map(str, transfer.classes))
     if unknown_threshold is not None:
-        codes = np.where(unknown > unknown_threshold, len(names), codes)
+        codes = np.where(answer.unknown > unknown_threshold, len(names), codes)
         names.append(_UNKNOWN)
     record = {**_results(model, transfer, genes), **texts, **numbers, **threshold}
-    return LabelledQuery(names, codes, answer.probabilities, unknown, record)
+    return LabelledQuery(names, codes, answer.probabilities, answer.unknown, record)
 
 
 def _check_threshold(unknown_threshold: float | None) -> None:
