@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -17,7 +19,7 @@ from r2mae_bio.core._runner import fit, initial_state
 from r2mae_bio.core._saved import Saved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from r2mae_bio.core._checkpoint import Bundle
     from r2mae_bio.core._run import Run
@@ -60,6 +62,20 @@ class Trainable(Saved[RecordT, NetworkT]):
 
     def _fit(self, run: Run, build: Callable[[], NetworkT]) -> None:
         """Train, or continue a run; ``build`` makes the network if there is none yet."""
+        with self._as_before_if_it_fails():
+            self._run(run, build)
+
+    @contextmanager
+    def _as_before_if_it_fails(self) -> Iterator[None]:
+        """Half-trained weights would embed like any others."""
+        before = copy.deepcopy(self.network), copy.copy(self.record)
+        try:
+            yield
+        except BaseException:
+            self.network, self.record = before
+            raise
+
+    def _run(self, run: Run, build: Callable[[], NetworkT]) -> None:
         record = self.record
         state = initial_state(run.options, run.config, run_identity(record, run), steps_per_epoch=len(run.loaders.train))
         if run.options.resume_from is not None:  # nothing of the model has changed up to here

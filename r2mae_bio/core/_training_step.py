@@ -175,7 +175,7 @@ class MaskedTraining(pl.LightningModule):
             return
         if not bool(torch.isfinite(loss)):
             message = (
-                f"The loss is {float(loss.detach())} at step {self.step}; weights are those of the step before. "
+                f"The loss is {float(loss.detach())} at step {self.step}; the model is left as it was before training. "
                 "Lower learning_rate, or look for extreme values in the data."
             )
             raise TrainingError(message)

@@ -199,5 +199,5 @@ def test_a_loss_that_is_not_finite_ends_training(adata, sizes, monkeypatch):
     model = GeneMAE(adata, **sizes)
     with pytest.raises(TrainingError, match="at step 4"):
         model.train(max_epochs=20, batch_size=8, train_size=1.0, progress_bar=False)
-    assert all(torch.isfinite(p).all() for p in model.network.parameters())
+    assert model.network is None
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

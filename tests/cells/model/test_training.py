@@ -10,6 +10,7 @@ from lightning.pytorch.loggers import CSVLogger as OtherLogger
 from pytorch_lightning.callbacks import LambdaCallback
 from pytorch_lightning.loggers import CSVLogger
 
+from r2mae_bio._errors import NotTrainedError
 from r2mae_bio.core import _resume
 from r2mae_bio.likelihoods import GENE_LIKELIHOODS
 from r2mae_bio.masking import Beta, Choice, LogUniformVisible, Schedule
@@ -126,6 +127,27 @@ def test_callbacks_and_loggers_of_either_lightning_hear_of_each_epoch(adata, siz
     logged = pd.read_csv(tmp_path / "metrics.csv").dropna(subset="train_loss")
     np.testing.assert_allclose(logged["train_loss"], model.history["train_loss"])
     np.testing.assert_allclose(logged["validation_loss"], model.history["validation_loss"])
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
+def test_a_training_that_fails_leaves_the_model_as_it_was(adata, sizes, failure):
+    def fail(trainer, training, *_):
+        if training.step == 3:
+            raise failure
+
+    settings = {"max_epochs": 3, "batch_size": 16, "accelerator": "cpu", "progress_bar": False}
+    GeneMAE.setup_anndata(adata, batch_key="batch")
+    model = GeneMAE(adata, **sizes)
+    with pytest.raises(failure):
+        model.train(**settings, callbacks=LambdaCallback(on_train_batch_end=fail))
+    with pytest.raises(NotTrainedError, match="no weights yet"):
+        model.get_latent_representation()
+    model.train(**settings)
+    before, record = model.get_latent_representation(), model.record.to_json()
+    with pytest.raises(failure):
+        model.train(**settings, train_kwargs={"learning_rate": 0.1}, callbacks=LambdaCallback(on_train_batch_end=fail))
+    np.testing.assert_array_equal(model.get_latent_representation(), before)
+    assert model.record.to_json() == record
 
 
 def test_the_untrained_control_leaves_the_callers_generators_alone(adata, sizes):
