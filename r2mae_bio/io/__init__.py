@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from r2mae_bio.cells.read._cells import CellSource, CSRRows, open_cells
     from r2mae_bio.cells.read._check import CountReport, check_counts, check_finite
     from r2mae_bio.cells.read._coverage import CoverageReport
+    from r2mae_bio.cells.read._data import make_actual
     from r2mae_bio.cells.read._genes import GeneVocabulary, gene_aliases, measured_genes, strip_version
     from r2mae_bio.cells.read._matrix import describe_matrix, gene_totals, get_matrix, in_memory
-    from r2mae_bio.cells.read._uns import check_key, make_actual, write_record
+    from r2mae_bio.cells.read._uns import check_key, write_record
     from r2mae_bio.dna.genome._bases import decode_bases, encode_bases, one_hot_encode, reverse_complement, soft_mask
     from r2mae_bio.dna.genome._contigs import Contig
     from r2mae_bio.dna.genome._genome import Genome
@@ -41,9 +42,10 @@ __getattr__, __dir__, __all__ = lazily(
         "cells.read._cells": "CSRRows CellSource open_cells",
         "cells.read._check": "CountReport check_counts check_finite",
         "cells.read._coverage": "CoverageReport",
+        "cells.read._data": "make_actual",
         "cells.read._genes": "GeneVocabulary gene_aliases measured_genes strip_version",
         "cells.read._matrix": "describe_matrix gene_totals get_matrix in_memory",
-        "cells.read._uns": "check_key make_actual write_record",
+        "cells.read._uns": "check_key write_record",
         "dna.genome._bases": "decode_bases encode_bases one_hot_encode reverse_complement soft_mask",
         "dna.genome._contigs": "Contig",
         "dna.genome._genome": "Genome",

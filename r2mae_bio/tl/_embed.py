@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.model._gene_mae import GeneMAE
-from r2mae_bio.cells.read._uns import add_entry, make_actual
+from r2mae_bio.cells.read._data import writable
+from r2mae_bio.cells.read._uns import add_entry
 from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
@@ -70,9 +71,7 @@ def embed(
         The data cannot be used; nothing is written.
     """
     model = open_model(model, GeneMAE, what="model of cells")
-    if copy:
-        adata = adata.copy()
-    make_actual(adata)
+    adata = writable(adata, copy=copy)
     latent = model.get_latent_representation(
         adata,
         batch_size=batch_size,

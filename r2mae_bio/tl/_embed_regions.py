@@ -8,7 +8,8 @@ import pandas as pd
 
 from r2mae_bio._errors import ConfigError, SetupError
 from r2mae_bio._keys import KEYS
-from r2mae_bio.cells.read._uns import add_entry, make_actual
+from r2mae_bio.cells.read._data import writable
+from r2mae_bio.cells.read._uns import add_entry
 from r2mae_bio.core._saved import open_model
 from r2mae_bio.dna.genome._genome import as_genome
 from r2mae_bio.dna.model import _embed
@@ -140,9 +141,7 @@ def embed_regions(
         table = embedding.table
         table.index = make_index_unique(pd.Index(table["name"].tolist(), dtype=object))
         return as_anndata(embedding, key_added)
-    if copy:
-        adata = adata.copy()
-    make_actual(adata)
+    adata = writable(adata, copy=copy)
     adata.varm[key_added] = embedding.values
     add_entry(adata, KEYS.embed, key_added, embedding.record)
     return adata if copy else None

@@ -8,8 +8,9 @@ from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.model._gene_embeddings import choose_kind
 from r2mae_bio.cells.model._gene_mae import GeneMAE
 from r2mae_bio.cells.read._align import MIN_COVERAGE, align_genes, spread_over_columns
+from r2mae_bio.cells.read._data import writable
 from r2mae_bio.cells.read._genes import gene_aliases
-from r2mae_bio.cells.read._uns import add_entry, make_actual
+from r2mae_bio.cells.read._uns import add_entry
 from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
@@ -93,9 +94,7 @@ def gene_embeddings(
         duplicates=duplicates,
         min_coverage=min_coverage,
     )
-    if copy:
-        adata = adata.copy()
-    make_actual(adata)
+    adata = writable(adata, copy=copy)
     adata.varm[key_added] = spread_over_columns(rows, alignment.column_to_gene)
     record = {
         "kind": kind,

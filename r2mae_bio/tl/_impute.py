@@ -11,8 +11,9 @@ from r2mae_bio._errors import ConfigError
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.model._gene_mae import GeneMAE
 from r2mae_bio.cells.read._align import align_genes, spread_over_columns
+from r2mae_bio.cells.read._data import writable
 from r2mae_bio.cells.read._genes import gene_aliases
-from r2mae_bio.cells.read._uns import add_entry, make_actual
+from r2mae_bio.cells.read._uns import add_entry
 from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
@@ -103,9 +104,7 @@ def impute(
         message = f"n_masks is {n_masks}; needed is a positive number: without a mask no measured gene is predicted."
         raise ConfigError(message)
     model = open_model(model, GeneMAE, what="model of cells")
-    if copy:
-        adata = adata.copy()
-    make_actual(adata)
+    adata = writable(adata, copy=copy)
     masks: dict[str, Any] = {"n_masks": n_masks, "hide": hide, "own_counts": own_counts, "seed": seed}
     moments = model.get_predictive_moments(
         adata, **masks, layer=layer, batch_size=batch_size, duplicates=duplicates, min_coverage=min_coverage

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.model._gene_mae import GeneMAE
-from r2mae_bio.cells.read._uns import make_actual
+from r2mae_bio.cells.read._data import writable
 from r2mae_bio.core._saved import open_model
 from r2mae_bio.tl._embed import provenance_of, write_embedding
 
@@ -61,9 +61,7 @@ def map_query(
         The data cannot be used; nothing is written.
     """
     model = open_model(model, GeneMAE, what="model of cells")
-    if copy:
-        adata = adata.copy()
-    make_actual(adata)
+    adata = writable(adata, copy=copy)
     latent = model.map_query(
         adata,
         batch_key=batch_key,

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.read._check import check_counts
+from r2mae_bio.cells.read._data import make_actual
 from r2mae_bio.cells.read._matrix import describe_matrix, get_matrix, in_memory
-from r2mae_bio.cells.read._uns import check_key, make_actual, write_record
+from r2mae_bio.cells.read._uns import check_key, write_record
 from r2mae_bio.theory import recommend_mask_ratio as recommend_from_counts
 
 if TYPE_CHECKING:

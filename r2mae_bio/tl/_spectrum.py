@@ -9,8 +9,9 @@ import numpy as np
 
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.read._check import check_counts
+from r2mae_bio.cells.read._data import writable
 from r2mae_bio.cells.read._matrix import describe_matrix, get_matrix, in_memory
-from r2mae_bio.cells.read._uns import check_key, make_actual, write_record
+from r2mae_bio.cells.read._uns import check_key, write_record
 from r2mae_bio.theory import gene_spectrum
 
 if TYPE_CHECKING:
@@ -98,9 +99,7 @@ def spectrum(
         "shrinkage_method": "" if shrinkage is None else shrinkage,
         "n_top_genes": int(n_top_genes),
     }
-    if copy:
-        adata = adata.copy()
-    make_actual(adata)
+    adata = writable(adata, copy=copy)
     adata.var[f"{KEYS.uns}_{key_added}"] = np.isin(np.arange(adata.n_vars), found.genes)
     write_record(adata, key_added, {**_record(found), **settings})
     return adata if copy else None

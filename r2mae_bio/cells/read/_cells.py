@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 from anndata.abc import CSCDataset
 from scipy import sparse
 
 from r2mae_bio._errors import DataError
+from r2mae_bio._warn import warn
+from r2mae_bio.cells.read._dask import block_edges, is_dask, read_block
 from r2mae_bio.cells.read._matrix import canonical, check_supported, describe_matrix, get_matrix, is_backed_sparse
+from r2mae_bio.cells.read._obs import cell_positions
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -19,6 +22,11 @@ if TYPE_CHECKING:
     from r2mae_bio.cells.read._align import GeneAlignment
 
 __all__ = ["CSRRows", "CellSource", "open_cells"]
+
+_KEPT_BYTES: Final = 1 << 28
+"""Computed blocks of a dask array that are kept, and at least one."""
+_OFTEN: Final = 20
+"""Computing a dask array so many times over is worth a warning."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,9 +106,11 @@ def open_cells(adata: AnnData, *, layer: str | None = None, alignment: GeneAlign
     """Open the cells of an AnnData for random access.
 
     The matrix is used where it is: CSR and dense matrices in memory are referenced, not copied, and
-    backed CSR and dense matrices are read cell by cell. Copied once into CSR are: column-compressed
-    matrices, in memory or backed, and row-compressed ones whose column indices are not sorted and
-    unique. Batches are bit-equal for all of them.
+    backed CSR and dense matrices are read cell by cell. Dask arrays are computed by their own
+    blocks of rows, of which the last ones are kept: this suits reading in order, but not training
+    on more than is kept. Copied once into CSR are: column-compressed matrices, in memory or backed,
+    and row-compressed ones whose column indices are not sorted and unique. Batches are bit-equal
+    for all of them.
 
     Parameters
     ----------
@@ -111,7 +121,8 @@ def open_cells(adata: AnnData, *, layer: str | None = None, alignment: GeneAlign
     alignment
         Result of ``align_genes`` for the columns of ``adata``.
     indices
-        Cells to offer: integer positions or a boolean mask; all if None.
+        Cells to offer: positions (negative ones count from the end), a slice, a boolean mask, or
+        names; all if None.
 
     Returns
     -------
@@ -132,30 +143,17 @@ def open_cells(adata: AnnData, *, layer: str | None = None, alignment: GeneAlign
             "call align_genes with the genes of this data set."
         )
         raise DataError(message)
-    return CellSource(_open(matrix), alignment, _subset(indices, matrix.shape[0]))
+    return CellSource(_open(matrix), alignment, cell_positions(indices, adata.obs_names))
 
 
 def _open(matrix: Any) -> _Reader:
+    if is_dask(matrix):
+        return _DaskReader(matrix)
     if isinstance(matrix, CSCDataset):
         matrix = matrix.to_memory()
     if sparse.issparse(matrix):
         return _SparseReader(canonical(matrix.tocsr()))
     return _BackedReader(matrix) if not isinstance(matrix, np.ndarray) else _DenseReader(np.asarray(matrix))
-
-
-def _subset(indices: Any, n_cells: int) -> NDArray[np.int64] | None:
-    if indices is None:
-        return None
-    chosen = np.asarray(indices)
-    if chosen.dtype == bool and chosen.shape == (n_cells,):
-        return np.flatnonzero(chosen)
-    if chosen.ndim != 1 or chosen.dtype.kind not in "iu" or (chosen.size and (chosen.min() < 0 or chosen.max() >= n_cells)):
-        message = (
-            f"indices has shape {chosen.shape} and dtype {chosen.dtype}; needed are positions from 0 to {n_cells - 1}, "
-            f"or a boolean mask of length {n_cells}."
-        )
-        raise DataError(message)
-    return chosen.astype(np.int64)
 
 
 class _SparseReader:
@@ -199,6 +197,63 @@ class _BackedReader:
         if is_backed_sparse(self._matrix):
             return _SparseReader(canonical(block.tocsr())).fetch(place)
         return _from_dense(np.asarray(block)[place])
+
+
+class _DaskReader:
+    """Dask array: blocks of rows are computed when a cell of theirs is asked for."""
+
+    def __init__(self, matrix: Any) -> None:
+        self._matrix, self._edges = matrix, block_edges(matrix, "The matrix")
+        self.n_cells, self._n_genes = matrix.shape
+        self._kept: dict[int, CSRRows] = {}  # the one used last comes last
+        self._n_computed = 0
+
+    def fetch(self, index: NDArray[np.int64]) -> CSRRows:
+        block = np.searchsorted(self._edges, index, side="right") - 1
+        order = np.argsort(block, kind="stable")
+        numbers, first = np.unique(block[order], return_index=True)
+        parts = []
+        for number, mine in zip(numbers.tolist(), np.split(order, first)[1:], strict=True):
+            parts.append(_pick(self._block(number), index[mine] - self._edges[number]))
+        back = np.empty(index.size, np.int64)
+        back[order] = np.arange(index.size)
+        return _pick(_stack(parts, self._n_genes), back)
+
+    def _block(self, number: int) -> CSRRows:
+        rows = self._kept.pop(number, None)
+        if rows is None:
+            rows = self._compute(number)
+        self._kept[number] = rows
+        while len(self._kept) > 1 and sum(kept.values.nbytes + kept.genes.nbytes for kept in self._kept.values()) > _KEPT_BYTES:
+            del self._kept[next(iter(self._kept))]
+        return rows
+
+    def _compute(self, number: int) -> CSRRows:
+        self._n_computed += 1
+        n_blocks = len(self._edges) - 1
+        if self._n_computed == _OFTEN * n_blocks:
+            message = (
+                f"A dask array of {n_blocks} blocks was computed {_OFTEN} times over, for its cells are read in random order. Write it "
+                "to a file and open it in place (anndata.read_h5ad(path, backed='r')), or call .compute() if it fits into memory."
+            )
+            warn(message)
+        block = read_block(self._matrix, number)
+        every = np.arange(block.shape[0])
+        return _SparseReader(canonical(block)).fetch(every) if sparse.issparse(block) else _from_dense(block)
+
+
+def _pick(rows: CSRRows, index: NDArray[np.int64]) -> CSRRows:
+    """Some rows, in the order asked for."""
+    matrix = sparse.csr_array((rows.values, rows.genes, rows.indptr), (rows.indptr.size - 1, rows.n_genes))
+    return _SparseReader(matrix).fetch(index)
+
+
+def _stack(parts: list[CSRRows], n_genes: int) -> CSRRows:
+    """Rows of several parts, one behind the other."""
+    sizes = np.concatenate([np.zeros(1, np.int64), *(np.diff(part.indptr) for part in parts)])
+    genes = np.concatenate([np.zeros(0, np.int64), *(part.genes for part in parts)])
+    values = np.concatenate([np.zeros(0, np.float32), *(part.values for part in parts)])
+    return CSRRows(np.cumsum(sizes), genes, values, n_genes)
 
 
 class _GeneMap:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from r2mae_bio._errors import ConfigError, DataError, DuplicateGenesError
+from r2mae_bio.cells.read._obs import read_column
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,7 +81,7 @@ def gene_aliases(var: pd.DataFrame) -> dict[str, tuple[str, ...]]:
     -------
     One tuple of text per column found, each of length (genes,); missing entries are empty text.
     """
-    return {column: _as_text(var[column]) for column in ALIAS_COLUMNS if column in var.columns}
+    return {column: _as_text(read_column(var, column, where="var")) for column in ALIAS_COLUMNS if column in var.columns}
 
 
 def measured_genes(var: pd.DataFrame) -> NDArray[np.bool_] | None:
@@ -102,7 +103,7 @@ def measured_genes(var: pd.DataFrame) -> NDArray[np.bool_] | None:
     """
     if MEASURED not in var.columns:
         return None
-    column = var[MEASURED]
+    column = read_column(var, MEASURED, where="var")
     if not pd.api.types.is_bool_dtype(column.dtype) or column.isna().any():
         message = (
             f"adata.var[{MEASURED!r}] has dtype {column.dtype}; a boolean column without missing values is needed "

@@ -12,6 +12,8 @@ from anndata.abc import CSCDataset, CSRDataset
 from scipy import sparse
 
 from r2mae_bio._errors import DataError, SetupError
+from r2mae_bio.cells.read._dask import block_edges, is_dask, read_block
+from r2mae_bio.cells.read._data import check_anndata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +60,7 @@ def get_matrix(adata: AnnData, layer: str | None = None) -> Any:
     SetupError
         The layer does not exist, or there is no ``adata.X``.
     """
+    check_anndata(adata)
     layers = sorted(str(name) for name in adata.layers if name is not None)  # None is X, from anndata 0.13 on
     if layer is not None and layer not in adata.layers:
         message = f"There is no layer {layer!r}; the layers are {layers}. Pass one of them, or layer=None for adata.X."
@@ -85,10 +88,7 @@ def describe_matrix(layer: str | None) -> str:
 
 
 def check_supported(matrix: Any, where: str = "The matrix") -> None:
-    """Refuse what is not a real two-dimensional matrix that can be sliced without a task graph."""
-    if hasattr(matrix, "dask"):
-        message = f"{where} is a lazy dask array; call .compute() on it first, or open the file with backed='r'."
-        raise DataError(message)
+    """Refuse what is not a real two-dimensional matrix."""
     shape, dtype = getattr(matrix, "shape", ()), getattr(matrix, "dtype", None)
     if len(shape) != 2 or dtype is None or np.dtype(dtype).kind not in "buif":
         message = (
@@ -96,6 +96,8 @@ def check_supported(matrix: Any, where: str = "The matrix") -> None:
             "a two-dimensional matrix of real numbers (cells x genes) is needed."
         )
         raise DataError(message)
+    if is_dask(matrix):
+        block_edges(matrix, where)
 
 
 def is_backed_sparse(matrix: Any) -> bool:
@@ -110,16 +112,19 @@ def iter_entries(matrix: Any, *, block: int = BLOCK) -> Iterator[Entries]:
     Parameters
     ----------
     matrix
-        Dense, CSR, CSC, ``numpy.matrix``, ``h5py.Dataset`` or an AnnData backed sparse dataset,
-        shape (cells, genes).
+        Dense, CSR, CSC, ``numpy.matrix``, ``h5py.Dataset``, ``zarr.Array``, an AnnData backed
+        sparse dataset or a dask array, shape (cells, genes).
     block
-        About how many entries to hold at once.
+        About how many entries to hold at once; of a dask array, one of its own blocks of rows.
 
     Yields
     ------
     The entries of one block; explicit zeros are dropped and entries stored twice are added up.
     """
     check_supported(matrix)
+    if is_dask(matrix):
+        yield from _dask_entries(matrix)
+        return
     if sparse.issparse(matrix) and matrix.format not in {"csr", "csc"}:
         matrix = matrix.tocsr()
     by_column = isinstance(matrix, CSCDataset) or (sparse.issparse(matrix) and matrix.format == "csc")
@@ -127,6 +132,13 @@ def iter_entries(matrix: Any, *, block: int = BLOCK) -> Iterator[Entries]:
         part = matrix[:, start:stop] if by_column else matrix[start:stop]
         rows, cols, values = _part_entries(part)
         yield Entries(rows + (0 if by_column else start), cols + (start if by_column else 0), values)
+
+
+def _dask_entries(matrix: Any) -> Iterator[Entries]:
+    edges = block_edges(matrix, "The matrix")
+    for number, start in enumerate(edges[:-1].tolist()):
+        rows, cols, values = _part_entries(read_block(matrix, number))
+        yield Entries(rows + start, cols, values)
 
 
 def gene_totals(matrix: Any) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from r2mae_bio._errors import ConfigError
 from r2mae_bio._keys import KEYS
+from r2mae_bio.cells.read._data import check_anndata
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -44,21 +45,9 @@ def check_key(key: str, *, default: str) -> None:
         raise ConfigError(message)
 
 
-def make_actual(adata: AnnData) -> None:
-    """Turn a view into data of its own, in place: what anndata does itself, with a warning, when a
-    view is written to.
-
-    Parameters
-    ----------
-    adata
-        Any AnnData; nothing happens to one that is no view.
-    """
-    if adata.is_view:
-        adata._init_as_actual(adata.copy())
-
-
 def all_records(adata: AnnData) -> dict[str, Any]:
     """Everything in ``.uns["r2mae"]``, by key; empty if there is nothing."""
+    check_anndata(adata)
     return dict(adata.uns.get(KEYS.uns, {}))
 
 

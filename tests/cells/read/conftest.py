@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import zarr
 from scipy import sparse
 
 if TYPE_CHECKING:
@@ -87,12 +89,71 @@ BACKED: dict[str, Callable[[np.ndarray], object]] = {
 }
 
 
-@pytest.fixture(params=[*MEMORY, *BACKED])
+def _lazily(dense: np.ndarray, form: Callable[[np.ndarray], object], chunks: tuple[int, int]) -> object:
+    array = pytest.importorskip("dask.array", reason="needs dask")
+    lazy, meta = array.from_array(dense, chunks=chunks), form(np.zeros((0, 0), dense.dtype))
+    return lazy if form is np.asarray else lazy.map_blocks(form, dtype=dense.dtype, meta=meta)
+
+
+def _dask(dense: np.ndarray, form: Callable[[np.ndarray], object], chunks: tuple[int, int]) -> ad.AnnData:
+    return make(_lazily(dense, form, chunks))
+
+
+DASK: dict[str, Callable[[np.ndarray], ad.AnnData]] = {
+    "dask_dense": lambda x: _dask(x, np.asarray, (7, N_GENES)),
+    "dask_dense_tiles": lambda x: _dask(x.astype(np.int32), np.asarray, (16, 5)),
+    "dask_csr": lambda x: _dask(x, sparse.csr_matrix, (11, N_GENES)),
+    "dask_csr_tiles": lambda x: _dask(x, sparse.csr_array, (16, 9)),
+    "dask_csc": lambda x: _dask(x, sparse.csc_matrix, (40, N_GENES)),
+    "dask_with_zeros": lambda x: _dask(x, _with_zeros, (13, N_GENES)),
+    "dask_view": lambda x: _view(x, lambda tall: _lazily(tall, sparse.csr_matrix, (9, N_GENES))),
+}
+
+
+def _lazy(adata: ad.AnnData, folder: Path) -> ad.AnnData:
+    for name in ("dask", "xarray"):
+        pytest.importorskip(name, reason="anndata's read_lazy needs it")
+    adata.write_h5ad(folder / "cells.h5ad")
+    return ad.experimental.read_lazy(folder / "cells.h5ad")
+
+
+def _zarr(adata: ad.AnnData, folder: Path) -> ad.AnnData:
+    group = zarr.open_group(folder / "cells.zarr", mode="w")
+    ad.io.write_elem(group, "X", adata.X)
+    return make(ad.io.sparse_dataset(group["X"]) if sparse.issparse(adata.X) else group["X"])
+
+
+STORES: dict[str, Callable[[np.ndarray, Path], ad.AnnData]] = {
+    "lazy_dense": lambda x, folder: _lazy(make(x), folder),
+    "lazy_csr": lambda x, folder: _lazy(make(sparse.csr_matrix(x)), folder),
+    "lazy_csc": lambda x, folder: _lazy(make(sparse.csc_matrix(x)), folder),
+    "zarr_dense": lambda x, folder: _zarr(make(x), folder),
+    "zarr_csr": lambda x, folder: _zarr(make(sparse.csr_matrix(x)), folder),
+    "zarr_csc": lambda x, folder: _zarr(make(sparse.csc_matrix(x)), folder),
+}
+"""Made in a folder, and read there."""
+
+
+@pytest.fixture(params=[*MEMORY, *DASK, *STORES, *BACKED, "backed_view"])
 def stored(request: pytest.FixtureRequest, counts: np.ndarray, tmp_path: Path) -> Iterator[ad.AnnData]:
     """The same data, stored in one of many ways."""
     kind = request.param
-    if kind in MEMORY:
-        yield MEMORY[kind](counts)
+    if kind in STORES:
+        with warnings.catch_warnings():  # anndata 0.12 says what a later version will do
+            warnings.filterwarnings("ignore", message="zarr v3 autosharding will be the default")
+            yield STORES[kind](counts, tmp_path)
+        return
+    if kind in MEMORY or kind in DASK:
+        yield {**MEMORY, **DASK}[kind](counts)
+        return
+    if kind == "backed_view":
+        make_twice = ad.concat(
+            [make(sparse.csr_matrix(counts)), make(sparse.csr_matrix(counts))], keys=["a", "b"], index_unique="-"
+        )
+        make_twice.write_h5ad(tmp_path / "cells.h5ad")
+        adata = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
+        yield adata[N_CELLS:]
+        adata.file.close()
         return
     make(BACKED[kind](counts)).write_h5ad(tmp_path / "cells.h5ad")
     adata = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")

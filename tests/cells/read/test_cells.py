@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from r2mae_bio._errors import DataError, SetupError
+from r2mae_bio.cells.read import _cells
 from r2mae_bio.io import CellSource, CSRRows, GeneVocabulary, align_anndata, check_counts, open_cells
 
 if TYPE_CHECKING:
@@ -137,10 +138,10 @@ def test_a_matrix_put_in_order_is_a_copy(counts: np.ndarray) -> None:
     np.testing.assert_array_equal(adata.X.indices, before)
 
 
-@pytest.mark.parametrize("indices", [[5, 3, 3, 20], np.array([1, 2], np.uint8), np.arange(40) % 3 == 0, []])
+@pytest.mark.parametrize("indices", [[5, 3, 3, -20], np.array([1, 2], np.uint8), np.arange(40) % 3 == 0, [], slice(3, 30, 4)])
 def test_a_subset_of_cells(stored: ad.AnnData, counts: np.ndarray, indices: Any) -> None:
-    chosen = counts[np.asarray(indices, bool if len(indices) == 40 else int)]
-    source = cells(stored, indices=np.asarray(indices, int) if len(indices) == 0 else indices)
+    chosen = counts[np.array(indices, int) if isinstance(indices, list) else indices]
+    source = cells(stored, indices=indices)
     assert source.n_cells == len(chosen)
     assert_same_bits(source.rows(np.arange(len(chosen))[::-1]), expected(chosen[::-1]))
 
@@ -163,11 +164,43 @@ def test_positions_out_of_range(stored: ad.AnnData, index: list[int]) -> None:
         cells(stored).rows(np.array(index))
 
 
-@pytest.mark.parametrize("indices", [[-1], [40], [0.5], np.ones(3, bool), [[1, 2]]])
-def test_bad_subsets(counts: np.ndarray, indices: Any) -> None:
-    adata = ad.AnnData(counts, var=frame([f"GENE{i}" for i in range(23)]))
-    with pytest.raises(DataError, match=r"positions from 0 to 39, or a boolean mask of length 40"):
-        cells(adata, indices=indices)
+def test_cells_are_computed_once_in_order_and_again_at_random(counts: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    array = pytest.importorskip("dask.array", reason="needs dask")
+    computed: list[int] = []
+
+    def block(part: np.ndarray, block_info: Any = None) -> np.ndarray:
+        computed.append(block_info[0]["chunk-location"][0])
+        return part
+
+    lazy = array.from_array(counts, chunks=(10, 23)).map_blocks(block, dtype=counts.dtype, meta=np.zeros((0, 0), counts.dtype))
+    adata = ad.AnnData(lazy, var=frame([f"GENE{i}" for i in range(23)]), obs=frame([f"c{i}" for i in range(40)]))
+    monkeypatch.setattr(_cells, "_KEPT_BYTES", 1)
+    source = cells(adata)
+    assert computed == []
+    rows = [source.rows(np.arange(start, start + 5)).to_dense() for start in range(0, 40, 5)]
+    np.testing.assert_array_equal(np.concatenate(rows), counts)
+    assert computed == [0, 1, 2, 3]
+    monkeypatch.setattr(_cells, "_KEPT_BYTES", 1 << 20)
+    source = cells(adata)
+    for start in range(40):
+        np.testing.assert_array_equal(source.rows((start + INDEX) % 40).to_dense(), counts[(start + INDEX) % 40])
+    assert sorted(computed[4:]) == [0, 1, 2, 3]
+    monkeypatch.setattr(_cells, "_KEPT_BYTES", 1)
+    source = cells(adata)
+    everywhere = np.array([0, 39, 20, 10])
+    for _ in range(19):
+        source.rows(everywhere)
+    with pytest.warns(UserWarning, match="dask array of 4 blocks was computed 20 times over, .* in random order"):
+        source.rows(everywhere)
+
+
+def test_dask_blocks_of_unknown_size_are_refused(counts: np.ndarray) -> None:
+    array = pytest.importorskip("dask.array", reason="needs dask")
+    lazy = array.from_array(counts, chunks=(10, 23))
+    adata = ad.AnnData(lazy, var=frame([f"GENE{i}" for i in range(23)]))
+    adata.X._chunks = ((np.nan,) * 4, (23,))
+    with pytest.raises(DataError, match=r"unknown sizes; call \.compute_chunk_sizes\(\)"):
+        cells(adata)
 
 
 def test_alignment_of_another_data_set(counts: np.ndarray) -> None:

@@ -135,14 +135,6 @@ def test_not_a_matrix() -> None:
         check_finite([[1, 2]], where="X", obs_names=["c"], var_names=["g", "h"])
 
 
-def test_lazy_array() -> None:
-    class Lazy:
-        dask, shape, dtype = {}, (2, 2), np.dtype(float)
-
-    with pytest.raises(errors.DataError, match=r"call \.compute\(\)"):
-        check(Lazy())
-
-
 def test_check_finite_accepts_any_real_number(counts: np.ndarray) -> None:
     scaled = (counts - counts.mean(0)) / counts.std(0)
     names = [str(i) for i in range(counts.shape[0])]
