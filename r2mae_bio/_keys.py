@@ -1,9 +1,9 @@
-"""Names of the AnnData slots this package reads and writes."""
+"""Names of the AnnData slots this package reads and writes, and names as a user gives them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 
 @dataclass(frozen=True)
@@ -35,3 +35,16 @@ class _Keys:
 
 
 KEYS: Final = _Keys()
+
+
+def as_names(names: Any) -> tuple[str, ...]:
+    """Names as a user gives them: several, one as text, or None.
+
+    Parameters
+    ----------
+    names
+        Text is one name, not a sequence of letters.
+    """
+    if names is None:
+        return ()
+    return (names,) if isinstance(names, str) else tuple(map(str, names))

@@ -38,7 +38,7 @@ class _Loads(Protocol):
 
 class _Classes(_Record, Protocol):
     @property
-    def classes(self) -> list[str]: ...
+    def classes(self) -> list[Any]: ...
 
 
 RecordT = TypeVar("RecordT", bound=_Record)
@@ -202,8 +202,8 @@ class SavedClassifier(Saved[ClassifierRecordT, NetworkT]):
         self.network, self.record = network.eval(), record
 
     @property
-    def classes(self) -> list[str]:
-        """Names of the classes, in the order of the probabilities."""
+    def classes(self) -> list[Any]:
+        """The classes, in the order of the probabilities."""
         return self.record.classes
 
 

@@ -11,7 +11,8 @@ from r2mae_bio.cells.explain._attribution import attribute_contrasts
 from r2mae_bio.cells.explain._contrasts import REST, contrast_groups
 from r2mae_bio.cells.model._gene_mae import GeneMAE
 from r2mae_bio.cells.read._align import MIN_COVERAGE, align_anndata, spread_over_columns
-from r2mae_bio.cells.read._uns import add_entry, make_actual
+from r2mae_bio.cells.read._data import writable
+from r2mae_bio.cells.read._uns import add_entry
 from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def attribute(
     model: GeneMAE | str | Path,
     *,
     groupby: str,
-    groups: Sequence[str] | None = None,
+    groups: str | Sequence[str] | None = None,
     reference: str = REST,
     method: str = "means",
     n_cells: int = 200,
@@ -131,9 +132,7 @@ def attribute(
     model = open_model(model, GeneMAE, what="model of cells")
     network = model._network().eval()
     drawn = contrast_groups(adata, groupby=groupby, groups=groups, reference=reference, method=method, n_cells=n_cells, seed=seed)
-    if copy:
-        adata = adata.copy()
-    make_actual(adata)
+    adata = writable(adata, copy=copy)
     table = model._cells(adata, layer=layer, duplicates=duplicates, min_coverage=min_coverage)
     found = attribute_contrasts(network, table, drawn.contrasts, drawn.samples, method=method, steps=_STEPS)
     columns = align_anndata(model.vocabulary, adata, duplicates=duplicates, min_coverage=min_coverage).column_to_gene

@@ -10,7 +10,8 @@ import pandas as pd
 
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.model._gene_mae import GeneMAE
-from r2mae_bio.cells.read._uns import add_entry, make_actual
+from r2mae_bio.cells.read._data import writable
+from r2mae_bio.cells.read._uns import add_entry
 from r2mae_bio.cells.transfer._query import label_query
 from r2mae_bio.core._saved import open_model
 
@@ -77,7 +78,7 @@ def transfer_labels(
         one batch if None.
     unknown_threshold
         Cells with a score for unknown types above this, between 0 and 1, get the label
-        ``"unknown"``; none does if None.
+        ``"unknown"``, or none where labels are numbers or truth values; none does if None.
     key_added
         Beginning of the names that are written.
     layer, reference_layer
@@ -97,13 +98,14 @@ def transfer_labels(
     -------
     None, or the copy. Written are
 
-    - ``.obs[key_added]`` (categorical): the most probable class, or ``"unknown"``;
+    - ``.obs[key_added]`` (categorical; its categories have the type of the reference's labels): the
+      most probable class, or ``"unknown"``, or missing where labels are numbers or truth values;
     - ``.obs[f"{key_added}_confidence"]`` (float32): the probability of the most probable class;
     - ``.obs[f"{key_added}_unknown"]`` (float32, at least 0 and below 1): score for a type that the
       reference lacks;
     - ``.obsm[f"{key_added}_probabilities"]`` (float32, (n_cells, n_classes)): probabilities of the
       classes of the reference;
-    - ``.uns["r2mae"]["transfer_labels"][key_added]``, a dict of ``classes`` (str, (n_classes,)):
+    - ``.uns["r2mae"]["transfer_labels"][key_added]``, a dict of ``classes`` ((n_classes,)):
       the columns of the probabilities; ``temperature``, ``strength`` (inverse L2 penalty) and
       ``accuracy_out_of_fold`` (float): what cross-validation found; ``unknown_threshold`` (float,
       if given); ``n_genes_shared``, ``n_genes_query``, ``n_genes_reference``, ``n_genes_model``,
@@ -152,9 +154,7 @@ def transfer_labels(
         min_coverage=min_coverage,
         seed=seed,
     )
-    if copy:
-        adata = adata.copy()
-    make_actual(adata)
+    adata = writable(adata, copy=copy)
     adata.obs[key_added] = pd.Categorical.from_codes(moved.codes, categories=moved.names)
     adata.obs[f"{key_added}_confidence"] = moved.probabilities.max(axis=1)
     adata.obs[f"{key_added}_unknown"] = moved.unknown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import anndata as ad
 import numpy as np
@@ -46,6 +47,63 @@ def test_embed_from_a_folder_copy_and_view(adata, model, tmp_path):
     rb.tl.embed(view, str(folder))
     np.testing.assert_allclose(view.obsm["X_r2mae"], copied.obsm["X_r2mae"][:10], atol=1e-5)
     assert "X_r2mae" not in adata.obsm
+
+
+@pytest.fixture
+def opened(adata, tmp_path):
+    """The same cells as read from a file in place, and as read lazily."""
+    for name in ("dask", "xarray"):
+        pytest.importorskip(name, reason="anndata's read_lazy needs it")
+    adata.X = adata.layers["counts"].copy()
+    adata.obs["group"] = np.where(np.arange(50) % 2, "x", "y")
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    backed = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
+    yield {"backed": backed, "lazy": ad.experimental.read_lazy(tmp_path / "cells.h5ad")}
+    backed.file.close()
+
+
+@pytest.mark.parametrize("kind", ["backed", "lazy"])
+@pytest.mark.parametrize("copy", [True, False])
+def test_verbs_write_to_data_that_are_not_in_memory_and_to_views_of_them(adata, opened, model, kind, copy):
+    whole, part = opened[kind], opened[kind][5:30]
+    expected = model.get_latent_representation(adata)
+    for cells, chosen in ((whole, slice(50)), (part, slice(5, 30))):
+        answers = {
+            "embed": rb.tl.embed(cells, model, copy=copy),
+            "impute": rb.tl.impute(cells, model, n_masks=1, hide=0.5, copy=copy),
+            "label": rb.tl.transfer_labels(cells, whole, labels_key="group", model=model, copy=copy),
+        }
+        embedded, imputed, labelled = (cells if answer is None else answer for answer in answers.values())
+        np.testing.assert_allclose(embedded.obsm["X_r2mae"], expected[chosen], atol=1e-5)
+        assert imputed.layers["r2mae_mean"].shape == (len(expected[chosen]), 20)
+        assert set(np.asarray(labelled.obs["r2mae_label"])) <= {"x", "y"}
+        assert ("X_r2mae" in cells.obsm) is not copy
+
+
+def test_modalities_are_named_where_one_is_needed(adata, model):
+    mudata = pytest.importorskip("mudata", reason="needs mudata")
+    with warnings.catch_warnings():  # mudata 0.3 tells of 0.4
+        warnings.simplefilter("ignore")
+        both = mudata.MuData({"rna": adata})
+    verbs = [
+        lambda: rb.tl.embed(both, model),
+        lambda: rb.tl.impute(both, model, copy=True),
+        lambda: rb.tl.map_query(both, model),
+        lambda: rb.tl.transfer_labels(adata, both, labels_key="type", model=model),
+        lambda: rb.tl.attribute(both, model, groupby="type"),
+        lambda: rb.tl.spectrum(both),
+        lambda: rb.tl.pretrain(both),
+        lambda: rb.pp.check_counts(both),
+        lambda: rb.pp.align_genes(both, model),
+        lambda: model.get_latent_representation(both),
+        lambda: model.finetune(both, labels_key="type"),
+        lambda: rb.model.GeneMAE(both),
+    ]
+    for verb in verbs:
+        with pytest.raises(rb.errors.DataError, match=r"such as data\.mod\['rna'\]"):
+            verb()
+    rb.tl.embed(both.mod["rna"], model)
+    assert "X_r2mae" in both["rna"].obsm
 
 
 def test_a_failed_embedding_writes_nothing(adata, model):

@@ -74,6 +74,39 @@ def transfer_alone(query, reference, model, **options):
 # ---------------------------------------------------------------- what is written
 
 
+@pytest.mark.parametrize(
+    "values",
+    [np.array([30, 4, 7]), np.array([True, False, True]), pd.array([30, 4, 7], "Int64"), np.array([0.5, 1.5, 9])],
+    ids=["int", "bool", "Int64", "float"],
+)
+def test_labels_keep_the_type_of_the_reference(query, reference, model, tmp_path, values):
+    for cells in (query, reference):
+        cells.obs["label"] = values[np.arange(cells.n_obs) % 3]
+    truth = query.obs["label"].tolist()
+    rb.tl.transfer_labels(query, reference, labels_key="label", model=model)
+    labels = query.obs["r2mae_label"]
+    assert {type(value) for value in labels.tolist()} == {type(value) for value in truth}
+    assert np.mean([a == b for a, b in zip(labels.tolist(), truth, strict=True)]) > 0.95
+    query.write_h5ad(tmp_path / "query.h5ad")
+    back = ad.read_h5ad(tmp_path / "query.h5ad")
+    assert back.obs["r2mae_label"].tolist() == labels.tolist()
+    classes = back.uns["r2mae"]["transfer_labels"]["r2mae_label"]["classes"]
+    assert classes.tolist() == labels.cat.categories.tolist() == sorted(set(truth))
+    strict = rb.tl.transfer_labels(query, reference, labels_key="label", model=model, unknown_threshold=0.5, copy=True)
+    unlabelled = strict.obs["r2mae_label"].isna()
+    np.testing.assert_array_equal(unlabelled, strict.obs["r2mae_label_unknown"] > 0.5)
+    assert 0 < unlabelled.mean() < 1
+    strict.write_h5ad(tmp_path / "strict.h5ad")
+
+
+def test_a_class_that_means_no_label_is_named(query, reference, model):
+    put(reference, "type", np.where(np.arange(90) < 9, "Unknown", reference.obs["type"]))
+    with pytest.warns(UserWarning, match="has a class 'Unknown', which is learned like any other.*set it to missing"):
+        transfer(query, reference, model)
+    with pytest.raises(ConfigError, match="has a class 'Unknown', and unknown_threshold gives 'unknown'"):
+        transfer(query, reference, model, unknown_threshold=0.9)
+
+
 def test_labels_are_right_and_what_is_written_survives_h5ad(query, reference, model, tmp_path):
     before = reference.copy()
     assert rb.tl.transfer_labels(query, reference, labels_key="type", model=model.save(tmp_path / "model")) is None

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from r2mae_bio._errors import ConfigError, DataError, SetupError
+from r2mae_bio._errors import ConfigError, DataError
+from r2mae_bio._keys import as_names
 from r2mae_bio._rng import derive_generator
+from r2mae_bio.cells.read._data import check_anndata
+from r2mae_bio.cells.read._obs import read_column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +52,7 @@ def contrast_groups(
     adata: AnnData,
     *,
     groupby: str,
-    groups: Sequence[str] | None,
+    groups: str | Sequence[str] | None,
     reference: str,
     method: str,
     n_cells: int,
@@ -84,10 +87,8 @@ def _check_settings(method: str, n_cells: int) -> None:
 
 def _members(adata: AnnData, groupby: str) -> dict[str, NDArray[np.int64]]:
     """Positions of the cells of every group, in the order of the categories."""
-    if groupby not in adata.obs:
-        message = f"obs has no column {groupby!r}; it has {', '.join(map(str, adata.obs.columns)) or 'none'}. Check groupby."
-        raise SetupError(message)
-    labels = adata.obs[groupby].astype("category").cat
+    check_anndata(adata)
+    labels = read_column(adata.obs, groupby).astype("category").cat
     members = {str(name): np.flatnonzero(labels.codes == code) for code, name in enumerate(labels.categories)}
     members = {name: cells for name, cells in members.items() if cells.size}
     if len(members) < _FEWEST:
@@ -98,11 +99,11 @@ def _members(adata: AnnData, groupby: str) -> dict[str, NDArray[np.int64]]:
     return members
 
 
-def _chosen(members: dict[str, NDArray[np.int64]], groups: Sequence[str] | None, reference: str, groupby: str) -> list[str]:
+def _chosen(members: dict[str, NDArray[np.int64]], groups: str | Sequence[str] | None, reference: str, groupby: str) -> list[str]:
     """The groups to explain, after a check that they and the reference exist and are large
     enough.
     """
-    asked = [name for name in members if name != reference or name == REST] if groups is None else [str(name) for name in groups]
+    asked = [name for name in members if name != reference or name == REST] if groups is None else list(as_names(groups))
     named = asked if reference == REST else [*asked, reference]
     unknown = [name for name in named if name not in members]
     if unknown or not asked or (reference in asked and reference != REST):

@@ -11,14 +11,13 @@ import torch
 from r2mae_bio._errors import DataError
 from r2mae_bio._warn import warn
 from r2mae_bio.cells.fit._batch_effects import FEWEST_CELLS, add_batches, fit_batch_effects
-from r2mae_bio.cells.model._covariates import check_column
 from r2mae_bio.cells.model._setup import query_layer
 from r2mae_bio.cells.read._matrix import gene_totals, get_matrix
+from r2mae_bio.cells.read._obs import cell_positions, complete, read_column, text_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
     from anndata import AnnData
     from numpy.typing import NDArray
 
@@ -36,10 +35,10 @@ _MOST_CELLS: Final = 20_000
 """Cells from which batch effects are estimated; more do not move them."""
 
 
-def batch_names(obs: pd.DataFrame, key: str) -> NDArray[Any]:
-    """Batch of each cell, as text; a missing one is refused."""
-    check_column(obs, key)
-    return obs[key].astype(str).to_numpy(dtype=object)
+def batch_names(adata: AnnData, key: str, indices: Any = None) -> NDArray[Any]:
+    """Batch of each cell, or of those at ``indices``, as text; a missing one is refused."""
+    column, chosen = read_column(adata.obs, key), cell_positions(indices, adata.obs_names)
+    return text_values(complete(column if chosen is None else column.iloc[chosen]))
 
 
 def query_names(record: GeneRecord, query: AnnData, batch_key: str | None, layer: str | None) -> NDArray[Any]:
@@ -59,7 +58,7 @@ def query_names(record: GeneRecord, query: AnnData, batch_key: str | None, layer
     if batch_key is None and (key is None or key not in query.obs):
         layer = query_layer(query, layer, record.setup.layer, record.config.gene_likelihood)
         return np.full(query.n_obs, f"{_WHOLE} {_fingerprint(query, layer)}", dtype=object)
-    return batch_names(query.obs, str(key))
+    return batch_names(query, str(key))
 
 
 def batch_numbers(known: Sequence[str], names: NDArray[Any]) -> NDArray[np.int64]:

@@ -35,8 +35,10 @@ __all__ = ["CellClassifier", "CellClassifierRecord"]
 class CellClassifierRecord:
     """Everything of a classifier but its weights."""
 
-    classes: list[str]
-    """Names of the classes, sorted, in the order of the probabilities."""
+    classes: list[Any]
+    """The classes, sorted, in the order of the probabilities; text, or numbers or truth values as
+    the column of labels held them.
+    """
     labels_key: str
     """Column of ``.obs`` that held them."""
     frozen: bool
@@ -86,7 +88,9 @@ class CellClassifier(SavedClassifier[CellClassifierRecord, CellClassifierNetwork
     _kind: ClassVar[str] = "CellClassifier"
 
     def __repr__(self) -> str:
-        classes = f"{len(self.classes)} classes ({', '.join(self.classes[:5])}{', ...' if len(self.classes) > 5 else ''})"
+        classes = (
+            f"{len(self.classes)} classes ({', '.join(map(str, self.classes[:5]))}{', ...' if len(self.classes) > 5 else ''})"
+        )
         encoder = "frozen encoder" if self.record.frozen else "fine-tuned encoder"
         return f"CellClassifier of {classes}, {len(self.record.gene.vocabulary)} genes, {encoder}"
 
@@ -156,9 +160,10 @@ class CellClassifier(SavedClassifier[CellClassifierRecord, CellClassifierNetwork
 
         Returns
         -------
-        Class names, indexed by ``obs_names``.
+        Classes, in the type of the labels that were learned from, indexed by ``obs_names``.
         """
-        return self.predict_proba(adata, **options).idxmax(axis=1).rename("class")
+        found = self.predict_proba(adata, **options)
+        return pd.Series(found.columns[found.to_numpy().argmax(axis=1)], index=found.index, name="class")
 
     def evaluate(self, adata: AnnData, *, labels_key: str | None = None, **options: Any) -> dict[str, float]:
         """Compare with true labels, over all cells at once.

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from r2mae_bio._errors import DataError, SetupError
+from r2mae_bio._errors import DataError
+from r2mae_bio.cells.read._obs import complete, name_text, read_column, text_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,10 +44,9 @@ class Covariates:
         DataError
             A column has missing values, or a continuous one is not numeric.
         """
-        for name in (*categorical, *continuous):
-            check_column(obs, name)
-        categories = {name: tuple(sorted(set(obs[name].astype(str)))) for name in categorical}
-        return cls(categories, {name: _scale(obs[name]) for name in continuous})
+        columns = {name: complete(read_column(obs, name)) for name in (*categorical, *continuous)}
+        categories = {name: tuple(sorted(set(text_values(columns[name])))) for name in categorical}
+        return cls(categories, {name: _scale(columns[name]) for name in continuous})
 
     @property
     def width(self) -> int:
@@ -63,22 +63,19 @@ class Covariates:
 
         Returns
         -------
-        One-hot categories and standardised numbers, float32 (n_cells, C). A category that is not
-        known has no column, so its one-hot block is zero.
+        One-hot categories and standardised numbers, float32 (n_cells, C).
 
         Raises
         ------
         SetupError, DataError
-            As for :meth:`from_obs`.
+            As for :meth:`from_obs`, or a category is not known.
         """
-        for name in (*self.categories, *self.scales):
-            check_column(obs, name)
-        blocks = [np.zeros((len(obs), 0), np.float32)]
+        blocks = [np.zeros((obs.shape[0], 0), np.float32)]
         for name, known in self.categories.items():
-            codes = pd.Categorical(obs[name].astype(str), categories=known).codes
+            codes = _codes(text_values(complete(read_column(obs, name))), known, name)
             blocks.append((codes[:, None] == np.arange(len(known))).astype(np.float32))
         for name, (mean, sd) in self.scales.items():
-            blocks.append(((obs[name].to_numpy(np.float64) - mean) / sd).astype(np.float32)[:, None])
+            blocks.append(((complete(read_column(obs, name)).to_numpy(np.float64) - mean) / sd).astype(np.float32)[:, None])
         return np.concatenate(blocks, axis=1)
 
     def blank(self, n_cells: int) -> NDArray[np.float32]:
@@ -92,20 +89,22 @@ class Covariates:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Covariates:
         """Covariates from :meth:`to_json`."""
-        return cls({k: tuple(v) for k, v in data["categories"].items()}, {k: (v[0], v[1]) for k, v in data["scales"].items()})
+        categories = {key: tuple(map(name_text, names)) for key, names in data["categories"].items()}
+        return cls(categories, {k: (v[0], v[1]) for k, v in data["scales"].items()})
 
 
-def check_column(obs: pd.DataFrame, name: str) -> None:
-    """Refuse a column that does not exist or has missing values."""
-    if name not in obs:
+def _codes(values: NDArray[np.object_], known: tuple[str, ...], key: str) -> NDArray[np.intp]:
+    """Number of each cell's category."""
+    codes = pd.Index(known).get_indexer(pd.Index(values))
+    unknown = sorted(set(values[codes < 0]))
+    if unknown:
         message = (
-            f"obs has no column {name!r}; it has {', '.join(map(str, obs.columns)) or 'none'}. Check the spelling of the key."
+            f"obs[{key!r}] has {len(unknown)} categories that the model was not trained with: {', '.join(map(repr, unknown[:5]))}; it "
+            f"knows {', '.join(map(repr, known[:5]))} ({len(known)} in all), and its decoder has no place for others. Embed them by "
+            "map_query(), or train a new model on all the data together (anndata.concat)."
         )
-        raise SetupError(message)
-    n_missing = int(obs[name].isna().sum())
-    if n_missing:
-        message = f"obs[{name!r}] is missing for {n_missing} of {len(obs)} cells; fill the values or leave these cells out."
         raise DataError(message)
+    return codes
 
 
 def _scale(column: pd.Series) -> tuple[float, float]:

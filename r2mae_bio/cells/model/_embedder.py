@@ -21,10 +21,10 @@ from r2mae_bio.cells.model._batch_correction import (
 )
 from r2mae_bio.cells.model._library_size import library_sizes
 from r2mae_bio.cells.model._reader import GeneReader
+from r2mae_bio.cells.read._data import check_anndata
+from r2mae_bio.cells.read._obs import read_column, text_values
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from anndata import AnnData
     from numpy.typing import NDArray
 
@@ -39,7 +39,7 @@ class CellEmbedder(GeneReader):
     def get_latent_representation(
         self,
         adata: AnnData | None = None,
-        indices: Sequence[int] | NDArray[Any] | None = None,
+        indices: Any = None,
         batch_size: int | None = None,
         *,
         layer: str | None = None,
@@ -59,7 +59,8 @@ class CellEmbedder(GeneReader):
         adata
             Cells to embed; the training data if None. It need not have been set up.
         indices
-            Positions of cells, or a boolean mask; all if None.
+            Positions of cells (negative ones count from the end), a slice, a boolean mask, or names
+            of cells; all if None.
         batch_size
             Cells at a time; 256 if None.
         layer
@@ -92,7 +93,9 @@ class CellEmbedder(GeneReader):
         """
         self._network()  # refuses a model without weights before anything of the data is read
         cells_at_a_time(batch_size)
-        numbers = self._batch_numbers(self._training_data() if adata is None else adata, indices, correct_batch)
+        data = self._training_data() if adata is None else adata
+        check_anndata(data)
+        numbers = self._batch_numbers(data, indices, correct_batch)
         table = self._cells(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage)
         latent = self._embed(table, batch_size)
         return latent if numbers is None else without_effects(self._known_effects(), latent, numbers)
@@ -100,7 +103,7 @@ class CellEmbedder(GeneReader):
     def get_latent_library_size(
         self,
         adata: AnnData | None = None,
-        indices: Sequence[int] | NDArray[Any] | None = None,
+        indices: Any = None,
         *,
         batch_size: int | None = None,
         layer: str | None = None,
@@ -166,7 +169,7 @@ class CellEmbedder(GeneReader):
         batches that are still to be mapped.
         """
         key = self.record.setup.batch_key
-        return key is not None and key in adata.obs and set(adata.obs[key].astype(str)) <= set(self.record.batches)
+        return key is not None and key in adata.obs and set(text_values(read_column(adata.obs, key))) <= set(self.record.batches)
 
     def map_query(
         self,
@@ -237,8 +240,7 @@ class CellEmbedder(GeneReader):
         """Uncorrected embeddings (n_cells, n_latent) of cells, or of those at ``indices``, without
         what their batches add.
         """
-        obs = adata.obs if indices is None else adata.obs.iloc[np.asarray(indices)]
-        numbers = batch_numbers(self.record.batches, batch_names(obs, str(self.record.setup.batch_key)))
+        numbers = batch_numbers(self.record.batches, batch_names(adata, str(self.record.setup.batch_key), indices))
         return without_effects(self._known_effects(), latent, numbers)
 
     def _known_effects(self) -> BatchEffects:
@@ -265,14 +267,24 @@ class CellEmbedder(GeneReader):
         generator = derive_generator(record.seed, "batch effects")
         cells = enough_cells(adata.n_obs, generator)
         latent = self.get_latent_representation(indices=cells, correct_batch=False)
-        key = record.setup.batch_key
-        names = np.full(adata.n_obs, "reference") if key is None else batch_names(adata.obs, key)
-        batches, numbers = np.unique(names.astype(str), return_inverse=True)
+        batches, numbers = np.unique(self._training_batches(), return_inverse=True)
         effects = fit_batch_effects(latent, numbers[cells], len(batches), generator)
         self._network().batch_effects = effects.to(self.device)
         record.batches, record.n_neighbourhoods = tuple(map(str, batches)), effects.centroids.shape[0]
 
+    def _training_batches(self) -> NDArray[np.str_]:
+        """Batch of each training cell, all one if the model was set up without."""
+        adata, key = self._training_data(), self.record.setup.batch_key
+        return np.full(adata.n_obs, "reference") if key is None else batch_names(adata, key).astype(str)
+
     def _before_training(self) -> None:
+        lost = sorted(set(self.record.batches) - set(self._training_batches()))
+        if lost:
+            message = (
+                f"Training changes the embedding, and so what batches add to it. The model forgets batches that are not in the training "
+                f"data: {', '.join(map(repr, lost[:5]))} ({len(lost)} in all). Map their cells anew with map_query()."
+            )
+            warn(message)
         if self.network is not None:
             self.network.batch_effects = None
         self.record.batches, self.record.n_neighbourhoods = (), 0
@@ -292,5 +304,4 @@ class CellEmbedder(GeneReader):
         if key is None or not self.record.batches:
             message = "correct_batch=True needs a model that was set up with batch_key and trained; this one was not."
             raise SetupError(message)
-        obs = adata.obs if indices is None else adata.obs.iloc[np.asarray(indices)]
-        return batch_numbers(self.record.batches, batch_names(obs, key))
+        return batch_numbers(self.record.batches, batch_names(adata, key, indices))

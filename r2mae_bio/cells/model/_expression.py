@@ -9,11 +9,13 @@ import pandas as pd
 import torch
 
 from r2mae_bio._errors import ConfigError
+from r2mae_bio._keys import as_names
 from r2mae_bio._rng import derive_generator
 from r2mae_bio._splits import split_cells
 from r2mae_bio.cells.fit._table import cells_at_a_time
 from r2mae_bio.cells.model._dispersion import calibrated_dispersion
 from r2mae_bio.cells.model._reader import GeneReader
+from r2mae_bio.cells.read._obs import cell_positions, name_text
 from r2mae_bio.likelihoods import mean_and_variance
 from r2mae_bio.masking import MaskPlan, complementary_masks
 
@@ -33,9 +35,9 @@ class Expression(GeneReader):
     def get_normalized_expression(
         self,
         adata: AnnData | None = None,
-        indices: Sequence[int] | NDArray[Any] | None = None,
+        indices: Any = None,
         *,
-        gene_list: Sequence[str] | None = None,
+        gene_list: str | Sequence[str] | None = None,
         library_size: float | Literal["latent"] = 1.0,
         transform_batch: str | Sequence[str] | None = None,
         n_masks: int = 0,
@@ -54,7 +56,7 @@ class Expression(GeneReader):
         adata
             Cells; the training data if None. It need not have been set up.
         indices
-            Positions of cells, or a boolean mask; all if None.
+            As in :meth:`get_latent_representation`; all if None.
         gene_list
             Names of genes of the model, in the order wanted; all if None.
         library_size
@@ -102,13 +104,15 @@ class Expression(GeneReader):
         if return_numpy:
             return mean
         names = (self._training_data() if adata is None else adata).obs_names
-        chosen = names if indices is None else names[np.asarray(indices)]
-        return pd.DataFrame(mean, index=chosen, columns=pd.Index(self.vocabulary.names)[columns])
+        chosen = cell_positions(indices, names)
+        return pd.DataFrame(
+            mean, index=names if chosen is None else names[chosen], columns=pd.Index(self.vocabulary.names)[columns]
+        )
 
     def get_predictive_moments(
         self,
         adata: AnnData | None = None,
-        indices: Sequence[int] | NDArray[Any] | None = None,
+        indices: Any = None,
         *,
         n_masks: int = 8,
         hide: float = 0.25,
@@ -176,7 +180,7 @@ class Expression(GeneReader):
     def calibrate_dispersion(
         self,
         adata: AnnData | None = None,
-        indices: Sequence[int] | NDArray[Any] | None = None,
+        indices: Any = None,
         *,
         n_masks: int = 4,
         hide: float = 0.25,
@@ -202,7 +206,7 @@ class Expression(GeneReader):
             by. If None, the validation cells of the training run, or all training cells if none
             were kept.
         indices
-            Positions of cells, or a boolean mask.
+            As in :meth:`get_latent_representation`.
         n_masks, hide
             As in :meth:`get_predictive_moments`.
         max_cells
@@ -299,7 +303,7 @@ class Expression(GeneReader):
         if transform_batch is None:
             return torch.from_numpy(covariates.blank(1)).to(self.device)
         known = () if key is None else covariates.categories[key]
-        wanted = [str(name) for name in np.atleast_1d(np.asarray(transform_batch, dtype=object))]
+        wanted = [name_text(name) for name in np.atleast_1d(np.asarray(transform_batch, dtype=object))]
         unknown = [name for name in wanted if name not in known]
         if unknown or not wanted:
             has = f"the batches {list(known)}" if known else "no batches: setup_anndata was not given a batch_key"
@@ -344,9 +348,10 @@ def _given_own_counts(mean: Tensor, variance: Tensor, tokens: TokenBatch) -> tup
     return torch.where(tokens.visible, updated, mean), torch.where(tokens.visible, repeated, variance)
 
 
-def _columns(names: tuple[str, ...], gene_list: Sequence[str] | None) -> NDArray[np.int64]:
+def _columns(names: tuple[str, ...], gene_list: str | Sequence[str] | None) -> NDArray[np.int64]:
     if gene_list is None:
         return np.arange(len(names))
+    gene_list = as_names(gene_list)
     place = {name: i for i, name in enumerate(names)}
     unknown = [name for name in gene_list if name not in place]
     if unknown:

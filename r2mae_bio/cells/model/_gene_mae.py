@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from r2mae_bio._keys import as_names
 from r2mae_bio._rng import derive_generator, derive_seed
 from r2mae_bio._splits import split_cells
 from r2mae_bio.cells.fit._factors import draw_cells, factor_analysis, sparse_expression
@@ -27,6 +28,7 @@ from r2mae_bio.cells.model._reader import open_source
 from r2mae_bio.cells.model._record import GeneRecord, build_network
 from r2mae_bio.cells.model._setup import Setup, choose_likelihood
 from r2mae_bio.cells.network._start import start_from_factors
+from r2mae_bio.cells.read._data import check_anndata
 from r2mae_bio.cells.read._genes import GeneVocabulary
 from r2mae_bio.cells.read._matrix import gene_totals, get_matrix
 from r2mae_bio.config import GeneConfig, GeneTrainConfig
@@ -137,8 +139,8 @@ class GeneMAE(CellEmbedder, Expression):
         *,
         layer: str | None = None,
         batch_key: str | None = None,
-        categorical_covariate_keys: Sequence[str] | None = None,
-        continuous_covariate_keys: Sequence[str] | None = None,
+        categorical_covariate_keys: str | Sequence[str] | None = None,
+        continuous_covariate_keys: str | Sequence[str] | None = None,
         gene_likelihood: str = "nb",
     ) -> None:
         """Say where counts and covariates are, and check every count.
@@ -154,7 +156,7 @@ class GeneMAE(CellEmbedder, Expression):
             embedding need not carry it. What is left of it is taken out of embeddings, see
             :meth:`get_latent_representation`.
         categorical_covariate_keys, continuous_covariate_keys
-            Further columns.
+            Further columns; a single one may be given as text.
         gene_likelihood
             ``"normal"`` accepts log-normalised values instead of counts.
 
@@ -172,7 +174,8 @@ class GeneMAE(CellEmbedder, Expression):
         DataError
             A covariate has missing values or the wrong type.
         """
-        categorical, continuous = tuple(categorical_covariate_keys or ()), tuple(continuous_covariate_keys or ())
+        check_anndata(adata)
+        categorical, continuous = as_names(categorical_covariate_keys), as_names(continuous_covariate_keys)
         setup = Setup(layer, gene_likelihood, batch_key, categorical, continuous)
         GeneConfig(gene_likelihood=gene_likelihood)  # type: ignore[arg-type]  # refuses an unknown name
         Covariates.from_obs(adata.obs, setup.categorical, continuous)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
-from r2mae_bio._errors import ConfigError, DataError, SetupError
+from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio._rng import derive_generator
 from r2mae_bio._warn import warn
+from r2mae_bio.cells.read._data import check_anndata
+from r2mae_bio.cells.read._obs import label_values, read_column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
     from anndata import AnnData
     from numpy.typing import NDArray
 
@@ -28,11 +30,11 @@ class CellLabels:
     key: str
     """Column of ``.obs``."""
     names: NDArray[np.object_]
-    """Label of each cell as text (n_cells,); meaningless where ``present`` is false."""
+    """Label of each cell, text, bool, int or float (n_cells,); None where there is none."""
     present: NDArray[np.bool_]
     """Whether the cell has a label (n_cells,)."""
 
-    def of_classes(self, classes: Sequence[str]) -> NDArray[np.intp]:
+    def of_classes(self, classes: Sequence[Any]) -> NDArray[np.intp]:
         """Positions of the cells that have one of these labels; others with a label are named in a
         warning.
 
@@ -51,12 +53,14 @@ class CellLabels:
         if not known.any():
             message = (
                 f"None of the {len(self.names)} cells has a label in obs[{self.key!r}] that the classifier knows; it knows "
-                f"{', '.join(classes[:5])}, the data have {', '.join(unknown[:5]) or 'no label'}. Check the column and the spelling."
+                f"{', '.join(map(repr, classes[:5]))}, the data have {', '.join(map(repr, unknown[:5])) or 'no label'}. Check the column and the spelling."
             )
             raise DataError(message)
         if unknown:
             n = int((self.present & ~known).sum())
-            message = f"{n} cells have labels that the classifier does not know and are left out: {', '.join(unknown[:5])}."
+            message = (
+                f"{n} cells have labels that the classifier does not know and are left out: {', '.join(map(str, unknown[:5]))}."
+            )
             warn(message)
         return np.flatnonzero(known)
 
@@ -83,19 +87,20 @@ def read_labels(adata: AnnData, key: str) -> CellLabels:
 
     Returns
     -------
-    The labels as text.
+    The labels, in the type of the column.
 
     Raises
     ------
     SetupError
-        There is no such column.
+        There is no such column, or there are several.
     """
-    column = _column(adata, key)
-    present = ~column.isna().to_numpy(bool)
+    check_anndata(adata)
+    names = label_values(read_column(adata.obs, key))
+    present = pd.notna(names)
     if not present.all():
         message = f"{int((~present).sum())} of {len(present)} cells have no label in obs[{key!r}] and are left out."
         warn(message)
-    return CellLabels(key, column.astype(str).to_numpy(object), present)
+    return CellLabels(key, names, present)
 
 
 def split_labelled(
@@ -138,7 +143,7 @@ def split_labelled(
         raise ConfigError(message)
     train, dev = np.flatnonzero(labels.present), np.zeros(0, np.intp)
     if split_key is not None:
-        part = _column(adata, split_key).astype(str).to_numpy(object)
+        part = read_column(adata.obs, split_key).astype(str).to_numpy(object)
         train, dev = train[part[train] == "train"], train[part[train] == "dev"]
     _check_classes(labels, train)
     if not dev.size:
@@ -194,18 +199,10 @@ def _by_group(groups: NDArray[np.object_], dev_size: float, rng: np.random.Gener
 
 
 def _groups(adata: AnnData, key: str, cells: NDArray[np.intp]) -> NDArray[np.object_]:
-    column = _column(adata, key).iloc[cells]
+    column = read_column(adata.obs, key).iloc[cells]
     if n_missing := int(column.isna().sum()):
         message = (
             f"obs[{key!r}] is missing for {n_missing} of {cells.size} labelled cells; fill the values or leave these cells out."
         )
         raise DataError(message)
     return column.astype(str).to_numpy(object)
-
-
-def _column(adata: AnnData, key: str) -> pd.Series:
-    if key not in adata.obs:
-        columns = ", ".join(map(str, adata.obs.columns)) or "none"
-        message = f"obs has no column {key!r}; it has {columns}. Check the spelling of the key."
-        raise SetupError(message)
-    return adata.obs[key]

@@ -13,6 +13,7 @@ from r2mae_bio.cells.model._setup import Setup
 from r2mae_bio.cells.network._content import GeneStatistics
 from r2mae_bio.cells.network._mae import GeneMaskedAutoencoder
 from r2mae_bio.cells.read._genes import GeneVocabulary
+from r2mae_bio.cells.read._obs import name_text
 from r2mae_bio.config import GeneConfig
 from r2mae_bio.core._record import ModelRecord
 from r2mae_bio.core._seeded import seeded
@@ -72,7 +73,7 @@ class GeneRecord(ModelRecord):
             "setup": Setup(**setup),
             "covariates": Covariates.from_json(data["covariates"]),
             "vocabulary": GeneVocabulary.from_json(data["vocabulary"]),
-            "batches": tuple(data.get("batches", ())),  # absent from files older than batch correction
+            "batches": tuple(map(name_text, data.get("batches", ()))),  # absent from files older than batch correction
             "n_neighbourhoods": int(data.get("n_neighbourhoods", 0)),
             "duplicates": str(data.get("duplicates", "error")),
         }

@@ -5,7 +5,7 @@ they say and a score for the unknown.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -53,8 +53,8 @@ class LabelTransfer:
     learned from.
     """
 
-    classes: NDArray[np.str_]
-    """Names of the classes, sorted, (n_classes,)."""
+    classes: NDArray[Any]
+    """The classes, sorted, text or numbers or truth values as the labels were, (n_classes,)."""
     strength: float
     """Inverse L2 strength that cross-validation chose."""
     temperature: float
@@ -81,7 +81,8 @@ class LabelTransfer:
         embedding
             Reference embedding (n_cells, n_latent).
         labels
-            Class of each cell (n_cells,), at least two classes with at least two cells each.
+            Class of each cell (n_cells,), text, numbers or truth values; at least two classes with
+            at least two cells each.
         groups
             Group, such as the donor, of each cell (n_cells,).
         seed
@@ -96,7 +97,7 @@ class LabelTransfer:
         DataError
             Classes or groups are too few, or shapes do not fit.
         """
-        x, (classes, codes) = _as_embedding(embedding), np.unique(np.asarray(labels, str), return_inverse=True)
+        x, (classes, codes) = _as_embedding(embedding), np.unique(_plain(labels), return_inverse=True)
         _check(x, codes, classes)
         some = _sample(codes, _MOST_VALIDATED, derive_generator(seed, "label-transfer sample"))
         folds = deal_folds(codes[some], None if groups is None else np.asarray(groups)[some], seed=seed)
@@ -194,16 +195,14 @@ def _out_of_fold(z: NDArray[np.float64], codes: NDArray[np.intp], folds: NDArray
     return logits
 
 
-def _choose(
-    logits: NDArray[np.float64], codes: NDArray[np.intp], classes: NDArray[np.str_]
-) -> tuple[int, float, NDArray[np.bool_]]:
+def _choose(logits: NDArray[np.float64], codes: NDArray[np.intp], classes: NDArray[Any]) -> tuple[int, float, NDArray[np.bool_]]:
     """The strength and the temperature with the smallest log-loss, and the cells that could be
     judged.
     """
     judged = np.isfinite(logits[0, np.arange(len(codes)), codes])
     if not judged.any():
         message = (
-            f"Each of the classes {', '.join(classes[:5])} is found in one fold of groups alone, so that no confidence can be learned across "
+            f"Each of the classes {', '.join(map(str, classes[:5]))} is found in one fold of groups alone, so that no confidence can be learned across "
             "groups. Leave groups_key away, or take a reference whose groups share classes."
         )
         raise DataError(message)
@@ -228,6 +227,12 @@ def _temperature(logits: NDArray[np.float64], codes: NDArray[np.intp]) -> tuple[
     return float(np.exp(found.x)), float(found.fun)
 
 
+def _plain(labels: ArrayLike) -> NDArray[Any]:
+    """Labels as an array of text, whole numbers, other numbers or truth values."""
+    found = np.array(np.asarray(labels).tolist())  # of Python objects, which may be all of one of these types
+    return found if found.dtype.kind in "biuf" else found.astype(str)
+
+
 def _as_embedding(values: ArrayLike) -> NDArray[np.float64]:
     x = np.asarray(values, np.float64)
     if x.ndim != 2 or not np.isfinite(x).all():
@@ -238,14 +243,14 @@ def _as_embedding(values: ArrayLike) -> NDArray[np.float64]:
     return x
 
 
-def _check(x: NDArray[np.float64], codes: NDArray[np.intp], classes: NDArray[np.str_]) -> None:
+def _check(x: NDArray[np.float64], codes: NDArray[np.intp], classes: NDArray[Any]) -> None:
     if len(x) != len(codes):
         message = f"There are {len(x)} embedded cells and {len(codes)} labels; one label per cell is needed."
         raise DataError(message)
     small = classes[np.bincount(codes, minlength=len(classes)) < 2]
     if len(classes) < 2 or small.size:
         message = (
-            f"The {len(codes)} reference cells have the classes {', '.join(classes[:5]) or 'none'}"
-            f"{', with a single cell in ' + ', '.join(small[:5]) if small.size else ''}; at least two classes of two cells each are needed."
+            f"The {len(codes)} reference cells have the classes {', '.join(map(str, classes[:5])) or 'none'}"
+            f"{', with a single cell in ' + ', '.join(map(str, small[:5])) if small.size else ''}; at least two classes of two cells each are needed."
         )
         raise DataError(message)

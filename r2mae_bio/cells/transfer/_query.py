@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from r2mae_bio._errors import ConfigError, DataError, SetupError
+from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio._rng import derive_generator
 from r2mae_bio._warn import warn
 from r2mae_bio.cells.fit._table import cells_at_a_time
 from r2mae_bio.cells.model._batch_correction import batch_names, laid_on_reference
+from r2mae_bio.cells.read._data import check_anndata
+from r2mae_bio.cells.read._obs import label_values, read_column
 from r2mae_bio.cells.transfer._label_transfer import LabelTransfer
 from r2mae_bio.cells.transfer._shared_genes import embed_shared, share_genes
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from r2mae_bio.cells.model._gene_mae import GeneMAE
+    from r2mae_bio.cells.transfer._label_transfer import Transferred
     from r2mae_bio.cells.transfer._shared_genes import SharedGenes
 
 __all__ = ["LabelledQuery", "label_query"]
@@ -33,11 +36,12 @@ _FEWEST: Final = 2
 class LabelledQuery:
     """What was transferred to the cells of a query."""
 
-    names: list[str]
-    """Labels that a cell can have: the classes, and ``"unknown"`` if there is a threshold for it.
+    names: list[Any]
+    """Labels that a cell can have: the classes in the type of the reference's, and ``"unknown"`` if
+    there is a threshold for it and they are text.
     """
     codes: NDArray[np.intp]
-    """Label of each cell, as its position in ``names``, (n_cells,)."""
+    """Label of each cell, as its position in ``names``, or -1 for none, (n_cells,)."""
     probabilities: NDArray[np.float32]
     """Calibrated probabilities of the classes, (n_cells, n_classes)."""
     unknown: NDArray[np.float32]
@@ -79,14 +83,11 @@ def label_query(
     """
     _check_threshold(unknown_threshold)
     cells_at_a_time(batch_size)
-    labels = _labels(reference, labels_key)
+    check_anndata(query)
+    check_anndata(reference)
+    labels = label_values(read_column(reference.obs, labels_key, where="reference.obs"))
     cells = _usable(labels, labels_key)
-    if unknown_threshold is not None and _UNKNOWN in set(labels[cells]):
-        message = (
-            f"reference.obs[{labels_key!r}] has a class {_UNKNOWN!r}, which unknown_threshold gives to cells that are like no class. Set "
-            "the label of these cells to missing, rename it, or leave unknown_threshold away."
-        )
-        raise ConfigError(message)
+    _check_unknown(labels[cells], labels_key, unknown_threshold)
     groups = None if groups_key is None else _groups(reference, groups_key, cells)
     genes = share_genes(model.vocabulary, query, reference, duplicates=duplicates, min_coverage=min_coverage)
     learned = embed_shared(model, reference, genes.reference, layer=reference_layer, indices=cells, batch_size=batch_size)
@@ -97,7 +98,7 @@ def label_query(
     if correct_query and not corrected:
         batches = _query_batches(query, query_batch_key)
         uncorrected, asked = asked, laid_on_reference(learned, asked, batches, derive_generator(seed, "transfer batch effects"))
-    transfer = LabelTransfer.fit(learned, labels[cells].astype(str), groups=groups, seed=seed)
+    transfer = LabelTransfer.fit(learned, labels[cells], groups=groups, seed=seed)
     answer = transfer.predict(asked, uncorrected)
     columns = {"labels_key": labels_key, "groups_key": groups_key, "layer": layer, "reference_layer": reference_layer}
     texts = {name: value or "" for name, value in columns.items()}  # h5ad has no None
@@ -108,10 +109,7 @@ def label_query(
         "query_corrected": int(correct_query and not corrected),
     }
     threshold = {} if unknown_threshold is None else {"unknown_threshold": float(unknown_threshold)}
-    codes, names = answer.probabilities.argmax(axis=1), list(map(str, transfer.classes))
-    if unknown_threshold is not None:
-        codes = np.where(answer.unknown > unknown_threshold, len(names), codes)
-        names.append(_UNKNOWN)
+    names, codes = _answers(transfer, answer, unknown_threshold)
     record = {**_results(model, transfer, genes), **texts, **numbers, **threshold}
     return LabelledQuery(names, codes, answer.probabilities, answer.unknown, record)
 
@@ -122,22 +120,41 @@ def _check_threshold(unknown_threshold: float | None) -> None:
         raise ConfigError(message)
 
 
-def _labels(reference: AnnData, key: str) -> NDArray[np.object_]:
-    """Labels as text (n_cells,), None where there is none."""
-    column = _column(reference, key)
-    labels = column.astype(str).to_numpy(object).copy()
-    labels[column.isna().to_numpy(bool)] = None
-    return labels
+def _check_unknown(labels: NDArray[np.object_], key: str, unknown_threshold: float | None) -> None:
+    """A class of the reference may be a word for having none."""
+    alike = sorted({name for name in set(labels) if isinstance(name, str) and name.casefold() == _UNKNOWN})
+    if alike and unknown_threshold is not None:
+        message = (
+            f"reference.obs[{key!r}] has a class {alike[0]!r}, and unknown_threshold gives {_UNKNOWN!r} to cells that are like no class. "
+            "Set the label of these cells to missing, rename it, or leave unknown_threshold away."
+        )
+        raise ConfigError(message)
+    if alike:
+        message = (
+            f"reference.obs[{key!r}] has a class {alike[0]!r}, which is learned like any other and given to cells of the query. If it "
+            "means that there is no label, set it to missing: such cells are left out."
+        )
+        warn(message)
+
+
+def _answers(transfer: LabelTransfer, answer: Transferred, threshold: float | None) -> tuple[list[Any], NDArray[np.intp]]:
+    """Labels that a cell can have, and that of each cell as its position among them."""
+    names, codes = transfer.classes.tolist(), answer.probabilities.argmax(axis=1)
+    if threshold is None:
+        return names, codes
+    if not isinstance(names[0], str):  # numbers and truth values have no name for it
+        return names, np.where(answer.unknown > threshold, -1, codes)
+    return [*names, _UNKNOWN], np.where(answer.unknown > threshold, len(names), codes)
 
 
 def _usable(labels: NDArray[np.object_], key: str) -> NDArray[np.intp]:
     """Positions of the cells to learn from."""
     present = np.flatnonzero(pd.notna(labels))
-    names, code, size = np.unique(labels[present].astype(str), return_inverse=True, return_counts=True)
+    names, code, size = np.unique(labels[present], return_inverse=True, return_counts=True)
     cells, single = present[size[code] >= _FEWEST], names[size < _FEWEST]
     if np.count_nonzero(size >= _FEWEST) < _FEWEST:
         message = (
-            f"reference.obs[{key!r}] has {len(present)} labelled cells of {len(names)} classes ({', '.join(names[:5]) or 'none'}), of which "
+            f"reference.obs[{key!r}] has {len(present)} labelled cells of {len(names)} classes ({', '.join(map(str, names[:5])) or 'none'}), of which "
             f"{len(names) - single.size} have at least two cells; needed are two such classes. Check the column, or merge small classes."
         )
         raise DataError(message)
@@ -145,21 +162,19 @@ def _usable(labels: NDArray[np.object_], key: str) -> NDArray[np.intp]:
         message = f"{len(labels) - len(present)} of {len(labels)} reference cells have no label in obs[{key!r}] and are left out."
         warn(message)
     if single.size:
-        message = (
-            f"Classes with a single reference cell are left out, since nothing can be validated on it: {', '.join(single[:5])}."
-        )
+        message = f"Classes with a single reference cell are left out, since nothing can be validated on it: {', '.join(map(str, single[:5]))}."
         warn(message)
     return cells
 
 
 def _query_batches(query: AnnData, key: str | None) -> NDArray[Any]:
     """Batch of each cell of the query; one if there is no key."""
-    return np.full(query.n_obs, "the query", dtype=object) if key is None else batch_names(query.obs, key)
+    return np.full(query.n_obs, "the query", dtype=object) if key is None else batch_names(query, key)
 
 
 def _groups(reference: AnnData, key: str, cells: NDArray[np.intp]) -> NDArray[np.str_]:
     """Groups as text, of some cells."""
-    column = _column(reference, key).iloc[cells]
+    column = read_column(reference.obs, key, where="reference.obs").iloc[cells]
     if column.isna().any():
         message = (
             f"{int(column.isna().sum())} of {len(column)} labelled reference cells have no group in obs[{key!r}]; needed is one for each. "
@@ -169,18 +184,10 @@ def _groups(reference: AnnData, key: str, cells: NDArray[np.intp]) -> NDArray[np
     return column.astype(str).to_numpy(str)
 
 
-def _column(reference: AnnData, key: str) -> pd.Series:
-    if key not in reference.obs:
-        columns = ", ".join(map(str, reference.obs.columns)) or "none"
-        message = f"reference.obs has no column {key!r}; it has {columns}. Check the spelling of the key."
-        raise SetupError(message)
-    return reference.obs[key]
-
-
 def _results(model: GeneMAE, transfer: LabelTransfer, genes: SharedGenes) -> dict[str, Any]:
     """What h5ad can hold of what was learned."""
     return {
-        "classes": transfer.classes.astype(object),
+        "classes": transfer.classes if transfer.classes.dtype.kind != "U" else transfer.classes.astype(object),
         "temperature": transfer.temperature,
         "strength": transfer.strength,
         "accuracy_out_of_fold": transfer.accuracy,

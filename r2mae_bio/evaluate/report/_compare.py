@@ -11,10 +11,12 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from r2mae_bio._errors import ConfigError, SetupError
+from r2mae_bio._errors import ConfigError
+from r2mae_bio._keys import as_names
 from r2mae_bio._splits import Split, as_labels, group_splits, stratified_split
 from r2mae_bio.cells.read._check import check_counts
 from r2mae_bio.cells.read._matrix import describe_matrix, get_matrix, in_memory
+from r2mae_bio.cells.read._obs import read_column
 from r2mae_bio.evaluate._checks import check_unique
 from r2mae_bio.evaluate.methods._denoisers import MeanProfile, NoDenoising
 from r2mae_bio.evaluate.methods._linear_controls import FactorAnalysis, PCAZeroFill, ProbabilisticPCA
@@ -86,7 +88,7 @@ def compare(
     panels: Sequence[float] = (1.0, 0.3, 0.1, 0.03),
     n_variable: int | None = 300,
     seeds: Sequence[int] = (0, 1, 2),
-    tasks: Sequence[str] = TASKS,
+    tasks: str | Sequence[str] = TASKS,
     out: str | Path | None = None,
     on_result: Callable[[str], None] | None = None,
 ) -> ComparisonResult:
@@ -145,6 +147,7 @@ def compare(
     CountsError
         The matrix does not hold raw counts.
     """
+    tasks = as_names(tasks)
     check_unique(methods=default_methods() if methods is None else methods, seeds=seeds, tasks=tasks)
     wanted = _check_request(tasks, out, batch_key)
     data = _Data.read(adata, labels_key, batch_key, groups_key or batch_key, layer)
@@ -304,7 +307,4 @@ def _check_request(tasks: Sequence[str], out: str | Path | None, batch_key: str 
 
 
 def _column(adata: AnnData, key: str) -> NDArray[np.str_]:
-    if key not in adata.obs:
-        message = f"adata.obs has no column {key!r}; its columns are {', '.join(map(repr, adata.obs.columns)) or 'none'}."
-        raise SetupError(message)
-    return as_labels(adata.obs[key], f"values of adata.obs[{key!r}]")
+    return as_labels(read_column(adata.obs, key, where="adata.obs"), f"values of adata.obs[{key!r}]")

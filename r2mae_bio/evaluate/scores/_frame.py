@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from r2mae_bio._errors import ConfigError, DataError
+from r2mae_bio._keys import as_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +31,7 @@ METRICS: dict[str, bool] = {
 """Columns with scores, and whether a larger one is better."""
 
 
-def summarize(frame: pd.DataFrame, *, over: Sequence[str] = ("seed",)) -> pd.DataFrame:
+def summarize(frame: pd.DataFrame, *, over: str | Sequence[str] = ("seed",)) -> pd.DataFrame:
     """Mean and standard deviation over seeds.
 
     Parameters
@@ -53,6 +54,7 @@ def summarize(frame: pd.DataFrame, *, over: Sequence[str] = ("seed",)) -> pd.Dat
     DataError
         A column is missing.
     """
+    over = as_names(over)
     check_columns(frame, ["method", *over])
     keys = [key for key in KEYS if key in frame and key not in over]
     named = {f"{metric}_{stat}": (metric, stat) for metric in metrics_of(frame) for stat in ("mean", "std")}

@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from r2mae_bio._errors import ConfigError, DataError, SetupError
+from r2mae_bio._keys import as_names
 from r2mae_bio._rng import derive_generator
 from r2mae_bio._splits import as_batches, as_labels
 from r2mae_bio.evaluate._checks import check_unique
@@ -66,7 +67,7 @@ def integration_scores(
     batch: ArrayLike,
     *,
     baseline: ArrayLike | None = None,
-    metrics: Sequence[str] | None = None,
+    metrics: str | Sequence[str] | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Score one embedding, whatever made it. Needs scib-metrics:
@@ -233,9 +234,9 @@ def _undisturbed() -> Iterator[None]:
             root.handlers[:] = handlers
 
 
-def check_metrics(metrics: Sequence[str] | None) -> list[str]:
+def check_metrics(metrics: str | Sequence[str] | None) -> list[str]:
     """Names of metrics, all if None, each known and named once."""
-    asked = list(INTEGRATION_METRICS if metrics is None else metrics)
+    asked = list(INTEGRATION_METRICS if metrics is None else as_names(metrics))
     check_unique(metrics=asked)
     unknown = [name for name in asked if name not in INTEGRATION_METRICS]
     if unknown:

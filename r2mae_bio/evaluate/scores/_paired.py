@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from r2mae_bio._errors import ConfigError, DataError
+from r2mae_bio._keys import as_names
 from r2mae_bio.evaluate.scores._frame import METRICS, check_columns
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ def paired_differences(
     *,
     reference: str,
     metric: str = "macro_f1",
-    by: Sequence[str] = ("probe", "panel", "reference"),
-    pair: Sequence[str] = ("set", "seed"),
+    by: str | Sequence[str] = ("probe", "panel", "reference"),
+    pair: str | Sequence[str] = ("set", "seed"),
     level: float = 0.95,
 ) -> pd.DataFrame:
     """The reference minus every other method, pair by pair.
@@ -72,8 +73,8 @@ def paired_differences(
         message = f"level is {level}; a value between 0 and 1, both excluded, is needed."
         raise ConfigError(message)
     check_columns(frame, ["method", metric])
-    groups, pairs = [c for c in by if c in frame], [c for c in pair if c in frame]
-    check_columns(frame, [] if pairs else list(pair))
+    groups, pairs = [c for c in as_names(by) if c in frame], [c for c in as_names(pair) if c in frame]
+    check_columns(frame, [] if pairs else as_names(pair))
     _check_reference(frame, reference)
     _check_rows(frame, ["method", *groups, *pairs])
     rows: list[dict[str, Any]] = []

@@ -43,7 +43,7 @@ def integration(
     *,
     batch: ArrayLike,
     seeds: Sequence[int] = (0, 1, 2),
-    metrics: Sequence[str] | None = None,
+    metrics: str | Sequence[str] | None = None,
     max_cells: int | None = 5000,
     on_result: Callable[[str], None] | None = None,
 ) -> pd.DataFrame:

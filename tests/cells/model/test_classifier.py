@@ -122,7 +122,7 @@ def test_unknown_labels_are_left_out_of_the_evaluation(tuned, cells):
         scores = tuned.evaluate(renamed)
     assert scores == tuned.evaluate(cells[cells.obs["group"] != "2"])
     renamed.obs["group"] = "new"
-    with pytest.raises(DataError, match="it knows 0, 1, 2, the data have new"):
+    with pytest.raises(DataError, match="it knows '0', '1', '2', the data have 'new'"):
         tuned.evaluate(renamed)
 
 

@@ -130,8 +130,8 @@ def test_a_batch_size_that_cannot_be(model, adata, batch_size):
 
 
 def test_positions_that_do_not_exist(model, adata):
-    for indices in ([60], [-1], [True, False]):
-        with pytest.raises(DataError, match="positions from 0 to 59"):
+    for indices in ([60], [-61], [True, False]):
+        with pytest.raises(DataError, match="from -60 to 59"):
             model.get_latent_representation(adata, indices)
 
 

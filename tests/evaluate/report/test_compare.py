@@ -153,7 +153,7 @@ def test_requests_that_cannot_be_met_are_refused_at_once(adata, tmp_path):
     refuses(ConfigError, "pass batch_key", tasks=("integration",))
     refuses(ConfigError, "exists; name a folder", out=tmp_path)
     refuses(ConfigError, "repeat 'noise'", methods=[Noise(), Noise()])
-    refuses(SetupError, "no column 'cell'; its columns are 'type', 'donor'", labels_key="cell")
+    refuses(SetupError, "no column 'cell'; it has type, donor", labels_key="cell")
     missing = adata.copy()
     missing.obs["type"] = missing.obs["type"].where(np.arange(adata.n_obs) > 1)
     refuses(DataError, r"2 of 150 values of adata.obs\['type'\] are missing", cells=missing)
