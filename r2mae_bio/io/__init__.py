@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from r2mae_bio._lazy import lazily
 
 if TYPE_CHECKING:
-    from r2mae_bio.cells.read._align import MIN_COVERAGE, GeneAlignment, align_anndata, align_genes
+    from r2mae_bio.cells.read._align import GeneAlignment, align_anndata, align_genes
     from r2mae_bio.cells.read._cells import CellSource, CSRRows, open_cells
     from r2mae_bio.cells.read._check import CountReport, check_counts, check_finite
-    from r2mae_bio.cells.read._coverage import CoverageReport
+    from r2mae_bio.cells.read._coverage import MIN_COVERAGE, CoverageReport
     from r2mae_bio.cells.read._data import make_actual
     from r2mae_bio.cells.read._genes import GeneVocabulary, gene_aliases, measured_genes, strip_version
     from r2mae_bio.cells.read._matrix import describe_matrix, gene_totals, get_matrix, in_memory
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazily(
     __name__,
     {
-        "cells.read._align": "GeneAlignment MIN_COVERAGE align_anndata align_genes",
+        "cells.read._align": "GeneAlignment align_anndata align_genes",
         "cells.read._cells": "CSRRows CellSource open_cells",
         "cells.read._check": "CountReport check_counts check_finite",
-        "cells.read._coverage": "CoverageReport",
+        "cells.read._coverage": "CoverageReport MIN_COVERAGE",
         "cells.read._data": "make_actual",
         "cells.read._genes": "GeneVocabulary gene_aliases measured_genes strip_version",
         "cells.read._matrix": "describe_matrix gene_totals get_matrix in_memory",

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from r2mae_bio._errors import DataError
 from r2mae_bio._keys import KEYS
-from r2mae_bio.cells.read._align import MIN_COVERAGE, align_anndata
+from r2mae_bio.cells.read._align import align_anndata
 from r2mae_bio.cells.read._cells import open_cells
 from r2mae_bio.cells.read._genes import GeneVocabulary
 from r2mae_bio.cells.read._matrix import gene_totals
@@ -30,7 +30,7 @@ def align_genes(
     *,
     layer: str | None = None,
     duplicates: str = "error",
-    min_coverage: float = MIN_COVERAGE,
+    min_coverage: float | None = None,
     case_sensitive: bool = True,
 ) -> AnnData:
     """Bring a data set onto the genes of a reference, by name.
@@ -52,7 +52,8 @@ def align_genes(
     duplicates
         What to do with several columns of one gene: ``"error"`` or ``"sum"``.
     min_coverage
-        Smallest accepted fraction of the reference that is measured, in [0, 1].
+        Smallest accepted fraction of the reference that is measured, in [0, 1]; if None, see
+        :func:`r2mae_bio.io.align_genes`.
     case_sensitive
         Whether upper and lower case of gene names differ.
 

@@ -10,7 +10,7 @@ from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.explain._attribution import attribute_contrasts
 from r2mae_bio.cells.explain._contrasts import REST, contrast_groups
 from r2mae_bio.cells.model._gene_mae import GeneMAE
-from r2mae_bio.cells.read._align import MIN_COVERAGE, align_anndata, spread_over_columns
+from r2mae_bio.cells.read._align import align_anndata, spread_over_columns
 from r2mae_bio.cells.read._data import writable
 from r2mae_bio.cells.read._uns import add_entry
 from r2mae_bio.core._saved import open_model
@@ -38,7 +38,7 @@ def attribute(
     n_cells: int = 200,
     layer: str | None = None,
     duplicates: str = "error",
-    min_coverage: float = MIN_COVERAGE,
+    min_coverage: float | None = None,
     key_added: str = "r2mae_attribution",
     seed: int = 0,
     copy: bool = False,

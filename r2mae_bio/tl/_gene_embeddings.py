@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.model._gene_embeddings import choose_kind
 from r2mae_bio.cells.model._gene_mae import GeneMAE
-from r2mae_bio.cells.read._align import MIN_COVERAGE, align_genes, spread_over_columns
+from r2mae_bio.cells.read._align import align_genes, spread_over_columns
 from r2mae_bio.cells.read._data import writable
 from r2mae_bio.cells.read._genes import gene_aliases
 from r2mae_bio.cells.read._uns import add_entry
@@ -26,7 +26,7 @@ def gene_embeddings(
     kind: str | None = None,
     key_added: str = "X_r2mae_gene",
     duplicates: str = "error",
-    min_coverage: float = MIN_COVERAGE,
+    min_coverage: float | None = None,
     copy: bool = False,
 ) -> AnnData | None:
     """Embed genes: those that vary together among the cells the model was trained on point the same

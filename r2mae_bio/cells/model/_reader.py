@@ -14,7 +14,7 @@ from r2mae_bio.cells.model._record import GeneRecord, blank_statistics, build_ne
 from r2mae_bio.cells.model._setup import Setup, choose_likelihood, query_layer
 from r2mae_bio.cells.network._batch_effects import BatchEffects
 from r2mae_bio.cells.network._mae import GeneMaskedAutoencoder
-from r2mae_bio.cells.read._align import MIN_COVERAGE, align_anndata
+from r2mae_bio.cells.read._align import align_anndata
 from r2mae_bio.cells.read._cells import open_cells
 from r2mae_bio.cells.read._uns import write_record
 from r2mae_bio.core._trainable import Trainable
@@ -183,7 +183,7 @@ def open_table(
     duplicates
         What to do with columns of the same gene: ``"error"`` or ``"sum"``.
     min_coverage
-        Smallest share of the model's genes that must be measured; 0.01 if None.
+        Smallest share of the model's genes that must be measured; see :func:`align_genes`.
 
     Returns
     -------
@@ -195,8 +195,7 @@ def open_table(
         The data cannot be used.
     """
     Setup(layer, record.config.gene_likelihood).check(adata, allow_empty=True)
-    least = MIN_COVERAGE if min_coverage is None else min_coverage
-    source, report = open_source(record, adata, layer, indices, duplicates=duplicates, min_coverage=least)
+    source, report = open_source(record, adata, layer, indices, duplicates=duplicates, min_coverage=min_coverage)
     return CellTable(source, record.covariates.blank(source.n_cells)), report
 
 
@@ -207,7 +206,7 @@ def open_source(
     indices: Any = None,
     *,
     duplicates: str,
-    min_coverage: float = MIN_COVERAGE,
+    min_coverage: float | None = None,
 ) -> tuple[CellSource, CoverageReport]:
     """Cells aligned to the genes of a model, by values that were checked before.
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from r2mae_bio._errors import ConfigError, DataError, DuplicateGenesError, GeneCoverageError
-from r2mae_bio.cells.read._coverage import CoverageReport, guess_reason
+from r2mae_bio._errors import DataError, DuplicateGenesError, GeneCoverageError, GeneIdentityError
+from r2mae_bio._warn import warn
+from r2mae_bio.cells.read._coverage import CoverageFloor, CoverageReport
 from r2mae_bio.cells.read._genes import check_duplicates_option, gene_aliases, has_name, measured_genes, strip_version
+from r2mae_bio.cells.read._styles import are_positions, guess_reason, other_style, repeats_made_unique
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,12 +23,12 @@ if TYPE_CHECKING:
 
     from r2mae_bio.cells.read._genes import GeneVocabulary
 
-__all__ = ["MIN_COVERAGE", "GeneAlignment", "align_anndata", "align_genes", "spread_over_columns"]
+__all__ = ["GeneAlignment", "align_anndata", "align_genes", "spread_over_columns"]
 
-MIN_COVERAGE: Final = 0.01
-"""Smallest accepted share of the model's genes: a panel of 300 among 20,000 genes passes, a wrong
-id system does not.
-"""
+_WEAK: Final = 0.05
+"""Share of the genes that a pair of names must match to be preferred to names that only count."""
+_LOW: Final = 0.5
+"""Share of the genes below which it is asked whether another style of names would match more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +54,7 @@ def align_anndata(
     adata: AnnData,
     *,
     duplicates: str = "error",
-    min_coverage: float = MIN_COVERAGE,
+    min_coverage: float | None = None,
     case_sensitive: bool = True,
 ) -> GeneAlignment:
     """Align an AnnData: its ``var_names``, the id columns of ``var``, and ``var["measured"]``
@@ -88,7 +91,7 @@ def align_genes(
     query_aliases: Mapping[str, Sequence[str]] | None = None,
     query_measured: NDArray[np.bool_] | None = None,
     duplicates: str = "error",
-    min_coverage: float = MIN_COVERAGE,
+    min_coverage: float | None = None,
     case_sensitive: bool = True,
 ) -> GeneAlignment:
     """Find the model gene of every column.
@@ -96,7 +99,9 @@ def align_genes(
     Every kind of name of the data set (``query_names``, then each alias column) is compared with
     every kind of name of the vocabulary; the pair that matches most genes one to one is used, the
     first in this order if several do. Versions of Ensembl ids are ignored. A name that stands for
-    several genes of the vocabulary matches none of them.
+    several genes of the vocabulary matches none of them. Names that only count the columns are
+    compared where no others agree. Columns named as repeats that were made unique (``X-1`` beside
+    ``X``) are those of the gene ``X`` with ``duplicates="sum"``; otherwise a warning names them.
 
     Parameters
     ----------
@@ -112,7 +117,8 @@ def align_genes(
         What to do with several columns of one gene: ``"error"`` or ``"sum"``.
     min_coverage
         Smallest accepted fraction of the vocabulary that is matched, in [0, 1]; no match at all is
-        always an error.
+        always an error. If None: 1%, of at least 20 genes (a tenth of the vocabulary if that is
+        less), with a thousandth of the training counts.
     case_sensitive
         Whether upper and lower case differ. Human and mouse symbols differ by case only, so the
         default is True.
@@ -131,19 +137,22 @@ def align_genes(
         Several columns map to one gene and ``duplicates="error"``.
     GeneCoverageError
         Too few genes of the vocabulary are measured.
+    GeneIdentityError
+        Two kinds of names say that the columns are different genes.
     """
     check_duplicates_option(duplicates)
-    if not 0 <= min_coverage <= 1:
-        message = f"min_coverage={min_coverage} is not a fraction; pass a number from 0 to 1."
-        raise ConfigError(message)
+    floor = CoverageFloor.of(len(vocabulary), min_coverage)
     kinds = {"var_names": query_names, **(query_aliases or {})}
     used = _used_columns(kinds, query_measured, len(query_names))
     id_kind, column_to_gene = _best_pair(vocabulary, kinds, used, case_sensitive=case_sensitive)
+    column_to_gene = _with_repeats(query_names, used, column_to_gene, duplicates)
     measured = np.zeros(len(vocabulary), bool)
     measured[column_to_gene[column_to_gene >= 0]] = True
     report = _report(vocabulary, query_names, used, column_to_gene, measured, id_kind)
-    if report.matched == 0 or report.matched_fraction < min_coverage:
-        _raise_coverage(vocabulary, [name for name, use in zip(query_names, used, strict=True) if use], report, min_coverage)
+    names = [name for name, use in zip(query_names, used, strict=True) if use]
+    if not floor.passed(report.matched, report.n_model, report.count_fraction):
+        _raise_coverage(vocabulary, names, report, floor)
+    _warn_of_style(vocabulary, names, report)
     if duplicates == "error" and report.duplicated:
         _raise_duplicates(vocabulary, query_names, column_to_gene)
     return GeneAlignment(column_to_gene, measured, report)
@@ -164,23 +173,78 @@ def _keys(names: Sequence[str], *, case_sensitive: bool) -> list[str]:
     return keys if case_sensitive else [key.casefold() for key in keys]
 
 
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """A kind of names of the data set beside one of the vocabulary."""
+
+    kind: str
+    """Both, such as ``"var_names = gene_ids"``."""
+    genes: NDArray[np.int64]
+    """Vocabulary position of each column, -1 for none, (columns,)."""
+    once: int
+    """Genes that are matched by one column."""
+    counts: bool
+    """Whether one of the two only counts the columns."""
+
+
 def _best_pair(
     vocabulary: GeneVocabulary, kinds: Mapping[str, Sequence[str]], used: NDArray[np.bool_], *, case_sensitive: bool
 ) -> tuple[str, NDArray[np.int64]]:
-    best, score = ("var_names = var_names", np.full(used.size, -1, np.int64)), -1
-    tables = {
-        key: _lookup(_keys(names, case_sensitive=case_sensitive))
-        for key, names in {"var_names": vocabulary.names, **vocabulary.aliases}.items()
-    }
+    pairs = _pairs(vocabulary, kinds, used, case_sensitive=case_sensitive)
+    named = [pair for pair in pairs if not pair.counts]
+    enough = _WEAK * min(len(vocabulary), int(used.sum()))
+    best = max(named if any(pair.once > enough for pair in named) else pairs, key=lambda pair: pair.once)
+    for other in named:
+        _check_agreement(vocabulary, best, other)
+    return best.kind, best.genes
+
+
+def _pairs(
+    vocabulary: GeneVocabulary, kinds: Mapping[str, Sequence[str]], used: NDArray[np.bool_], *, case_sensitive: bool
+) -> list[_Pair]:
+    model = {"var_names": vocabulary.names, **vocabulary.aliases}
+    tables = {key: _lookup(_keys(names, case_sensitive=case_sensitive)) for key, names in model.items()}
+    counting = {key for key, names in model.items() if are_positions(names)}
+    pairs = []
     for kind, names in kinds.items():
-        keys = _keys(names, case_sensitive=case_sensitive)
+        keys, counts = _keys(names, case_sensitive=case_sensitive), are_positions(names)
         for model_kind, table in tables.items():
             genes = np.fromiter((table.get(key, -1) for key in keys), np.int64, len(keys))
             genes[~used] = -1
             once = int(np.count_nonzero(np.bincount(genes[genes >= 0], minlength=1) == 1))
-            if once > score:
-                best, score = (f"{kind} = {model_kind}", genes), once
-    return best
+            pairs.append(_Pair(f"{kind} = {model_kind}", genes, once, counts or model_kind in counting))
+    return pairs
+
+
+def _check_agreement(vocabulary: GeneVocabulary, best: _Pair, other: _Pair) -> None:
+    """Refuse ids that belong to other columns than the names do."""
+    both = np.flatnonzero((best.genes >= 0) & (other.genes >= 0))
+    differ = both[best.genes[both] != other.genes[both]]
+    if 2 * other.once < best.once or 2 * differ.size <= both.size:
+        return
+    first, second = (vocabulary.names[pair.genes[differ[0]]] for pair in (best, other))
+    message = (
+        f"Names and ids of the data set contradict each other: of {both.size:,} columns that both {best.kind} and {other.kind} match, "
+        f"{differ.size:,} are different genes; column {differ[0]} is {first!r} by the first and {second!r} by the second. One of the two "
+        "was put into another order; restore it, or drop the column of adata.var that is wrong."
+    )
+    raise GeneIdentityError(message)
+
+
+def _with_repeats(
+    names: Sequence[str], used: NDArray[np.bool_], column_to_gene: NDArray[np.int64], duplicates: str
+) -> NDArray[np.int64]:
+    """Columns named as repeats of a gene that were made unique are its columns, if asked for."""
+    repeats = np.where(used, repeats_made_unique(names, column_to_gene), -1)
+    found = np.flatnonzero(repeats >= 0)
+    if found.size and duplicates == "error":
+        message = (
+            f"{found.size} columns are named like further columns of a gene that were made unique, such as {names[found[0]]!r}; the "
+            "model does not know them, and their counts are not used. Pass duplicates='sum' to add them to those of the gene."
+        )
+        warn(message)
+        return column_to_gene
+    return np.where(repeats >= 0, repeats, column_to_gene)
 
 
 def _lookup(keys: Sequence[str]) -> dict[str, int]:
@@ -216,13 +280,22 @@ def _report(
     )
 
 
-def _raise_coverage(vocabulary: GeneVocabulary, query: Sequence[str], report: CoverageReport, min_coverage: float) -> None:
+def _raise_coverage(vocabulary: GeneVocabulary, query: Sequence[str], report: CoverageReport, floor: CoverageFloor) -> None:
+    counts = "" if math.isnan(report.count_fraction) else f", which hold {report.count_fraction:.2%} of its training counts"
     message = (
-        f"The data set measures {report.matched:,} of the model's {report.n_model:,} genes ({report.matched_fraction:.2%}); at least "
-        f"{max(min_coverage, 1 / report.n_model):.2%} is needed. Model genes: {list(vocabulary.names[:5])}; genes of the data set: "
+        f"The data set measures {report.matched:,} of the model's {report.n_model:,} genes ({report.matched_fraction:.2%}){counts}; "
+        f"needed are at least {floor.describe(report.n_model)}. Model genes: {list(vocabulary.names[:5])}; genes of the data set: "
         f"{list(query[:5])}. {guess_reason(vocabulary.names, query)}"
     )
     raise GeneCoverageError(message)
+
+
+def _warn_of_style(vocabulary: GeneVocabulary, query: Sequence[str], report: CoverageReport) -> None:
+    """Enough genes may match by chance, where names of another style would match many more."""
+    few = report.matched < _LOW * min(report.n_model, report.n_query)
+    style = other_style(vocabulary.names, query) if few else ""
+    if style:
+        warn(f"The data set measures {report.matched:,} of the model's {report.n_model:,} genes by their names. {style}")
 
 
 def _raise_duplicates(vocabulary: GeneVocabulary, query_names: Sequence[str], column_to_gene: NDArray[np.int64]) -> None:

@@ -4,16 +4,71 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
-from r2mae_bio.cells.read._genes import strip_version
+from r2mae_bio._errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["CoverageReport", "guess_reason"]
+__all__ = ["MIN_COVERAGE", "CoverageFloor", "CoverageReport"]
+
+MIN_COVERAGE: Final = 0.01
+"""Smallest accepted share of the model's genes: a panel of 300 among 20,000 genes passes, a wrong
+id system does not.
+"""
+_FEWEST: Final = 20
+_FEWEST_SHARE: Final = 0.1
+_LEAST_COUNTS: Final = 0.001
+
+
+@dataclass(frozen=True)
+class CoverageFloor:
+    """How many of a model's genes a data set must measure."""
+
+    genes: int
+    """Genes."""
+    share: float
+    """Share of the genes, in [0, 1]."""
+    counts: float
+    """Share of the training counts that lies in these genes, in [0, 1]."""
+
+    @classmethod
+    def of(cls, n_model: int, min_coverage: float | None) -> Self:
+        """The floor for a model.
+
+        Parameters
+        ----------
+        n_model
+            Genes of the model.
+        min_coverage
+            Share of the genes that the user asks for, which is then all that is asked. If None: 1%
+            of the genes, 20 genes or a tenth of them, whichever is less, and a thousandth of the
+            counts: names of another species agree in a handful of genes by chance.
+
+        Raises
+        ------
+        ConfigError
+            ``min_coverage`` is no share.
+        """
+        if min_coverage is None:
+            return cls(min(_FEWEST, math.ceil(_FEWEST_SHARE * n_model)), MIN_COVERAGE, _LEAST_COUNTS)
+        if not 0 <= min_coverage <= 1:
+            message = f"min_coverage={min_coverage} is not a fraction; pass a number from 0 to 1."
+            raise ConfigError(message)
+        return cls(1, min_coverage, 0.0)
+
+    def passed(self, matched: int, n_model: int, counts: float) -> bool:
+        """Whether so many genes are enough; a share of the counts that is not known (NaN) is."""
+        return matched >= self.genes and matched >= self.share * n_model and not counts < self.counts
+
+    def describe(self, n_model: int) -> str:
+        """What is needed, for messages."""
+        n_genes = max(self.genes, math.ceil(self.share * n_model))
+        counts = f" and {self.counts:.2%} of the counts" if self.counts else ""
+        return f"{n_genes:,} genes ({n_genes / n_model:.2%}){counts}"
 
 
 @dataclass(frozen=True)
@@ -64,40 +119,6 @@ class CoverageReport:
         if self.duplicated:
             lines.append(f"{self.duplicated:,} columns repeat a gene and are added up")
         return "\n".join(lines)
-
-
-def guess_reason(model: Sequence[str], query: Sequence[str]) -> str:
-    """Why the names of a data set and of a model hardly match, and what to do about it, in one or
-    two sentences.
-    """
-    exact = len(set(model) & set(query))
-    if exact > 0.5 * len(set(query)):
-        return (
-            f"The names do agree ({exact:,} of the {len(set(query)):,}): this is a small panel. Lower min_coverage to accept it."
-        )
-    model_share, query_share = _ensembl_share(model), _ensembl_share(query)
-    if max(model_share, query_share) > 0.5 and min(model_share, query_share) < 0.5:
-        kinds = ("Ensembl ids", "gene symbols")
-        needed, found = kinds if model_share > query_share else kinds[::-1]
-        return f"The model uses {needed}, the data set {found}. Add a column with {needed} to adata.var, named 'gene_ids' or 'symbol'."
-    if model_share > 0.5:
-        return "Both sides are Ensembl ids, probably of different species; map them with an orthologue table first."
-    folded = len({name.casefold() for name in model} & {name.casefold() for name in query})
-    if folded > 2 * exact + 1:
-        return (
-            f"Ignoring upper and lower case {folded:,} names would match: probably human against mouse symbols. Map orthologues, "
-            "or match them by pp.align_genes(case_sensitive=False) if equal letters do mean the same gene."
-        )
-    if all(name.isdigit() for name in query[:50]):
-        return "The query's names are numbers, not genes: var_names were lost. Set adata.var_names to the gene names."
-    return (
-        "The names have little in common: check that adata.var_names hold gene names of the model's species and were not made "
-        "unique or prefixed, and that the data set is the intended one. Lower min_coverage to accept a small panel."
-    )
-
-
-def _ensembl_share(names: Sequence[str]) -> float:
-    return float(np.mean([strip_version(f"{name.split('.')[0]}.1") != f"{name.split('.')[0]}.1" for name in names] or [False]))
 
 
 def _examples(names: Sequence[str]) -> str:

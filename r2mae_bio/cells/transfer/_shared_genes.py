@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,9 @@ import numpy as np
 from r2mae_bio._errors import GeneCoverageError
 from r2mae_bio.cells.fit._table import CellTable
 from r2mae_bio.cells.model._setup import Setup, query_layer
-from r2mae_bio.cells.read._align import MIN_COVERAGE, align_anndata
+from r2mae_bio.cells.read._align import align_anndata
 from r2mae_bio.cells.read._cells import open_cells
+from r2mae_bio.cells.read._coverage import CoverageFloor
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -62,7 +64,7 @@ def share_genes(
     duplicates
         What to do with columns of the same gene: ``"error"`` or ``"sum"``.
     min_coverage
-        Smallest share of the model's genes that both must have measured; 0.01 if None.
+        Smallest share of the model's genes that both must have measured; see :func:`align_genes`.
 
     Returns
     -------
@@ -75,14 +77,14 @@ def share_genes(
     DuplicateGenesError, GeneCoverageError
         The genes of one cannot be matched with those of the model, or too few are in both.
     """
-    least = MIN_COVERAGE if min_coverage is None else min_coverage
-    first = align_anndata(vocabulary, query, duplicates=duplicates, min_coverage=least)
-    second = align_anndata(vocabulary, reference, duplicates=duplicates, min_coverage=least)
-    shared = first.measured & second.measured
-    if not shared.any() or shared.mean() < least:
+    floor = CoverageFloor.of(len(vocabulary), min_coverage)
+    first = align_anndata(vocabulary, query, duplicates=duplicates, min_coverage=min_coverage)
+    second = align_anndata(vocabulary, reference, duplicates=duplicates, min_coverage=min_coverage)
+    shared, total = first.measured & second.measured, float(vocabulary.totals.sum())
+    if not floor.passed(int(shared.sum()), shared.size, float(vocabulary.totals[shared].sum()) / total if total else math.nan):
         message = (
-            f"Query and reference have {int(shared.sum()):,} of the model's {shared.size:,} genes in common ({shared.mean():.2%}); at "
-            f"least {max(least, 1 / shared.size):.2%} is needed. The query measures {int(first.measured.sum()):,} of them, the reference "
+            f"Query and reference have {int(shared.sum()):,} of the model's {shared.size:,} genes in common ({shared.mean():.2%}); "
+            f"needed are at least {floor.describe(shared.size)}. The query measures {int(first.measured.sum()):,} of them, the reference "
             f"{int(second.measured.sum()):,}. Take a reference that measures the genes of the query, or lower min_coverage."
         )
         raise GeneCoverageError(message)

@@ -183,7 +183,8 @@ def test_training_again_forgets_the_effects_of_older_weights(trained, tmp_path):
     query = shifted(60, seed=7)
     query.obs["batch"] = "new"
     model.map_query(query)
-    model.train(max_epochs=1, progress_bar=False)
+    with pytest.warns(UserWarning, match=r"forgets batches that are not in the training data: 'new' \(1 in all\)"):
+        model.train(max_epochs=1, progress_bar=False)
     assert model.batches == ["a", "b"]
 
 

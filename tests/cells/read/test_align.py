@@ -29,7 +29,7 @@ VOCABULARY = GeneVocabulary(SYMBOLS, {"gene_ids": ENSEMBL}, TOTALS)
 def test_alignment_follows_names_never_positions(order: list[int], kept: set[int]) -> None:
     vocabulary = GeneVocabulary(SYMBOLS[:30], {}, TOTALS[:30])
     columns = [i for i in order if i in kept]
-    found = align_genes(vocabulary, [SYMBOLS[i] for i in columns] + ["novel"])
+    found = align_genes(vocabulary, [SYMBOLS[i] for i in columns] + ["novel"], min_coverage=0)
     assert found.column_to_gene.tolist() == [*columns, -1]
     assert set(np.flatnonzero(found.measured)) == kept
     assert found.report.matched + found.report.missing == found.report.n_model == 30
@@ -77,6 +77,10 @@ def test_case() -> None:
     assert align_genes(VOCABULARY, upper, case_sensitive=False).is_identity
 
 
+RARE = GeneVocabulary(SYMBOLS, {}, np.where(np.arange(N) < 30, 1.0, 600.0))
+"""Thirty genes that hold little of the counts."""
+
+
 OTHER_SPECIES = [f"ENSG{i:011d}" for i in range(N)]
 
 
@@ -87,8 +91,19 @@ OTHER_SPECIES = [f"ENSG{i:011d}" for i in range(N)]
         pytest.param(GeneVocabulary(ENSEMBL, {}, TOTALS), SYMBOLS, "uses Ensembl ids, the data set gene symbols", id="symbols"),
         pytest.param(GeneVocabulary(ENSEMBL, {}, TOTALS), OTHER_SPECIES, "different species", id="species"),
         pytest.param(VOCABULARY, [str(i) for i in range(N)], "names are numbers", id="numbers"),
-        pytest.param(VOCABULARY, [f"hg19_{s}" for s in SYMBOLS], "made unique or prefixed", id="prefix"),
-        pytest.param(VOCABULARY, SYMBOLS[:1], r"1 of the model's 200 genes \(0.50%\); at least 1.00%", id="too-few"),
+        pytest.param(
+            VOCABULARY,
+            [f"hg19_{s}" for s in SYMBOLS],
+            r"Without the prefix 'hg19_'.* 200 names agree.*removeprefix\('hg19_'\)",
+            id="prefix",
+        ),
+        pytest.param(
+            VOCABULARY, SYMBOLS[:19], r"19 of the model's 200 genes.*at least 20 genes \(10.00%\) and 0.10% of", id="too-few"
+        ),
+        pytest.param(
+            RARE, SYMBOLS[:30], r"which hold 0.03% of its training counts.*20 genes.*and 0.10% of the counts", id="counts"
+        ),
+        pytest.param(VOCABULARY, ["x"] * 30, "have little in common.*made unique or prefixed", id="nothing"),
         pytest.param(VOCABULARY, [], r"0 of the model's 200 genes", id="none"),
     ],
 )
@@ -101,7 +116,7 @@ def test_low_coverage_is_explained(vocabulary: GeneVocabulary, query: list[str],
 
 def test_min_coverage() -> None:
     assert align_genes(VOCABULARY, SYMBOLS[:1], min_coverage=0).report.matched == 1
-    with pytest.raises(GeneCoverageError, match=r"at least 60.00% is needed.*100 of the 100.*Lower min_coverage"):
+    with pytest.raises(GeneCoverageError, match=r"at least 120 genes \(60.00%\).*100 of the 100.*Lower min_coverage"):
         align_genes(VOCABULARY, SYMBOLS[:100], min_coverage=0.6)
     with pytest.raises(GeneCoverageError, match="0 of"):
         align_genes(VOCABULARY, ["x"], min_coverage=0)
