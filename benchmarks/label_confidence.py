@@ -5,7 +5,8 @@ python -m benchmarks.label_confidence --json FILE [--sets pancreas,kidney,...] [
 [--retrain] [--resume] [--out FILE]
 
 A model is pretrained on the reference cells of a set, without labels, with every gene measured, and
-labels are transferred to query cells of which all genes, or a random panel, were measured. Beside
+labels are transferred to query cells of which all genes, or a random panel, were measured, and to
+query cells of which only some molecules were. Beside
 them stands the linear probe that was trained once, on reference cells measured in full. Query cells
 of a class that the reference lacks are left out of these scores. Then up to five classes, the
 largest with at least 20 query cells, are taken out of the reference one at a time, and the AUROC
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from r2mae_bio.model import GeneMAE
 
 FRACTIONS = (1.0, 0.3, 0.1)
+DEPTHS = (0.3, 0.1, 0.03, 0.01)
 MOST_CLASSES, FEWEST_CELLS = 5, 20
 LEVEL = 0.95
 TITLES = {
@@ -51,7 +53,13 @@ TITLES = {
     "auroc": "AUROC of the score for unknown types",
     "auroc_confidence": "AUROC of 1 - confidence",
 }
-COLUMNS = ["set", "seed", "panel", "n_genes", "kind", "class", "n_class"]
+AT_DEPTH = {
+    "accuracy": "accuracy",
+    "confidence": "mean confidence",
+    "macro_f1": "macro-F1",
+    "ece": "expected calibration error",
+}
+COLUMNS = ["set", "seed", "panel", "depth", "n_genes", "kind", "class", "n_class"]
 
 
 class Workbench:
@@ -87,15 +95,22 @@ class Workbench:
             probe = evaluate.fit_probe(self.model.get_latent_representation(self.reference), self.reference.obs["label"])
         panels = {f"{100 * f:.3g}%": evaluate.panel_mask(len(self.cells.genes), f, seed=self.seed) for f in FRACTIONS}
         rows = [
-            {"panel": panel, "n_genes": int(measured.sum()), **row}
+            {"panel": panel, "depth": 1.0, "n_genes": int(measured.sum()), **row}
             for panel, measured in panels.items()
             for row in [self._labels(measured, probe), *self._unknown(measured)]
         ]
-        return pd.DataFrame(rows).assign(set=self.cells.name, seed=self.seed)
+        everything = panels["100%"]
+        shallow = [{"panel": "100%", "depth": depth, **self._labels(everything, probe, depth)} for depth in DEPTHS]
+        return pd.DataFrame(rows + shallow).assign(set=self.cells.name, seed=self.seed)
 
-    def _labels(self, measured: NDArray[np.bool_], probe: evaluate.FittedProbe) -> dict[str, Any]:
-        """How right the labels are, and how calibrated."""
-        query, started = self.take(self.known, measured), time.perf_counter()
+    def _labels(self, measured: NDArray[np.bool_], probe: evaluate.FittedProbe, depth: float = 1.0) -> dict[str, Any]:
+        """How right the labels are, and how calibrated, in cells of which a share of the molecules
+        was measured.
+        """
+        query = self.take(self.known, measured)
+        if depth < 1:
+            query.X = sparse.csr_matrix(evaluate.thin_counts(query.X, depth, seed=self.seed)).astype(np.float32)
+        started = time.perf_counter()
         query = self.transfer(query, self.reference, self.model)
         seconds, truth = time.perf_counter() - started, query.obs["label"].to_numpy(str)
         label = query.obs["r2mae_label"].to_numpy(str)
@@ -150,7 +165,9 @@ class Workbench:
 @contextmanager
 def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*embedded all the same.*")  # cells without a count on a small panel
+        warnings.filterwarnings(
+            "ignore", message=".*embedded all the same.*|.*nothing is known of them.*"
+        )  # cells without a count
         yield
 
 
@@ -174,32 +191,38 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
     """Means by panel, every set and seed counting the same."""
     labels, unknown = frame[frame["kind"] == "labels"], frame[frame["kind"] == "unknown"]
     scores = ["macro_f1", "probe_macro_f1", "accuracy", "probe_accuracy", "confidence", "ece", "flagged"]
-    means = labels.groupby("panel", sort=False)[scores].mean()
+    means = labels.groupby(["panel", "depth"], sort=False)[scores].mean()
     if unknown.empty:
         return means
-    by_set = unknown.groupby(["set", "seed", "panel"], sort=False)[["auroc", "auroc_confidence", "found"]].mean()
-    return means.join(by_set.groupby(level="panel", sort=False).mean())
+    by_set = unknown.groupby(["set", "seed", "panel", "depth"], sort=False)[["auroc", "auroc_confidence", "found"]].mean()
+    return means.join(by_set.groupby(level=["panel", "depth"], sort=False).mean())
 
 
 def markdown(frame: pd.DataFrame) -> str:
-    """Means over seeds, set by set, and over sets; shares of the genes side by side."""
+    """Means over seeds, set by set, and over sets; shares of the genes, then of the molecules, side
+    by side.
+    """
     shares = " / ".join(panel.removesuffix("%") for panel in frame["panel"].unique())
+    panels, depths = frame[frame["depth"] == 1], frame[frame["panel"] == "100%"]
+    at_depth = {title: _by_set(depths, column, "depth") for column, title in AT_DEPTH.items()}
     parts = [
         "# Transferred labels and their confidence",
         f"{frame['set'].nunique()} sets, means of {frame['seed'].nunique()} seeds. Columns of several figures are shares of the genes measured in the "
         f"query: {shares}%.",
-        table(pd.DataFrame({title: _by_set(frame, column) for column, title in TITLES.items() if column in frame}), "set"),
-        f"With a threshold of {LEVEL}, {_by_set(frame, 'flagged')['mean']} of the cells of known types are called unknown"
-        + (f", and {_by_set(frame, 'found')['mean']} of those of unknown types." if "found" in frame else "."),
+        table(pd.DataFrame({title: _by_set(panels, column) for column, title in TITLES.items() if column in frame}), "set"),
+        f"With a threshold of {LEVEL}, {_by_set(panels, 'flagged')['mean']} of the cells of known types are called unknown"
+        + (f", and {_by_set(panels, 'found')['mean']} of those of unknown types." if "found" in frame else "."),
+        f"All genes, but shares of the molecules of the query: {' / '.join(f'{100 * depth:.3g}' for depth in depths['depth'].unique())}%.",
+        table(pd.DataFrame(at_depth), "set"),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _by_set(frame: pd.DataFrame, column: str) -> pd.Series:
+def _by_set(frame: pd.DataFrame, column: str, by: str = "panel") -> pd.Series:
     """Means over the seeds of each set, and over sets, as text."""
-    means = frame.pivot_table(index=["set", "seed"], columns="panel", values=column, sort=False).groupby("set", sort=False).mean()
+    means = frame.pivot_table(index=["set", "seed"], columns=by, values=column, sort=False).groupby("set", sort=False).mean()
     means.loc["mean"] = means.mean()
-    return means[frame["panel"].unique()].map(lambda value: f"{value:.3f}".lstrip("0")).agg(" / ".join, axis=1)
+    return means[frame[by].unique()].map(lambda value: f"{value:.3f}".lstrip("0")).agg(" / ".join, axis=1)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.model._gene_mae import GeneMAE
 from r2mae_bio.cells.read._data import writable
 from r2mae_bio.cells.read._uns import add_entry
-from r2mae_bio.cells.transfer._query import label_query
+from r2mae_bio.cells.transfer._query import Reading, label_query
 from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def transfer_labels(
     groups_key: str | None = None,
     correct_query: bool = True,
     query_batch_key: str | None = None,
+    match_depth: bool = True,
     unknown_threshold: float | None = None,
     key_added: str = "r2mae_label",
     layer: str | None = None,
@@ -44,7 +45,10 @@ def transfer_labels(
 
     Both data sets are embedded by the same genes: those of the model that both measured. A logistic
     regression learns from the reference so embedded, so that a query measured on a panel meets a
-    classifier made for this panel. What the query adds to the embedding as a batch (another donor,
+    classifier made for this panel. Where the query is shallower, the reference is embedded from as
+    few counts: molecules of each cell are drawn, three times, until it is as deep as the query cell
+    of the same rank, and labels, confidence and the score for unknown types are those of such
+    cells. What the query adds to the embedding as a batch (another donor,
     depth or technology) is taken out first: by the model if it knows the batches of all cells (see
     :func:`map_query`), otherwise by laying the query on the neighbourhoods of the reference. A
     query of too few neighbourhoods to tell a batch from a cell type stays as it is, with a warning;
@@ -53,8 +57,10 @@ def transfer_labels(
     compares a cell's distance to the mean of its class, and the odds against its label, with those
     of reference cells of that label that were held out: 0.95 means that 95% of the reference cells
     look less unusual; it is taken before the query is corrected, for that draws new types to known
-    ones, so differences between the studies make all cells of a query look more unusual. With
-    ``correct_query=False`` a cell's results do not depend on the other cells of the query.
+    ones, so differences between the studies make all cells of a query look more unusual. A cell
+    without a count in these genes gets the shares of the classes as its probabilities, with a
+    warning. With ``correct_query=False`` and ``match_depth=False`` a cell's results do not depend
+    on the other cells of the query.
 
     Parameters
     ----------
@@ -72,13 +78,17 @@ def transfer_labels(
         in the cross-validation, and confidence is that in cells of a donor not seen before;
         advisable where there are three or more.
     correct_query
-        Take out what the query adds as a batch. False labels each cell for itself.
+        Take out what the query adds as a batch.
     query_batch_key
         Column of ``adata.obs`` with batches of the query, each corrected for itself; the query is
         one batch if None.
+    match_depth
+        Learn from the reference at the depth of the query, if that is shallower. Of no consequence
+        for models of log-normalised values.
     unknown_threshold
         Cells with a score for unknown types above this, between 0 and 1, get the label
-        ``"unknown"``, or none where labels are numbers or truth values; none does if None.
+        ``"unknown"``, or none where labels are numbers or truth values, and so do cells without a
+        count; none does if None.
     key_added
         Beginning of the names that are written.
     layer, reference_layer
@@ -90,7 +100,7 @@ def transfer_labels(
     min_coverage
         Smallest share of the model's genes that both data sets must have measured; 0.01 if None.
     seed
-        Seed of the folds.
+        Seed of the folds, and of the molecules that are drawn.
     copy
         Leave ``adata`` as it is and return a changed copy.
 
@@ -101,16 +111,16 @@ def transfer_labels(
     - ``.obs[key_added]`` (categorical; its categories have the type of the reference's labels): the
       most probable class, or ``"unknown"``, or missing where labels are numbers or truth values;
     - ``.obs[f"{key_added}_confidence"]`` (float32): the probability of the most probable class;
-    - ``.obs[f"{key_added}_unknown"]`` (float32, at least 0 and below 1): score for a type that the
-      reference lacks;
+    - ``.obs[f"{key_added}_unknown"]`` (float32, at least 0 and below 1; NaN for cells without a
+      count): score for a type that the reference lacks;
     - ``.obsm[f"{key_added}_probabilities"]`` (float32, (n_cells, n_classes)): probabilities of the
       classes of the reference;
     - ``.uns["r2mae"]["transfer_labels"][key_added]``, a dict of ``classes`` ((n_classes,)):
       the columns of the probabilities; ``temperature``, ``strength`` (inverse L2 penalty) and
       ``accuracy_out_of_fold`` (float): what cross-validation found; ``unknown_threshold`` (float,
       if given); ``n_genes_shared``, ``n_genes_query``, ``n_genes_reference``, ``n_genes_model``,
-      ``n_reference`` (cells learned from), ``batches_taken_out``, ``query_corrected`` (0 or 1) and
-      ``seed`` (int);
+      ``n_reference`` (cells learned from), ``batches_taken_out``, ``query_corrected``,
+      ``depth_matched`` (0 or 1) and ``seed`` (int);
       ``labels_key``, ``groups_key``, ``layer``, ``reference_layer``, ``vocabulary`` and
       ``checksum`` of the model (str).
 
@@ -144,15 +154,10 @@ def transfer_labels(
         reference,
         labels_key=labels_key,
         groups_key=groups_key,
-        correct_query=correct_query,
-        query_batch_key=query_batch_key,
         unknown_threshold=unknown_threshold,
-        layer=layer,
-        reference_layer=reference_layer,
-        batch_size=batch_size,
         duplicates=duplicates,
         min_coverage=min_coverage,
-        seed=seed,
+        reading=Reading(correct_query, query_batch_key, match_depth, layer, reference_layer, batch_size, seed),
     )
     adata = writable(adata, copy=copy)
     adata.obs[key_added] = pd.Categorical.from_codes(moved.codes, categories=moved.names)

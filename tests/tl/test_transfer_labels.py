@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 import r2mae_bio as rb
 from r2mae_bio._errors import ConfigError, DataError, DuplicateGenesError, GeneCoverageError, LogTransformedError, SetupError
 from r2mae_bio.cells.transfer._label_transfer import STRENGTHS
-from r2mae_bio.cells.transfer._shared_genes import embed_shared, share_genes
+from r2mae_bio.cells.transfer._shared_genes import embed_cells, open_shared, share_genes
 
 SIZES = {"n_latent": 8, "n_factors": 4, "n_tokens": 2, "d_model": 16, "n_heads": 2, "n_layers": 1, "n_hidden": 16}
 
@@ -68,7 +68,7 @@ def transfer(query, reference, model, **options):
 
 
 def transfer_alone(query, reference, model, **options):
-    return transfer(query, reference, model, correct_query=False, **options)
+    return transfer(query, reference, model, correct_query=False, match_depth=False, **options)
 
 
 # ---------------------------------------------------------------- what is written
@@ -228,7 +228,7 @@ def test_embeddings_are_those_of_data_that_hold_the_shared_genes_alone(query, re
     rows = np.array([3, 50, 7])
     expected = model.get_latent_representation(reference[:, :20].copy(), rows, layer="counts")
     for data in (reference, backed):
-        found = embed_shared(model, data, genes.reference, layer="counts", indices=rows, batch_size=2)
+        found = embed_cells(model, open_shared(model, data, genes.reference, layer="counts", indices=rows), batch_size=2)
         np.testing.assert_allclose(found, expected, atol=1e-5)
     backed.file.close()
 

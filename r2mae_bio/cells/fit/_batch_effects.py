@@ -31,13 +31,11 @@ FEWEST_CELLS = 10
 """A new batch of fewer cells stays where it is: their own scatter is too small to tell what chance
 explains.
 """
-LEAST_OCCUPIED = 0.2
+LEAST_OCCUPIED = 0.4
 """A new batch whose cells lie in a smaller share of the neighbourhoods (their effective number, the
-exponential of the entropy) stays where it is: of a batch of one or two cell types nobody can say
-what is the batch and what the type.
+exponential of the entropy) stays where it is: of a batch of few cell types nobody can say what is
+the batch and what the type. Batches above it may also begin with their mean on the reference's.
 """
-MANY_OCCUPIED = 0.45
-"""Share from which on a batch may also begin with its mean on that of the reference."""
 _ROUNDS, _STEPS, _DAMPING = 15, 8, 0.3
 _STILL = 1e-3
 """Mean change of corrected vectors between rounds, as a share of their size, below which fitting
@@ -190,7 +188,7 @@ def _lay_on(effects: BatchEffects, raw: Tensor) -> tuple[Tensor, Tensor]:
     """
     means, centroids = effects.means.cpu().double(), effects.centroids.cpu().double()
     found = _iterate(raw, means, centroids, torch.zeros_like(raw[0]))
-    if _occupied(_shares(raw, centroids)) > MANY_OCCUPIED:
+    if _occupied(_shares(raw, centroids)) > LEAST_OCCUPIED:
         other = _iterate(raw, means, centroids, raw.mean(0) - means.mean(0))
         found = min(found, other, key=lambda laid: laid.scatter)
     if found.occupied < LEAST_OCCUPIED:

@@ -5,6 +5,7 @@ they say and a score for the unknown.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
@@ -41,7 +42,7 @@ class Transferred:
     """Calibrated probabilities of the classes, (n_cells, n_classes)."""
     unknown: NDArray[np.float32]
     """Share of the reference cells that look less unusual than the cell, (n_cells,), at least 0 and
-    below 1.
+    below 1; NaN where nothing is known of the cell.
     """
 
 
@@ -61,6 +62,8 @@ class LabelTransfer:
     """What logits are divided by."""
     accuracy: float
     """Share of right answers out of fold."""
+    prior: NDArray[np.float64]
+    """Share of the reference cells in each class, (n_classes,)."""
     _centre: NDArray[np.float64]
     _scale: NDArray[np.float64]
     _weights: NDArray[np.float64]
@@ -79,7 +82,8 @@ class LabelTransfer:
         Parameters
         ----------
         embedding
-            Reference embedding (n_cells, n_latent).
+            Reference embedding (n_cells, n_latent), or several draws of it (n_draws, n_cells,
+            n_latent), all of which are learned from.
         labels
             Class of each cell (n_cells,), text, numbers or truth values; at least two classes with
             at least two cells each.
@@ -97,29 +101,34 @@ class LabelTransfer:
         DataError
             Classes or groups are too few, or shapes do not fit.
         """
-        x, (classes, codes) = _as_embedding(embedding), np.unique(_plain(labels), return_inverse=True)
-        _check(x, codes, classes)
-        some = _sample(codes, _MOST_VALIDATED, derive_generator(seed, "label-transfer sample"))
+        draws, (classes, codes) = _as_draws(embedding), np.unique(_plain(labels), return_inverse=True)
+        _check(draws[0], codes, classes)
+        some = _sample(codes, _MOST_VALIDATED // len(draws), derive_generator(seed, "label-transfer sample"))
         folds = deal_folds(codes[some], None if groups is None else np.asarray(groups)[some], seed=seed)
+        x, every = np.concatenate(draws), partial(np.tile, reps=len(draws))  # all draws of a cell are in its fold
+        rows = np.concatenate([some + i * len(codes) for i in range(len(draws))])
         centre, scale = x.mean(0), _scale(x)
-        z = (x - centre) / scale
-        logits = _out_of_fold(z[some], codes[some], folds, len(classes))
-        best, temperature, judged = _choose(logits, codes[some], classes)
-        weights, bias = _fit(z, codes, STRENGTHS[best : best + 1], len(classes))[0]
+        z, answers, folds = (x - centre) / scale, every(codes), every(folds)
+        logits = _out_of_fold(z[rows], answers[rows], folds, len(classes))
+        best, temperature, judged = _choose(logits, answers[rows], classes)
+        weights, bias = _fit(z, answers, STRENGTHS[best : best + 1], len(classes))[0]
         held = logits[best][judged] / temperature
         return cls(
             classes=classes,
             strength=STRENGTHS[best],
             temperature=temperature,
-            accuracy=float(np.mean(held.argmax(1) == codes[some][judged])),
+            accuracy=float(np.mean(held.argmax(1) == answers[rows][judged])),
+            prior=np.bincount(codes) / len(codes),
             _centre=centre,
             _scale=scale,
             _weights=weights,
             _bias=bias,
-            _unusual=UnusualCells.fit(x[some], codes[some], folds, judged, held),
+            _unusual=UnusualCells.fit(x[rows], answers[rows], folds, judged, held),
         )
 
-    def predict(self, embedding: ArrayLike, uncorrected: ArrayLike | None = None) -> Transferred:
+    def predict(
+        self, embedding: ArrayLike, uncorrected: ArrayLike | None = None, empty: NDArray[np.bool_] | None = None
+    ) -> Transferred:
         """Probabilities, and how unusual the cells look; each cell's are its own affair.
 
         Parameters
@@ -129,6 +138,9 @@ class LabelTransfer:
         uncorrected
             The same cells before they were laid on the reference, if they were. That draws new
             types to known ones, so how unusual a cell is, is told from these.
+        empty
+            Cells of which nothing is known (n_cells,): they get the shares of the classes, and a
+            missing score.
 
         Returns
         -------
@@ -136,9 +148,12 @@ class LabelTransfer:
         """
         x = _as_embedding(embedding)
         logits = self._logits(x)
-        before = x if uncorrected is None else _as_embedding(uncorrected)
+        before = x if uncorrected is None or uncorrected is embedding else _as_embedding(uncorrected)
         unusual = self._unusual.score(before, logits if before is x else self._logits(before))
-        return Transferred(softmax(logits, axis=1).astype(np.float32), unusual)
+        probabilities = softmax(logits, axis=1).astype(np.float32)
+        if empty is not None:
+            probabilities[empty], unusual[empty] = self.prior, np.nan
+        return Transferred(probabilities, unusual)
 
     def _logits(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Calibrated, (n_cells, n_classes)."""
@@ -231,6 +246,12 @@ def _plain(labels: ArrayLike) -> NDArray[Any]:
     """Labels as an array of text, whole numbers, other numbers or truth values."""
     found = np.array(np.asarray(labels).tolist())  # of Python objects, which may be all of one of these types
     return found if found.dtype.kind in "biuf" else found.astype(str)
+
+
+def _as_draws(values: ArrayLike) -> list[NDArray[np.float64]]:
+    """Embeddings of the same cells, one for each draw of their molecules."""
+    found = np.asarray(values)
+    return [_as_embedding(draw) for draw in (found if found.ndim == 3 else found[None])]
 
 
 def _as_embedding(values: ArrayLike) -> NDArray[np.float64]:

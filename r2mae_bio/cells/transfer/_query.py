@@ -9,14 +9,13 @@ import numpy as np
 import pandas as pd
 
 from r2mae_bio._errors import ConfigError, DataError
-from r2mae_bio._rng import derive_generator
 from r2mae_bio._warn import warn
 from r2mae_bio.cells.fit._table import cells_at_a_time
-from r2mae_bio.cells.model._batch_correction import batch_names, laid_on_reference
 from r2mae_bio.cells.read._data import check_anndata
 from r2mae_bio.cells.read._obs import label_values, read_column
+from r2mae_bio.cells.transfer._embedding import Reading, embed_pair
 from r2mae_bio.cells.transfer._label_transfer import LabelTransfer
-from r2mae_bio.cells.transfer._shared_genes import embed_shared, share_genes
+from r2mae_bio.cells.transfer._shared_genes import share_genes
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from r2mae_bio.cells.transfer._label_transfer import Transferred
     from r2mae_bio.cells.transfer._shared_genes import SharedGenes
 
-__all__ = ["LabelledQuery", "label_query"]
+__all__ = ["LabelledQuery", "Reading", "label_query"]
 
 _UNKNOWN: Final = "unknown"
 _FEWEST: Final = 2
@@ -57,15 +56,10 @@ def label_query(
     *,
     labels_key: str,
     groups_key: str | None,
-    correct_query: bool,
-    query_batch_key: str | None,
     unknown_threshold: float | None,
-    layer: str | None,
-    reference_layer: str | None,
-    batch_size: int | None,
     duplicates: str,
     min_coverage: float | None,
-    seed: int,
+    reading: Reading,
 ) -> LabelledQuery:
     """Learn labels from a reference, and give them to a query.
 
@@ -73,16 +67,17 @@ def label_query(
     ----------
     model
         Reads both.
-    query, reference, labels_key, groups_key, correct_query, query_batch_key, unknown_threshold,
-    layer, reference_layer, batch_size, duplicates, min_coverage, seed
+    query, reference, labels_key, groups_key, unknown_threshold, duplicates, min_coverage
         As in :func:`r2mae_bio.tl.transfer_labels`, whose errors these are.
+    reading
+        The other arguments.
 
     Returns
     -------
     One label per cell of the query, and what stands behind it.
     """
     _check_threshold(unknown_threshold)
-    cells_at_a_time(batch_size)
+    cells_at_a_time(reading.batch_size)
     check_anndata(query)
     check_anndata(reference)
     labels = label_values(read_column(reference.obs, labels_key, where="reference.obs"))
@@ -90,24 +85,17 @@ def label_query(
     _check_unknown(labels[cells], labels_key, unknown_threshold)
     groups = None if groups_key is None else _groups(reference, groups_key, cells)
     genes = share_genes(model.vocabulary, query, reference, duplicates=duplicates, min_coverage=min_coverage)
-    learned = embed_shared(model, reference, genes.reference, layer=reference_layer, indices=cells, batch_size=batch_size)
-    asked = embed_shared(model, query, genes.query, layer=layer, batch_size=batch_size)
-    if corrected := model.knows_batches(reference) and model.knows_batches(query):
-        learned, asked = model.without_batches(learned, reference, cells), model.without_batches(asked, query)
-    uncorrected = None
-    if correct_query and not corrected:
-        batches = _query_batches(query, query_batch_key)
-        uncorrected, asked = asked, laid_on_reference(learned, asked, batches, derive_generator(seed, "transfer batch effects"))
-    transfer = LabelTransfer.fit(learned, labels[cells], groups=groups, seed=seed)
-    answer = transfer.predict(asked, uncorrected)
-    columns = {"labels_key": labels_key, "groups_key": groups_key, "layer": layer, "reference_layer": reference_layer}
-    texts = {name: value or "" for name, value in columns.items()}  # h5ad has no None
-    numbers = {
-        "n_reference": len(cells),
-        "seed": int(seed),
-        "batches_taken_out": int(corrected),
-        "query_corrected": int(correct_query and not corrected),
+    pair = embed_pair(model, query, reference, cells, genes, reading)
+    transfer = LabelTransfer.fit(pair.reference, labels[cells], groups=groups, seed=reading.seed)
+    answer = transfer.predict(pair.query, pair.uncorrected, pair.empty)
+    columns = {
+        "labels_key": labels_key,
+        "groups_key": groups_key,
+        "layer": reading.layer,
+        "reference_layer": reading.reference_layer,
     }
+    texts = {name: value or "" for name, value in columns.items()}  # h5ad has no None
+    numbers = {"n_reference": len(cells), "seed": int(reading.seed), **pair.record}
     threshold = {} if unknown_threshold is None else {"unknown_threshold": float(unknown_threshold)}
     names, codes = _answers(transfer, answer, unknown_threshold)
     record = {**_results(model, transfer, genes), **texts, **numbers, **threshold}
@@ -142,9 +130,10 @@ def _answers(transfer: LabelTransfer, answer: Transferred, threshold: float | No
     names, codes = transfer.classes.tolist(), answer.probabilities.argmax(axis=1)
     if threshold is None:
         return names, codes
+    unknown = ~(answer.unknown <= threshold)  # a missing score is not below any threshold
     if not isinstance(names[0], str):  # numbers and truth values have no name for it
-        return names, np.where(answer.unknown > threshold, -1, codes)
-    return [*names, _UNKNOWN], np.where(answer.unknown > threshold, len(names), codes)
+        return names, np.where(unknown, -1, codes)
+    return [*names, _UNKNOWN], np.where(unknown, len(names), codes)
 
 
 def _usable(labels: NDArray[np.object_], key: str) -> NDArray[np.intp]:
@@ -165,11 +154,6 @@ def _usable(labels: NDArray[np.object_], key: str) -> NDArray[np.intp]:
         message = f"Classes with a single reference cell are left out, since nothing can be validated on it: {', '.join(map(str, single[:5]))}."
         warn(message)
     return cells
-
-
-def _query_batches(query: AnnData, key: str | None) -> NDArray[Any]:
-    """Batch of each cell of the query; one if there is no key."""
-    return np.full(query.n_obs, "the query", dtype=object) if key is None else batch_names(query, key)
 
 
 def _groups(reference: AnnData, key: str, cells: NDArray[np.intp]) -> NDArray[np.str_]:

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
     from r2mae_bio.cells.model._gene_mae import GeneMAE
     from r2mae_bio.cells.read._align import GeneAlignment
+    from r2mae_bio.cells.read._cells import CellSource
     from r2mae_bio.cells.read._genes import GeneVocabulary
+    from r2mae_bio.cells.transfer._depth import ThinnedCells
 
-__all__ = ["SharedGenes", "embed_shared", "share_genes"]
+__all__ = ["SharedGenes", "embed_cells", "open_shared", "share_genes"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,17 +98,10 @@ def _restrict(alignment: GeneAlignment, shared: NDArray[np.bool_]) -> GeneAlignm
     return replace(alignment, column_to_gene=np.where((columns >= 0) & shared[columns], columns, -1), measured=shared)
 
 
-def embed_shared(
-    model: GeneMAE,
-    adata: AnnData,
-    alignment: GeneAlignment,
-    *,
-    layer: str | None = None,
-    indices: Any = None,
-    batch_size: int | None = None,
-) -> NDArray[np.float32]:
-    """Embed cells from some of the genes that were measured, as
-    :meth:`GeneMAE.get_latent_representation` would if the data held no others.
+def open_shared(
+    model: GeneMAE, adata: AnnData, alignment: GeneAlignment, *, layer: str | None = None, indices: Any = None
+) -> CellSource:
+    """Cells, to be read by some of the genes that were measured.
 
     The matrix is read where it is, in memory or on disk; no copy with fewer columns is made.
 
@@ -122,12 +117,6 @@ def embed_shared(
         Layer of counts, as for :meth:`GeneMAE.get_latent_representation`.
     indices
         Positions of cells, or a boolean mask; all if None.
-    batch_size
-        Cells at a time; 256 if None.
-
-    Returns
-    -------
-    Embedding, float32 (n_cells, n_latent).
 
     Raises
     ------
@@ -140,5 +129,24 @@ def embed_shared(
     likelihood = model.record.config.gene_likelihood
     layer = query_layer(adata, layer, model.record.setup.layer, likelihood)
     Setup(layer, likelihood).check(adata, allow_empty=True)
-    source = open_cells(adata, layer=layer, alignment=alignment, indices=indices)
-    return model._embed(CellTable(source, model.record.covariates.blank(source.n_cells)), batch_size)
+    return open_cells(adata, layer=layer, alignment=alignment, indices=indices)
+
+
+def embed_cells(model: GeneMAE, cells: CellSource | ThinnedCells, batch_size: int | None = None) -> NDArray[np.float32]:
+    """Embed cells, as :meth:`GeneMAE.get_latent_representation` would if the data held no other
+    genes.
+
+    Parameters
+    ----------
+    model
+        The model.
+    cells
+        From :func:`open_shared`, thinned or not.
+    batch_size
+        Cells at a time; 256 if None.
+
+    Returns
+    -------
+    Embedding, float32 (n_cells, n_latent).
+    """
+    return model._embed(CellTable(cells, model.record.covariates.blank(cells.n_cells)), batch_size)
