@@ -181,6 +181,45 @@ def test_batches_of_a_query_are_corrected_each_for_itself(query, reference, mode
         transfer(mixed, reference, model, query_batch_key="donors")
 
 
+# ---------------------------------------------------------------- shallow queries
+
+
+def thinned(adata, share, seed=0):
+    changed = adata.copy()
+    changed.X = sparse.csr_matrix(np.random.default_rng(seed).binomial(adata.X.toarray().astype(int), share).astype(np.float32))
+    return changed
+
+
+def test_confidence_falls_with_depth(reference, model):
+    deep = make_cells(600, 2)
+    for share in (1, 0.1, 0.03):
+        query = thinned(deep, share)
+        query = query[np.asarray(query.X.sum(1)).ravel() > 0].copy()
+        found = transfer(query, reference, model, correct_query=False)
+        right = (found.obs["r2mae_label"].astype(str) == query.obs["type"]).mean()
+        assert abs(found.obs["r2mae_label_confidence"].mean() - right) < 0.1
+        assert found.uns["r2mae"]["transfer_labels"]["r2mae_label"]["depth_matched"] == int(share < 1)
+    alone = transfer_alone(query, reference, model)
+    assert alone.obs["r2mae_label_confidence"].mean() > (alone.obs["r2mae_label"].astype(str) == query.obs["type"]).mean() + 0.1
+    assert np.median(found.obs["r2mae_label_unknown"]) < 0.75 < np.median(alone.obs["r2mae_label_unknown"])
+
+
+def test_a_cell_without_counts_gets_the_shares_of_the_classes_and_says_so(query, reference, model):
+    empty = query.X.toarray()
+    empty[:2] = 0
+    query.X = sparse.csr_matrix(empty)
+    known = reference[10:].copy()
+    with (
+        pytest.warns(UserWarning, match="embedded all the same"),
+        pytest.warns(UserWarning, match="2 of 60 query cells have no count in the 30"),
+    ):
+        found = transfer(query, known, model, unknown_threshold=0.99)
+    shares = known.obs["type"].value_counts(normalize=True).sort_index()
+    np.testing.assert_allclose(found.obsm["r2mae_label_probabilities"][:2], [shares, shares], rtol=1e-6)
+    assert found.obs["r2mae_label_unknown"].isna().to_numpy().nonzero()[0].tolist() == [0, 1]
+    assert (found.obs["r2mae_label"].iloc[:2] == "unknown").all()
+
+
 # ---------------------------------------------------------------- what must not matter
 
 
