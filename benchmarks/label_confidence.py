@@ -140,6 +140,7 @@ class Workbench:
                 self.without[name] = self.pretrain(reference)
             model = self.without.get(name, self.model)
             query = self.transfer(self.take(self.known, measured), reference, model)
+            query = query[query.obs["r2mae_label_unknown"].notna()]  # cells without counts have no score
             new, score = (query.obs["label"] == name).to_numpy(), query.obs["r2mae_label_unknown"].to_numpy()
             against = 1 - query.obs["r2mae_label_confidence"].to_numpy()
             yield {

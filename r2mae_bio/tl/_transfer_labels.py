@@ -48,12 +48,13 @@ def transfer_labels(
     classifier made for this panel. Where the query is shallower, the reference is embedded from as
     few counts: molecules of each cell are drawn, three times, until it is as deep as the query cell
     of the same rank, and labels, confidence and the score for unknown types are those of such
-    cells. What the query adds to the embedding as a batch (another donor,
-    depth or technology) is taken out first: by the model if it knows the batches of all cells (see
-    :func:`map_query`), otherwise by laying the query on the neighbourhoods of the reference. A
-    query of too few neighbourhoods to tell a batch from a cell type stays as it is, with a warning;
-    so do fewer than 10 cells, without one. The strength of the regression and the temperature of
-    its probabilities come from cross-validation within the reference. The score for unknown types
+    cells. What the query adds to the embedding as a batch (another donor, depth or technology) is
+    taken out first: by the model if it knows the batches of all cells (see :func:`map_query`),
+    otherwise by laying the query on the neighbourhoods of the reference. A query of too few
+    neighbourhoods to tell a batch from a cell type stays as it is, with a warning; so does one that
+    would spread over fewer classes than before, for then types were taken for a batch; and so do
+    fewer than 10 cells, without one. The strength of the regression and the temperature of its
+    probabilities come from cross-validation within the reference. The score for unknown types
     compares a cell's distance to the mean of its class, and the odds against its label, with those
     of reference cells of that label that were held out: 0.95 means that 95% of the reference cells
     look less unusual; it is taken before the query is corrected, for that draws new types to known

@@ -207,13 +207,18 @@ class _DaskReader:
         self.n_cells, self._n_genes = matrix.shape
         self._kept: dict[int, CSRRows] = {}  # the one used last comes last
         self._n_computed = 0
+        self._next = 0  # the cell that comes next where cells are read in order
 
     def fetch(self, index: NDArray[np.int64]) -> CSRRows:
         block = np.searchsorted(self._edges, index, side="right") - 1
         order = np.argsort(block, kind="stable")
         numbers, first = np.unique(block[order], return_index=True)
+        in_order = bool(index.size) and np.array_equal(index, np.arange(self._next, self._next + index.size))
+        self._next = int(index[-1]) + 1 if index.size else 0
         parts = []
         for number, mine in zip(numbers.tolist(), np.split(order, first)[1:], strict=True):
+            if in_order:  # blocks that were passed are let go before another is computed
+                self._kept = {kept: rows for kept, rows in self._kept.items() if kept >= number}
             parts.append(_pick(self._block(number), index[mine] - self._edges[number]))
         back = np.empty(index.size, np.int64)
         back[order] = np.arange(index.size)

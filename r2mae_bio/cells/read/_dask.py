@@ -57,4 +57,5 @@ def read_block(matrix: Any, number: int) -> Any:
     parts = [matrix.blocks[number, column].compute() for column in range(len(matrix.chunks[1]))]
     if any(sparse.issparse(part) for part in parts):
         return sparse.hstack([sparse.csr_array(part) for part in parts], format="csr")
-    return np.concatenate([np.asarray(part) for part in parts], axis=1)
+    dense = [np.asarray(part) for part in parts]
+    return dense[0] if len(dense) == 1 else np.concatenate(dense, axis=1)  # a block may be large: no copy of it

@@ -115,7 +115,7 @@ def iter_entries(matrix: Any, *, block: int = BLOCK) -> Iterator[Entries]:
         Dense, CSR, CSC, ``numpy.matrix``, ``h5py.Dataset``, ``zarr.Array``, an AnnData backed
         sparse dataset or a dask array, shape (cells, genes).
     block
-        About how many entries to hold at once; of a dask array, one of its own blocks of rows.
+        About how many entries to hold at once, beside one computed block of rows of a dask array.
 
     Yields
     ------
@@ -123,7 +123,7 @@ def iter_entries(matrix: Any, *, block: int = BLOCK) -> Iterator[Entries]:
     """
     check_supported(matrix)
     if is_dask(matrix):
-        yield from _dask_entries(matrix)
+        yield from _dask_entries(matrix, block)
         return
     if sparse.issparse(matrix) and matrix.format not in {"csr", "csc"}:
         matrix = matrix.tocsr()
@@ -134,11 +134,15 @@ def iter_entries(matrix: Any, *, block: int = BLOCK) -> Iterator[Entries]:
         yield Entries(rows + (0 if by_column else start), cols + (start if by_column else 0), values)
 
 
-def _dask_entries(matrix: Any) -> Iterator[Entries]:
+def _dask_entries(matrix: Any, block: int) -> Iterator[Entries]:
     edges = block_edges(matrix, "The matrix")
     for number, start in enumerate(edges[:-1].tolist()):
-        rows, cols, values = _part_entries(read_block(matrix, number))
-        yield Entries(rows + start, cols, values)
+        yield from _entries_from(start, read_block(matrix, number), block)  # the block is let go before the next is computed
+
+
+def _entries_from(start: int, part: Any, block: int) -> Iterator[Entries]:
+    for entries in iter_entries(part, block=block):
+        yield Entries(entries.rows + start, entries.cols, entries.values)
 
 
 def gene_totals(matrix: Any) -> NDArray[np.float64]:

@@ -50,6 +50,8 @@ class EmbeddedPair:
     """(n_query, n_latent)."""
     uncorrected: NDArray[np.float32]
     """The query before it was laid on the reference, (n_query, n_latent)."""
+    batches: NDArray[Any]
+    """Batch of each query cell, text (n_query,)."""
     empty: NDArray[np.bool_]
     """Query cells without a count in the genes that were compared, (n_query,)."""
     record: dict[str, int]
@@ -83,19 +85,15 @@ def embed_pair(
         sources = as_deep_as(depths[depths > 0], known, cell_depths(known), reading.seed)
     learned = np.stack([embed_cells(model, source, reading.batch_size) for source in sources])
     latent = embed_cells(model, asked, reading.batch_size)
-    before = latent
+    before, batches = latent, _batches(query, reading.query_batch_key)
     if knows := model.knows_batches(reference) and model.knows_batches(query):
         learned = np.stack([model.without_batches(draw, reference, cells) for draw in learned])
         before = latent = model.without_batches(latent, query)
     elif reading.correct_query:
         generator = derive_generator(reading.seed, "transfer batch effects")
-        latent = laid_on_reference(np.concatenate(learned), latent, _batches(query, reading.query_batch_key), generator)
-    done = {
-        "batches_taken_out": int(knows),
-        "query_corrected": int(reading.correct_query and not knows),
-        "depth_matched": int(sources != [known]),
-    }
-    return EmbeddedPair(learned, latent, before, _empty(depths, asked), done)
+        latent = laid_on_reference(np.concatenate(learned), latent, batches, generator)
+    done = {"batches_taken_out": int(knows), "depth_matched": int(sources != [known])}
+    return EmbeddedPair(learned, latent, before, batches, _empty(depths, asked), done)
 
 
 def _batches(query: AnnData, key: str | None) -> NDArray[Any]:

@@ -155,6 +155,17 @@ class LabelTransfer:
             probabilities[empty], unusual[empty] = self.prior, np.nan
         return Transferred(probabilities, unusual)
 
+    def probabilities(self, embedding: ArrayLike) -> NDArray[np.float64]:
+        """Calibrated probabilities of the classes alone, (n_cells, n_classes).
+
+        Parameters
+        ----------
+        embedding
+            Query embedding (n_cells, n_latent).
+        """
+        found: NDArray[np.float64] = softmax(self._logits(_as_embedding(embedding)), axis=1)
+        return found
+
     def _logits(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Calibrated, (n_cells, n_classes)."""
         return (((x - self._centre) / self._scale) @ self._weights.T + self._bias) / self.temperature

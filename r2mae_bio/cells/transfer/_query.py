@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
+from scipy.special import entr
 
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio._warn import warn
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from r2mae_bio.cells.model._gene_mae import GeneMAE
+    from r2mae_bio.cells.transfer._embedding import EmbeddedPair
     from r2mae_bio.cells.transfer._label_transfer import Transferred
     from r2mae_bio.cells.transfer._shared_genes import SharedGenes
 
@@ -29,6 +31,8 @@ __all__ = ["LabelledQuery", "Reading", "label_query"]
 
 _UNKNOWN: Final = "unknown"
 _FEWEST: Final = 2
+_KEPT_SPREAD: Final = 0.99
+"""A corrected query must spread over so many of the classes that it spread over before."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +91,8 @@ def label_query(
     genes = share_genes(model.vocabulary, query, reference, duplicates=duplicates, min_coverage=min_coverage)
     pair = embed_pair(model, query, reference, cells, genes, reading)
     transfer = LabelTransfer.fit(pair.reference, labels[cells], groups=groups, seed=reading.seed)
-    answer = transfer.predict(pair.query, pair.uncorrected, pair.empty)
+    latent = _without_merging_types(transfer, pair)
+    answer = transfer.predict(latent, pair.uncorrected, pair.empty)
     columns = {
         "labels_key": labels_key,
         "groups_key": groups_key,
@@ -96,10 +101,38 @@ def label_query(
     }
     texts = {name: value or "" for name, value in columns.items()}  # h5ad has no None
     numbers = {"n_reference": len(cells), "seed": int(reading.seed), **pair.record}
+    numbers["query_corrected"] = int(not np.array_equal(latent, pair.uncorrected))
     threshold = {} if unknown_threshold is None else {"unknown_threshold": float(unknown_threshold)}
     names, codes = _answers(transfer, answer, unknown_threshold)
     record = {**_results(model, transfer, genes), **texts, **numbers, **threshold}
     return LabelledQuery(names, codes, answer.probabilities, answer.unknown, record)
+
+
+def _without_merging_types(transfer: LabelTransfer, pair: EmbeddedPair) -> NDArray[np.float32]:
+    """The query as laid on the reference, but as it was read for batches that this would spread
+    over fewer classes: then types were taken for a batch, and laid on each other.
+    """
+    latent, known, stay = pair.query.copy(), ~pair.empty, []
+    for name in pd.unique(pair.batches[known]):
+        rows = known & (pair.batches == name)
+        before, after = (_spread(transfer.probabilities(of[rows])) for of in (pair.uncorrected, pair.query))
+        if after < _KEPT_SPREAD * before:
+            latent[rows] = pair.uncorrected[rows]
+            stay.append(f"{name} ({before:.2f} to {after:.2f})")
+    if stay:
+        message = (
+            f"Not laid on the reference: {', '.join(stay[:5])} ({len(stay)} in all). Their cells would have spread over fewer classes "
+            "(in brackets, their effective number), which is what happens where cell types are taken for a batch."
+        )
+        warn(message)
+    return latent
+
+
+def _spread(probabilities: NDArray[np.float64]) -> float:
+    """Effective number of classes that cells spread over: the exponential of the entropy of their
+    mean probabilities (n_cells, n_classes).
+    """
+    return float(np.exp(entr(probabilities.mean(0)).sum()))
 
 
 def _check_threshold(unknown_threshold: float | None) -> None:

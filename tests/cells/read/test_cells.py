@@ -226,3 +226,17 @@ def test_real_counts(shared_data: Path) -> None:
     assert_same_bits(cells(shuffled, vocabulary(adata)).rows(index), rows)
     np.testing.assert_array_equal(rows.to_dense(), adata.X[index].toarray())
     backed.file.close()
+
+
+def test_blocks_of_a_dask_array_that_were_passed_are_let_go() -> None:
+    array = pytest.importorskip("dask.array", reason="needs dask")
+    counts = np.random.default_rng(0).poisson(1, (60, 5)).astype(np.float32)
+    source = cells(ad.AnnData(array.from_array(counts, chunks=(10, 5)), var=pd.DataFrame(index=[f"G{i}" for i in range(5)])))
+    kept = []
+    for start in range(0, 60, 4):
+        np.testing.assert_array_equal(source.rows(np.arange(start, start + 4)).to_dense(), counts[start : start + 4])
+        kept.append(len(source._reader._kept))  # type: ignore[attr-defined]
+    assert max(kept) == 1
+    order = np.random.default_rng(1).permutation(60)
+    np.testing.assert_array_equal(source.rows(order).to_dense(), counts[order])
+    assert len(source._reader._kept) == 6, "where cells are read in random order, blocks are kept"  # type: ignore[attr-defined]
