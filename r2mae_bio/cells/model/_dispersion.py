@@ -60,7 +60,7 @@ def calibrated_dispersion(
     for batch in batches:
         for mask in masks:
             tokens = batch.tokens()
-            params = network(tokens.hide(MaskPlan(mask[None], tokens.visible)), batch.context)
+            params = network(tokens.hide(MaskPlan(mask[None], tokens.visible)), batch.context, measured=tokens.visible)
             for row, shift in zip(nll, shifts, strict=True):
                 shifted = GeneParams(params.location, _shifted(network, shift), params.dropout)
                 row += _nll_by_gene(likelihood, shifted, batch, mask & tokens.visible[0])

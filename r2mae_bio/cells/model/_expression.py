@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import pandas as pd
 import torch
 
-from r2mae_bio._errors import ConfigError
+from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio._keys import as_names
 from r2mae_bio._rng import derive_generator
 from r2mae_bio._splits import split_cells
 from r2mae_bio.cells.fit._table import cells_at_a_time
 from r2mae_bio.cells.model._dispersion import calibrated_dispersion
-from r2mae_bio.cells.model._reader import GeneReader
+from r2mae_bio.cells.model._moments import Predictor, total_factors
+from r2mae_bio.cells.model._reader import GeneReader, open_table
+from r2mae_bio.cells.model._setup import query_layer
 from r2mae_bio.cells.read._obs import cell_positions, name_text
-from r2mae_bio.likelihoods import mean_and_variance
-from r2mae_bio.masking import MaskPlan, complementary_masks
+from r2mae_bio.masking import complementary_masks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from anndata import AnnData
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from r2mae_bio.tokens import TokenBatch
+    from r2mae_bio.cells.fit._table import CellTable
+
+_MOST_REFERENCE: Final = 5000
+"""Cells of a reference from which totals are learned."""
 
 
 class Expression(GeneReader):
@@ -58,7 +63,8 @@ class Expression(GeneReader):
         indices
             As in :meth:`get_latent_representation`; all if None.
         gene_list
-            Names of genes of the model, in the order wanted; all if None.
+            Names of genes of the model, in the order wanted; all if None. Memory is taken for these
+            alone.
         library_size
             Sum over all genes of the model that every cell is scaled to, or ``"latent"``: counts at
             the depth that the model estimates for the cell. Has no meaning, and must be 1, for
@@ -78,7 +84,7 @@ class Expression(GeneReader):
             Layer of counts, see :meth:`get_latent_representation`.
         options
             ``duplicates`` and ``min_coverage`` as in :meth:`get_latent_representation`; ``hide``,
-            ``seed`` and ``own_counts`` as in :meth:`get_predictive_moments`.
+            ``seed``, ``own_counts`` and ``reference`` as in :meth:`get_predictive_moments`.
 
         Returns
         -------
@@ -97,27 +103,29 @@ class Expression(GeneReader):
         columns = _columns(self.vocabulary.names, gene_list)
         _check_library_size(library_size, self.config.gene_likelihood)
         settings = {"transform_batch": transform_batch, "n_masks": n_masks, "batch_size": batch_size, "layer": layer, **options}
-        mean, _ = self._moments(adata, indices, **settings)
-        if self.config.gene_likelihood != "normal" and library_size != "latent":
-            mean *= float(library_size) / mean.sum(1, keepdims=True, dtype=np.float64)
-        mean = mean if gene_list is None else mean[:, columns]
+        predictor, table, step = self._prepared(adata, indices, **settings)
+        size = None if self.config.gene_likelihood == "normal" or library_size == "latent" else float(library_size)
+        mean = np.zeros((table.n_cells, columns.size), np.float32)
+        for some, values, _ in _blocks(predictor, table, step, None if gene_list is None else columns, library_size=size):
+            mean[some] = values
         if return_numpy:
             return mean
         names = (self._training_data() if adata is None else adata).obs_names
         chosen = cell_positions(indices, names)
-        return pd.DataFrame(
-            mean, index=names if chosen is None else names[chosen], columns=pd.Index(self.vocabulary.names)[columns]
-        )
+        genes = pd.Index(self.vocabulary.names)[columns]
+        return pd.DataFrame(mean, index=names if chosen is None else names[chosen], columns=genes, copy=False)
 
     def get_predictive_moments(
         self,
         adata: AnnData | None = None,
         indices: Any = None,
         *,
+        gene_list: str | Sequence[str] | None = None,
         n_masks: int = 8,
         hide: float = 0.25,
         own_counts: bool = True,
         seed: int = 0,
+        reference: AnnData | None = None,
         transform_batch: str | Sequence[str] | None = None,
         batch_size: int | None = None,
         layer: str | None = None,
@@ -129,9 +137,10 @@ class Expression(GeneReader):
 
         Masks come in sets (:func:`r2mae_bio.masking.complementary_masks`), so that every measured
         gene is hidden equally often, and all cells share them. A measured gene is predicted from
-        the masks that hide it, any other gene from all. With means m and variances v of the
-        likelihood under the single masks, the prediction has mean E[m] and variance E[v] + Var[m],
-        over masks.
+        the masks that hide it. With means m and variances v of the likelihood under the single
+        masks, the prediction has mean E[m] and variance E[v] + Var[m], over masks. A gene that is
+        not measured is predicted from all measured genes, with mean m and variance v, to which
+        Var[m] over all masks is added.
 
         With ``own_counts`` the prediction of a measured gene is then conditioned on its count x, as
         in SAVER (Huang et al. 2018, Nat. Methods 15, 539-542): the rate behind x is taken to be
@@ -141,7 +150,7 @@ class Expression(GeneReader):
 
         Parameters
         ----------
-        adata, indices, transform_batch, batch_size, layer, duplicates, min_coverage
+        adata, indices, gene_list, transform_batch, batch_size, layer, duplicates, min_coverage
             As in :meth:`get_normalized_expression`.
         n_masks
             Number of masks, made up to whole sets; if 0, one prediction with nothing hidden, and
@@ -155,6 +164,12 @@ class Expression(GeneReader):
             ``gene_likelihood="normal"``.
         seed
             Seed of the masks.
+        reference
+            Cells in which genes that ``adata`` lacks were measured, such as the training cells, for
+            totals that are right: up to 5,000 of them are predicted from the genes of ``adata``,
+            and each gene that it lacks is multiplied by the ratio of its known to its predicted
+            total. Of few counts, the ratio is drawn towards 1. The results then depend on these
+            cells, though never on other cells of ``adata``. Not for ``gene_likelihood="normal"``.
 
         Returns
         -------
@@ -166,16 +181,50 @@ class Expression(GeneReader):
         NotTrainedError, ConfigError, CountsError, DuplicateGenesError, GeneCoverageError,
         SetupError
             As for :meth:`get_normalized_expression`.
+        DataError
+            ``reference`` lacks genes that ``adata`` has.
         """
+        columns = _columns(self.vocabulary.names, gene_list)
         masks: dict[str, Any] = {"n_masks": n_masks, "hide": hide, "own_counts": own_counts, "seed": seed}
-        reading: dict[str, Any] = {
-            "batch_size": batch_size,
-            "layer": layer,
-            "duplicates": duplicates,
-            "min_coverage": min_coverage,
-        }
-        mean, variance = self._moments(adata, indices, **masks, **reading, transform_batch=transform_batch)
-        return mean, np.sqrt(variance)
+        reading: dict[str, Any] = {"batch_size": batch_size, "layer": layer, "duplicates": duplicates}
+        reading |= {"transform_batch": transform_batch, "min_coverage": min_coverage, "reference": reference}
+        predictor, table, step = self._prepared(adata, indices, **masks, **reading)
+        mean, sd = (np.zeros((table.n_cells, columns.size), np.float32) for _ in range(2))
+        for some, *values in _blocks(predictor, table, step, None if gene_list is None else columns):
+            mean[some], sd[some] = values
+        return mean, sd
+
+    def iter_predictive_moments(
+        self,
+        adata: AnnData | None = None,
+        indices: Any = None,
+        *,
+        gene_list: str | Sequence[str] | None = None,
+        **options: Any,
+    ) -> Iterator[tuple[slice, NDArray[np.float32], NDArray[np.float32]]]:
+        """The same as :meth:`get_predictive_moments`, ``batch_size`` cells at a time, for what does
+        not fit into memory.
+
+        Parameters
+        ----------
+        adata, indices, gene_list
+            As in :meth:`get_normalized_expression`.
+        options
+            Further arguments of :meth:`get_predictive_moments`.
+
+        Yields
+        ------
+        Which of the cells these are, counted from the first, and their means and standard
+        deviations, float32 (n_some, n_genes) each.
+
+        Raises
+        ------
+        NotTrainedError, ConfigError, CountsError, DataError, DuplicateGenesError,
+        GeneCoverageError, SetupError
+            As for :meth:`get_predictive_moments`, before anything is yielded.
+        """
+        columns = None if gene_list is None else _columns(self.vocabulary.names, gene_list)
+        yield from _blocks(*self._prepared(adata, indices, **{"n_masks": 8, **options}), columns)
 
     def calibrate_dispersion(
         self,
@@ -247,8 +296,7 @@ class Expression(GeneReader):
         train, validation = split_cells(n_cells, self.record.train.get("train_size", 1.0), self.record.seed)
         return validation if validation.size else np.sort(train)
 
-    @torch.inference_mode()
-    def _moments(
+    def _prepared(
         self,
         adata: AnnData | None,
         indices: Any,
@@ -257,38 +305,35 @@ class Expression(GeneReader):
         hide: float = 0.25,
         own_counts: bool = True,
         seed: int = 0,
-        transform_batch: str | Sequence[str] | None,
-        batch_size: int | None,
-        layer: str | None,
+        reference: AnnData | None = None,
+        transform_batch: str | Sequence[str] | None = None,
+        batch_size: int | None = None,
+        layer: str | None = None,
         duplicates: str = "error",
         min_coverage: float | None = None,
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Mean and variance, float32 (n_cells, n_genes) each."""
-        self._network().eval()
+    ) -> tuple[Predictor, CellTable, int]:
+        """How the network is asked, the cells, and how many of them at a time."""
+        network, likelihood = self._network().eval(), self.config.gene_likelihood
         step, contexts = cells_at_a_time(batch_size), self._contexts(transform_batch)
         table = self._cells(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage)
         hidden = self._hidden(table.source.measured, n_masks, hide, seed)
-        mean, variance = (np.zeros((table.n_cells, table.source.n_genes), np.float32) for _ in range(2))
-        for some, batch in table.batches(step, self.device):
-            tokens = batch.tokens()
-            moments = self._predict(tokens, hidden, contexts)
-            if own_counts and n_masks and self.config.gene_likelihood != "normal":
-                moments = _given_own_counts(*moments, tokens)
-            mean[some], variance[some] = (part.float().cpu().numpy() for part in moments)
-        return mean, variance
+        weighed = own_counts and n_masks > 0 and likelihood != "normal"
+        predictor = Predictor(network, likelihood, hidden, contexts, weighed)
+        if reference is None:
+            return predictor, table, step
+        cells, panel = self._reference(reference, layer), table.source.measured
+        _check_reference(likelihood, cells.source.measured, panel)
+        some = np.sort(derive_generator(seed, "reference").permutation(cells.n_cells)[:_MOST_REFERENCE])
+        factors = total_factors(predictor, cells, some, torch.from_numpy(panel).to(self.device))
+        return replace(predictor, factors=factors), table, step
 
-    def _predict(self, tokens: TokenBatch, hidden: Tensor, contexts: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance (B, G) over masks (M, G) and contexts (K, C)."""
-        network, likelihood = self._network(), self.config.gene_likelihood
-        moments = _Moments(tokens.values)
-        for mask in hidden:
-            visible = tokens.hide(MaskPlan(mask[None], tokens.visible))
-            latent = network.encode(visible)
-            for context in contexts:
-                params = network.decode(latent, context.expand(latent.shape[0], -1), visible)
-                counts = mask if hidden.shape[0] > 1 else torch.ones_like(mask)
-                moments.add(*mean_and_variance(params, likelihood), counts | ~tokens.visible[0])
-        return moments.total()
+    def _reference(self, reference: AnnData, layer: str | None) -> CellTable:
+        """Cells of which more genes are known, read as the training data are; nothing is written
+        to them.
+        """
+        record = self.record
+        layer = query_layer(reference, layer, record.setup.layer, record.config.gene_likelihood)
+        return open_table(record, reference, None, layer, record.duplicates, None)[0]
 
     def _hidden(self, measured: NDArray[np.bool_], n_masks: int, hide: float, seed: int) -> Tensor:
         """Masks (M, G); a single one that hides nothing if there are to be none."""
@@ -314,38 +359,27 @@ class Expression(GeneReader):
         return torch.from_numpy(rows).to(self.device)
 
 
-class _Moments:
-    """Mean and variance of predictions, gene by gene, over those predictions of a gene that count
-    (Welford's updates).
+def _blocks(
+    predictor: Predictor,
+    table: CellTable,
+    step: int,
+    columns: NDArray[np.int64] | None = None,
+    *,
+    library_size: float | None = None,
+) -> Iterator[tuple[slice, NDArray[np.float32], NDArray[np.float32]]]:
+    """Means and standard deviations of some genes, all if None, one block of cells after another;
+    scaled so that means of all genes sum to ``library_size``, unless it is None.
     """
-
-    def __init__(self, like: Tensor) -> None:
-        self.weight = torch.zeros(1, like.shape[1], device=like.device)
-        self.mean, self.within, self.squares = (torch.zeros_like(like) for _ in range(3))
-
-    def add(self, mean: Tensor, variance: Tensor, counts: Tensor) -> None:
-        """Add a prediction (B, G) for the genes that count, bool (G,)."""
-        self.weight += counts
-        step = counts / self.weight.clamp(min=1)
-        away = mean - self.mean
-        self.mean += step * away
-        self.within += step * (variance - self.within)
-        self.squares += counts * away * (mean - self.mean)
-
-    def total(self) -> tuple[Tensor, Tensor]:
-        """Mean, and variance by the law of total variance, (B, G)."""
-        return self.mean, self.within + self.squares / self.weight
-
-
-def _given_own_counts(mean: Tensor, variance: Tensor, tokens: TokenBatch) -> tuple[Tensor, Tensor]:
-    """Moments of a repeated measurement, given that the measured genes (1, G) once gave
-    ``tokens.values`` (B, G).
-    """
-    count, spread = tokens.values, (variance - mean).clamp(min=0)  # of the rate
-    shape = mean.square() + spread * count  # t + x, in units of the spread
-    updated = mean * shape / (mean.square() + spread * mean).clamp(min=torch.finfo(mean.dtype).tiny)
-    repeated = updated + updated.square() * spread / shape.clamp(min=torch.finfo(mean.dtype).tiny)
-    return torch.where(tokens.visible, updated, mean), torch.where(tokens.visible, repeated, variance)
+    device = predictor.masks.device
+    chosen = slice(None) if columns is None else torch.from_numpy(columns).to(device)
+    for some, batch in table.batches(step, device):
+        moments = [part.float() for part in predictor.moments(batch.tokens())]
+        mean, variance = (part[:, chosen].cpu().numpy() for part in moments)
+        sd = np.sqrt(variance)
+        if library_size is not None:
+            scale = library_size / moments[0].cpu().numpy().sum(1, keepdims=True, dtype=np.float64)
+            mean, sd = ((part * scale).astype(np.float32) for part in (mean, sd))
+        yield some, mean, sd
 
 
 def _columns(names: tuple[str, ...], gene_list: str | Sequence[str] | None) -> NDArray[np.int64]:
@@ -371,3 +405,16 @@ def _check_library_size(library_size: float | str, likelihood: str) -> None:
     elif library_size != "latent" and not (isinstance(library_size, (int, float, np.number)) and 0 < library_size < np.inf):
         message = f"library_size is {library_size!r}; needed is a positive number of counts per cell, or 'latent'."
         raise ConfigError(message)
+
+
+def _check_reference(likelihood: str, known: NDArray[np.bool_], panel: NDArray[np.bool_]) -> None:
+    if likelihood == "normal":
+        message = "reference corrects totals of counts, but a model with gene_likelihood='normal' predicts log-normalised values; leave it at None."
+        raise ConfigError(message)
+    lacking = int((panel & ~known).sum())
+    if lacking:
+        message = (
+            f"reference lacks {lacking} of the {int(panel.sum())} genes that adata shares with the model; needed are all of them, "
+            "and others besides. Pass the cells that the model was trained on, or a set of the same genes."
+        )
+        raise DataError(message)

@@ -36,6 +36,9 @@ def library_sizes(network: GeneMaskedAutoencoder, table: CellTable, step: int) -
     sizes = np.zeros(table.n_cells, np.float32)
     device = network.content.share.device
     for some, batch in table.batches(step, device):
-        location = network(batch.tokens(), batch.context).location  # log of expected counts, which sum to the depth
+        tokens = batch.tokens()
+        location = network(
+            tokens, batch.context, measured=tokens.visible
+        ).location  # log of expected counts, which sum to the depth
         sizes[some] = location.logsumexp(1).exp().float().cpu().numpy()
     return sizes

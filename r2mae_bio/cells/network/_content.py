@@ -74,6 +74,17 @@ class GeneContent(nn.Module):
         share = (self.share[batch.ids] * batch.visible).sum(1)
         return Exposure(total, share.expand_as(total))
 
+    def measured_share(self, measured: Tensor) -> Tensor:
+        """Share of an average cell's counts that measured genes hold, (1,) or (B,). All genes
+        hold exactly 1.
+
+        Parameters
+        ----------
+        measured
+            Bool (1, G) or (B, G).
+        """
+        return (self.share * measured).sum(1) / self.share.sum()
+
     def forward(self, batch: TokenBatch) -> Tensor:
         """What the encoder reads of visible tokens: standardised content, (B, L), zero where not
         visible.

@@ -28,6 +28,10 @@ class GeneDecoder(nn.Module):
     ``use_observed_lib_size`` the total over all measured genes, hidden ones included, is used
     instead: counts of hidden genes then leak into their prediction through their sum.
 
+    Of a panel, a is multiplied by the share of an average cell's counts that its genes hold
+    (``prior_share``). A prior of a counts would outweigh the few counts of a small panel, and pull
+    cells of a shallower study up to the depth of the training cells.
+
     Parameters
     ----------
     content
@@ -68,7 +72,15 @@ class GeneDecoder(nn.Module):
             nn.init.normal_(self.dropout_logit.weight, std=0.02)
             nn.init.constant_(self.dropout_logit.bias, -2.0)
 
-    def forward(self, latent: Tensor, context: Tensor, batch: TokenBatch, exposure: Exposure, mean_depth: Tensor) -> GeneParams:
+    def forward(
+        self,
+        latent: Tensor,
+        context: Tensor,
+        batch: TokenBatch,
+        exposure: Exposure,
+        mean_depth: Tensor,
+        prior_share: Tensor | None = None,
+    ) -> GeneParams:
         """Predict all genes.
 
         Parameters
@@ -83,6 +95,8 @@ class GeneDecoder(nn.Module):
             Visible totals, or those of all measured genes on request.
         mean_depth
             Mean depth of the training cells, scalar.
+        prior_share
+            What the prior of the depth is multiplied by, (1,) or (B,); 1 if None.
 
         Returns
         -------
@@ -93,7 +107,8 @@ class GeneDecoder(nn.Module):
         location = (self.location(hidden) + self.location_linear(inputs)).float()
         if self.counts:
             log_share = torch.log_softmax(location, 1)  # (B, G)
-            location = log_share + self._log_depth(log_share, batch, exposure, mean_depth)[:, None]
+            prior = self.log_prior_counts.exp() * (1 if prior_share is None else prior_share)
+            location = log_share + self._log_depth(log_share, batch, exposure, prior, mean_depth)[:, None]
         dropout = None if self.dropout_logit is None else self.dropout_logit(hidden).float()
         return GeneParams(location, None if self.dispersion is None else self.bounded(self.dispersion), dropout)
 
@@ -103,10 +118,10 @@ class GeneDecoder(nn.Module):
         """
         return dispersion.clamp(max=_LARGEST_LOG_THETA) if self.counts else dispersion
 
-    def _log_depth(self, log_share: Tensor, batch: TokenBatch, exposure: Exposure, mean_depth: Tensor) -> Tensor:
+    @staticmethod
+    def _log_depth(log_share: Tensor, batch: TokenBatch, exposure: Exposure, prior: Tensor, mean_depth: Tensor) -> Tensor:
         share = log_share.exp()
         if not batch.full:
             share = share.gather(1, batch.ids.expand(share.shape[0], -1))
         seen = (share * batch.visible).sum(1)
-        prior = self.log_prior_counts.exp()
         return torch.log(exposure.total + prior) - torch.log(seen + prior / mean_depth)

@@ -70,7 +70,15 @@ class GeneMaskedAutoencoder(nn.Module):
         """
         return self.encoder.embed(self.content(visible), visible)
 
-    def decode(self, latent: Tensor, context: Tensor, visible: TokenBatch, exposure: Exposure | None = None) -> GeneParams:
+    def decode(
+        self,
+        latent: Tensor,
+        context: Tensor,
+        visible: TokenBatch,
+        exposure: Exposure | None = None,
+        *,
+        measured: Tensor | None = None,
+    ) -> GeneParams:
         """Distribution of all G genes.
 
         Parameters
@@ -83,10 +91,17 @@ class GeneMaskedAutoencoder(nn.Module):
             The tokens that were encoded.
         exposure
             Totals to take the depth from; those of ``visible`` if None.
+        measured
+            Genes that were measured, those that are only hidden included, bool (1, G) or (B, G):
+            the prior of the depth is then that of a panel, as predictions need it. If None it is
+            that of the training, where all genes are measured.
         """
         exposure = self.content.exposure(visible) if exposure is None else exposure
-        return self.decoder(latent, context, visible, exposure, self.content.mean_depth)
+        share = None if measured is None else self.content.measured_share(measured)
+        return self.decoder(latent, context, visible, exposure, self.content.mean_depth, share)
 
-    def forward(self, visible: TokenBatch, context: Tensor, exposure: Exposure | None = None) -> GeneParams:
-        """Encode and decode."""
-        return self.decode(self.encode(visible), context, visible, exposure)
+    def forward(
+        self, visible: TokenBatch, context: Tensor, exposure: Exposure | None = None, *, measured: Tensor | None = None
+    ) -> GeneParams:
+        """Encode and decode, see :meth:`decode`."""
+        return self.decode(self.encode(visible), context, visible, exposure, measured=measured)

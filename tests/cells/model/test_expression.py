@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy import sparse
 
-from r2mae_bio._errors import ConfigError, NotTrainedError
+from r2mae_bio._errors import ConfigError, DataError, NotTrainedError
 from r2mae_bio._rng import derive_generator
 from r2mae_bio.masking import MaskPlan, complementary_masks
 from r2mae_bio.model import GeneMAE
@@ -35,8 +35,8 @@ def counted(request, adata):
     return model if request.param == "poisson" else with_dispersion(model)
 
 
-def decoded(model, adata, hidden=None, context=None):
-    """Parameters of the network, asked by hand."""
+def decoded(model, adata, hidden=None, context=None, measured=None):
+    """Parameters of the network, asked by hand; ``measured`` if not all genes are."""
     values = torch.from_numpy(adata.X.toarray())
     tokens = TokenBatch(torch.arange(values.shape[1])[None], values, torch.ones(1, values.shape[1], dtype=torch.bool), full=True)
     if hidden is not None:
@@ -44,7 +44,7 @@ def decoded(model, adata, hidden=None, context=None):
     width = model.record.covariates.width
     rows = torch.zeros(len(values), width) if context is None else torch.tensor(context).float().expand(len(values), -1)
     with torch.inference_mode():
-        return model.network.eval()(tokens, rows)
+        return model.network.eval()(tokens, rows, measured=None if measured is None else torch.from_numpy(measured)[None])
 
 
 def moments_by_hand(params):
@@ -110,7 +110,7 @@ def test_a_panel_gives_every_gene(model, adata):
     frame = model.get_normalized_expression(panel, library_size="latent")
     assert frame.shape == (60, 30)
     hidden = np.arange(30) >= 12
-    np.testing.assert_allclose(frame, moments_by_hand(decoded(model, adata, hidden))[0], rtol=1e-4)
+    np.testing.assert_allclose(frame, moments_by_hand(decoded(model, adata, hidden, measured=~hidden))[0], rtol=1e-4)
 
 
 def test_other_batches(counted, adata):
@@ -138,16 +138,24 @@ def test_spread_follows_the_law_of_total_variance(counted, adata):
         np.testing.assert_allclose(sd[:, gene] ** 2, variances.mean(0) + means.var(0), rtol=1e-3)
 
 
-def test_unmeasured_genes_are_predicted_from_all_masks(counted, adata):
+def test_unmeasured_genes_are_predicted_from_all_that_is_measured(counted, adata):
     panel = adata[:, :12].copy()
     mean, sd = counted.get_predictive_moments(panel, n_masks=4, hide=0.5)
     measured = np.arange(30) < 12
     masks = complementary_masks(measured, 4, hide=0.5, generator=derive_generator(0, "impute"))
     means, variances = (
-        np.stack(part) for part in zip(*(moments_by_hand(decoded(counted, adata, m | ~measured)) for m in masks), strict=True)
+        np.stack(part)
+        for part in zip(*(moments_by_hand(decoded(counted, adata, m | ~measured, measured=measured)) for m in masks), strict=True)
     )
-    np.testing.assert_allclose(mean[:, 12:], means.mean(0)[:, 12:], rtol=1e-4)
-    np.testing.assert_allclose(sd[:, 12:] ** 2, (variances.mean(0) + means.var(0))[:, 12:], rtol=1e-3)
+    whole, variance = moments_by_hand(decoded(counted, adata, ~measured, measured=measured))
+    np.testing.assert_allclose(mean[:, 12:], whole[:, 12:], rtol=1e-4)
+    np.testing.assert_allclose(sd[:, 12:] ** 2, (variance + means.var(0))[:, 12:], rtol=1e-3)
+    for gene in range(12):  # each hidden by half of the masks
+        hid = masks[:, gene]
+        own = counted.get_predictive_moments(panel, n_masks=4, hide=0.5, own_counts=False)
+        np.testing.assert_allclose(own[0][:, gene], means[hid, :, gene].mean(0), rtol=1e-4)
+        spread = variances[hid, :, gene].mean(0) + means[hid, :, gene].var(0)
+        np.testing.assert_allclose(own[1][:, gene] ** 2, spread, rtol=1e-3)
 
 
 def test_a_prediction_from_other_genes_does_not_see_the_gene(counted, adata):
@@ -180,6 +188,51 @@ def test_genes_without_a_measurement_have_no_own_count(model, adata):
     assert np.abs(given - left)[:, :, :12].max() > 0.1
 
 
+def test_few_genes_are_columns_of_all(model, adata):
+    everything = model.get_predictive_moments(adata)
+    some = model.get_predictive_moments(adata, [5, 2], gene_list=["G7", "G1"])
+    np.testing.assert_allclose(some, np.stack(everything)[:, [5, 2]][:, :, [7, 1]], rtol=1e-4)
+    one = model.get_predictive_moments(adata, gene_list="G7")
+    assert one[0].shape == one[1].shape == (60, 1)
+    scaled = model.get_normalized_expression(adata, gene_list="G7", library_size=50, return_numpy=True)
+    np.testing.assert_array_equal(scaled, model.get_normalized_expression(adata, library_size=50)[["G7"]])
+
+
+def test_blocks_are_the_whole_in_parts(model, adata):
+    expected = model.get_predictive_moments(adata, batch_size=25, n_masks=4, gene_list=["G7", "G1"])
+    blocks = list(model.iter_predictive_moments(adata, batch_size=25, n_masks=4, gene_list=["G7", "G1"]))
+    assert [some for some, _, _ in blocks] == [slice(0, 25), slice(25, 50), slice(50, 60)]
+    for number, whole in enumerate(expected):
+        np.testing.assert_array_equal(np.concatenate([block[number + 1] for block in blocks]), whole)
+    assert next(model.iter_predictive_moments(adata))[1].shape == (60, 30)
+
+
+# ---------------------------------------------------------------- totals off the panel
+
+
+def test_a_reference_corrects_totals_of_genes_off_the_panel(counted, adata):
+    panel, off = adata[:, :12].copy(), np.arange(30) >= 12
+    mean, sd = (part.astype(float) for part in counted.get_predictive_moments(panel))
+    again, spread = counted.get_predictive_moments(panel, reference=adata)
+    np.testing.assert_array_equal(again[:, ~off], mean[:, ~off].astype(np.float32))
+    known, predicted = adata.X.toarray().sum(0)[off], mean[:, off].sum(0)
+    ratio = (known + 20) / (predicted + 20)
+    assert np.abs(np.log(ratio)).max() > 0.05
+    np.testing.assert_allclose(again[:, off], mean[:, off] * ratio, rtol=1e-3)
+    rate = sd[:, off] ** 2 - mean[:, off]  # variance of the rate, which scales with its square
+    np.testing.assert_allclose(spread[:, off] ** 2, mean[:, off] * ratio + rate * ratio**2, rtol=5e-3)
+    assert "coverage" not in adata.uns.get("r2mae", {})
+
+
+def test_a_reference_that_does_not_know_a_gene_leaves_it(model, adata):
+    panel, reference = adata[:, :12].copy(), adata[:, :20].copy()
+    plain, corrected = (model.get_predictive_moments(panel, reference=given)[0] for given in (None, reference))
+    np.testing.assert_array_equal(corrected[:, 20:], plain[:, 20:])
+    assert (corrected[:, 12:20] != plain[:, 12:20]).all()
+    with pytest.raises(DataError, match=r"reference lacks 2 of the 12 genes"):
+        model.get_predictive_moments(panel, reference=adata[:, 2:].copy())
+
+
 def test_seeds_change_masks_and_little_else(model, adata):
     first, again, other = (np.stack(model.get_predictive_moments(adata, seed=seed, own_counts=False)) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
@@ -200,6 +253,8 @@ def test_log_normalised_values(adata):
     np.testing.assert_allclose(sd, params.dispersion.detach().exp().expand(60, -1), rtol=1e-4)
     with pytest.raises(ConfigError, match=r"'latent', but a model with gene_likelihood='normal'"):
         model.get_normalized_expression(library_size="latent")
+    with pytest.raises(ConfigError, match="reference corrects totals of counts"):
+        model.get_predictive_moments(reference=adata)
 
 
 def test_what_cannot_be_asked(model, adata):

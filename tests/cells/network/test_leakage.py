@@ -128,9 +128,9 @@ class Cheat(GeneMaskedAutoencoder):
 
     everything: TokenBatch
 
-    def decode(self, latent, context, visible, exposure=None):
+    def decode(self, latent, context, visible, exposure=None, **options):
         faint = 1e-3 * torch.log1p(self.everything.values[:, :1])
-        return super().decode(latent + faint, context, visible, exposure)
+        return super().decode(latent + faint, context, visible, exposure, **options)
 
 
 def predict_by_cheat(network, tokens, plan, context):

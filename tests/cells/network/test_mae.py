@@ -188,6 +188,24 @@ def test_twice_the_counts_is_about_twice_the_predicted_depth(make_network, make_
     torch.testing.assert_close(deeper / depth, torch.full_like(depth, 2.0), atol=0.05, rtol=0)
 
 
+@pytest.mark.parametrize("likelihood", ["nb", "zinb", "poisson"])
+def test_the_prior_of_the_depth_is_that_of_the_measured_genes(make_network, make_batch, encoder, likelihood) -> None:
+    network = make_network(encoder, likelihood)
+    tokens, _, context = make_batch()
+    panel = torch.arange(24)[None] % 3 == 0
+    visible = replace(tokens, values=tokens.values * panel, visible=panel)
+    with torch.no_grad():
+        trained, predicted = network(visible, context), network(visible, context, measured=panel)
+        share = trained.location.softmax(1)
+        prior = network.decoder.log_prior_counts.exp() * network.content.share[panel[0]].sum()  # shares sum to 1
+        depth = (visible.values.sum(1) + prior) / (share[:, panel[0]].sum(1) + prior / network.content.mean_depth)
+        everything = network(tokens, context), network(tokens, context, measured=tokens.visible)
+    torch.testing.assert_close(predicted.location.softmax(1), share, **TOLERANCE)
+    torch.testing.assert_close(predicted.location.exp().sum(1), depth, rtol=1e-4, atol=1e-4)
+    assert (trained.location.exp().sum(1) / depth - 1).abs().max() > 0.05
+    assert torch.equal(everything[0].location, everything[1].location)
+
+
 # ---------------------------------------------------------------- start of training
 @pytest.mark.parametrize("likelihood", ["nb", "zinb", "poisson"])
 def test_training_starts_near_the_mean_composition(make_network, make_batch, statistics, encoder, likelihood) -> None:
