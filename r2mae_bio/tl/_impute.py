@@ -1,36 +1,42 @@
-"""``tl.impute``: expected expression and its uncertainty into ``.layers``."""
+"""``tl.impute``: expected expression and its uncertainty into layers, data frames or a file."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from r2mae_bio._errors import ConfigError
 from r2mae_bio._keys import KEYS
+from r2mae_bio.cells._imputed import check_store, dense_layers, frames, open_store, sparse_layers, wanted_genes
+from r2mae_bio.cells.fit._table import cells_at_a_time
 from r2mae_bio.cells.model._gene_mae import GeneMAE
-from r2mae_bio.cells.read._align import align_genes, spread_over_columns
-from r2mae_bio.cells.read._data import writable
-from r2mae_bio.cells.read._genes import gene_aliases
-from r2mae_bio.cells.read._uns import add_entry
+from r2mae_bio.cells.read._data import check_anndata, make_actual, writable
+from r2mae_bio.cells.read._uns import add_entry, all_or_nothing, write_record
 from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from anndata import AnnData
-    from numpy.typing import NDArray
+
+    from r2mae_bio.cells._imputed import Part, Wanted
 
 
 def impute(
     adata: AnnData,
     model: GeneMAE | str | Path,
     *,
+    genes: str | Sequence[str] | None = None,
     n_masks: int = 8,
     hide: float = 0.25,
     own_counts: bool = True,
     unmeasured: bool = False,
+    reference: AnnData | None = None,
+    threshold: float | None = None,
+    store: str | Path | None = None,
+    overwrite: bool = False,
     key_added: str = "r2mae",
     layer: str | None = None,
     seed: int = 0,
@@ -43,10 +49,14 @@ def impute(
     number.
 
     Each measured gene is hidden in an equal number of random masks and predicted from other genes;
-    a gene that was not measured is predicted from all masks. The standard deviation holds the noise
-    of counting, what the model leaves open, and the spread over masks, see
+    a gene that was not measured is predicted from all that were. The standard deviation holds the
+    noise of counting, what the model leaves open, and the spread over masks, see
     :meth:`r2mae_bio.model.GeneMAE.get_predictive_moments`. A cell's result does not depend on the
     other cells, on their order or on ``batch_size`` (to about 1e-5).
+
+    Cells are predicted ``batch_size`` at a time, each block written where it belongs: beside
+    what is written, memory is taken for one block. For the genes that a figure or a test needs,
+    pass ``genes``; for all genes of many cells, pass ``store``.
 
     Parameters
     ----------
@@ -55,6 +65,9 @@ def impute(
         not as zero.
     model
         A model, or the folder of a saved one.
+    genes
+        Names of genes of the model, or one as text, whether measured or not; the columns of
+        ``adata`` if None. Genes that are named go to ``.obsm``, as many columns as genes.
     n_masks
         Number of masks, made up to whole sets of 1 / ``hide``.
     hide
@@ -66,10 +79,26 @@ def impute(
         outliers, or by :func:`r2mae_bio.evaluate.interval_coverage`.
     unmeasured
         Also write the genes of the model that have no column in ``adata``.
+    reference
+        Cells in which genes that ``adata`` lacks were measured, such as those that the model was
+        trained on: they correct the totals of these genes, see
+        :meth:`r2mae_bio.model.GeneMAE.get_predictive_moments`.
+    threshold
+        Write sparse layers (CSR) that leave out what is expected to have less than so many counts.
+        What is left out reads as 0, and so do columns that are no gene of the model, so that
+        totals are too low by the share that is recorded as ``share_below_threshold``. Dense layers
+        with nothing left out if None.
+    store
+        Name of a new ``.zarr`` folder or ``.h5ad`` file to write to, block by block, instead of to
+        ``adata``: one column for each column of ``adata`` that is a gene of the model, then those
+        that ``unmeasured`` adds, or those of ``genes``. It appears once it is complete.
+    overwrite
+        Replace a ``store`` that exists.
     key_added
         Beginning of the names that are written.
     layer
-        Layer of raw counts; see :meth:`GeneMAE.get_latent_representation`.
+        Layer of raw counts, also of ``reference``; see
+        :meth:`GeneMAE.get_latent_representation`.
     seed
         Seed of the masks.
     batch_size
@@ -88,45 +117,91 @@ def impute(
     ``.layers[f"{key_added}_sd"]`` (float32, dense), counts at the depth of the cell, NaN for
     columns that are no gene of the model; with ``unmeasured`` the data frames
     ``.obsm[f"{key_added}_unmeasured_mean"]`` and ``.obsm[f"{key_added}_unmeasured_sd"]`` (float32,
-    one column per gene); and ``.uns["r2mae"]["impute"][key_added]`` (dict of str, int, float:
-    masks, settings, model) and ``.uns["r2mae"]["coverage"]``.
+    one column per gene); with ``genes`` instead of these ``.obsm[f"{key_added}_mean"]`` and
+    ``.obsm[f"{key_added}_sd"]`` (float32 data frames, (n_cells, n_chosen)); and
+    ``.uns["r2mae"]["impute"][key_added]`` (dict of str, int, float: masks, settings, model) and
+    ``.uns["r2mae"]["coverage"]``. With ``store``, ``.X`` (means), ``.layers["sd"]`` and the
+    same record are written to a file that :func:`anndata.read_zarr` or
+    :func:`anndata.read_h5ad` reads, and only ``.uns["r2mae"]["coverage"]`` to ``adata``.
 
     Raises
     ------
     CheckpointError
         The folder holds no model, or a damaged one.
     ConfigError
-        A setting cannot work.
-    CountsError, GeneIdentityError, SetupError
-        The data cannot be used; nothing is written.
+        A setting cannot work, or ``store`` exists.
+    CountsError, DataError, GeneIdentityError, SetupError
+        The data cannot be used. Then, and when the call is interrupted, ``adata`` is as it was
+        before and there is no new ``store``.
     """
-    if n_masks < 1:
-        message = f"n_masks is {n_masks}; needed is a positive number: without a mask no measured gene is predicted."
-        raise ConfigError(message)
+    path = None if store is None else Path(store).expanduser()
+    _check(n_masks, genes, path, unmeasured=unmeasured, threshold=threshold, overwrite=overwrite, copy=copy)
     model = open_model(model, GeneMAE, what="model of cells")
-    adata = writable(adata, copy=copy)
+    check_anndata(adata)
+    adata = writable(adata, copy=True) if copy else adata
+    wanted = wanted_genes(model.vocabulary, adata, genes, unmeasured=unmeasured)
     masks: dict[str, Any] = {"n_masks": n_masks, "hide": hide, "own_counts": own_counts, "seed": seed}
-    moments = model.get_predictive_moments(
-        adata, **masks, layer=layer, batch_size=batch_size, duplicates=duplicates, min_coverage=min_coverage
-    )
-    gene_of_column = _genes_of_columns(model, adata)
-    missing = np.setdiff1d(np.arange(len(model.vocabulary)), gene_of_column)
-    for name, values in zip(("mean", "sd"), moments, strict=True):
-        adata.layers[f"{key_added}_{name}"] = np.ascontiguousarray(spread_over_columns(values.T, gene_of_column).T)
-        if unmeasured:
-            genes = pd.Index(model.vocabulary.names)[missing]
-            adata.obsm[f"{key_added}_unmeasured_{name}"] = pd.DataFrame(values[:, missing], index=adata.obs_names, columns=genes)
-    add_entry(adata, KEYS.impute, key_added, {**masks, **_provenance(model, layer)})
+    reading = {"layer": layer, "batch_size": batch_size, "duplicates": duplicates, "min_coverage": min_coverage}
+    record = {**masks, "reference": reference is not None, **_provenance(model, layer)}
+    keys = [f"{key_added}{suffix}_{name}" for suffix in ("", wanted.suffix) for name in ("mean", "sd")]
+    with all_or_nothing(adata, layers=keys, obsm=keys):
+        blocks = model.iter_predictive_moments(adata, gene_list=wanted.names, reference=reference, **masks, **reading)
+        if path is not None:
+            columns = [*map(str, adata.var_names[wanted.columns]), *wanted.others]
+            rows = cells_at_a_time(batch_size)
+            with open_store(path, adata.obs_names, columns, (key_added, record), rows=rows) as opened:
+                opened.fill(blocks)
+            return None
+        parts = _parts(adata, wanted, threshold, layers=genes is None, others=unmeasured or genes is not None)
+        for some, mean, sd in blocks:
+            for columns_of_part, part in parts:
+                part.add(some, mean[:, columns_of_part], sd[:, columns_of_part])
+        make_actual(adata)
+        for _, part in parts:
+            record |= part.write(adata, key_added)
+        add_entry(adata, KEYS.impute, key_added, record)
+        if model.coverage is not None:
+            write_record(adata, KEYS.coverage, model.coverage.to_uns())
     return adata if copy else None
 
 
-def _genes_of_columns(model: GeneMAE, adata: AnnData) -> NDArray[np.int64]:
-    """Vocabulary position of each column, -1 where there is none; columns that say they were not
-    measured have one too.
-    """
-    names = tuple(map(str, adata.var_names))
-    aligned = align_genes(model.vocabulary, names, query_aliases=gene_aliases(adata.var), duplicates="sum", min_coverage=0.0)
-    return aligned.column_to_gene
+def _check(
+    n_masks: int,
+    genes: str | Sequence[str] | None,
+    path: Path | None,
+    *,
+    unmeasured: bool,
+    threshold: float | None,
+    overwrite: bool,
+    copy: bool,
+) -> None:
+    """Refuse settings that cannot work, before anything is read."""
+    if n_masks < 1:
+        message = f"n_masks is {n_masks}; needed is a positive number: without a mask no measured gene is predicted."
+        raise ConfigError(message)
+    if genes is not None and (unmeasured or threshold is not None):
+        message = "genes names all that is written, as dense columns of .obsm; leave unmeasured and threshold as they are, or genes at None."
+        raise ConfigError(message)
+    if threshold is not None and not 0 < threshold < np.inf:
+        message = f"threshold is {threshold}; needed is a positive number of expected counts, or None for dense layers."
+        raise ConfigError(message)
+    if path is not None:
+        if copy or threshold is not None:
+            message = "store takes the place of what is written to adata, as a dense array; leave copy and threshold as they are, or store at None."
+            raise ConfigError(message)
+        check_store(path, overwrite=overwrite)
+
+
+def _parts(adata: AnnData, wanted: Wanted, threshold: float | None, *, layers: bool, others: bool) -> list[tuple[slice, Part]]:
+    """Where the columns of a block go: into layers, and into data frames."""
+    n, parts = wanted.columns.size, []
+    if layers and threshold is None:
+        parts.append((slice(0, n), dense_layers(adata.n_obs, adata.n_vars, wanted.columns)))
+    elif layers and threshold is not None:
+        parts.append((slice(0, n), sparse_layers(adata.n_vars, wanted.columns, threshold)))
+    if others:
+        parts.append((slice(n, None), frames(adata.obs_names, wanted.others, wanted.suffix)))
+    return parts
 
 
 def _provenance(model: GeneMAE, layer: str | None) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -10,6 +12,8 @@ from scipy import sparse
 
 import r2mae_bio as rb
 from r2mae_bio._errors import ConfigError, NegativeCountsError
+from r2mae_bio.cells.model._moments import Predictor
+from r2mae_bio.cells.model._setup import Setup
 
 SIZES = {"n_latent": 8, "n_factors": 4, "n_tokens": 2, "d_model": 16, "n_heads": 2, "n_layers": 1, "n_hidden": 16}
 
@@ -123,6 +127,13 @@ def test_a_refusal_writes_nothing(adata, model):
         ({"n_masks": 0}, "n_masks is 0"),
         ({"hide": 0.9}, "hide is 0.9"),
         ({"batch_size": 0}, "batch_size is 0"),
+        ({"genes": ["G1", "Q"]}, r"1 of the genes asked for are not known to the model, such as \['Q'\]"),
+        ({"genes": "G1", "unmeasured": True}, "leave unmeasured and threshold as they are"),
+        ({"genes": "G1", "threshold": 0.1}, "leave unmeasured and threshold as they are"),
+        ({"threshold": 0}, "threshold is 0"),
+        ({"store": "x.zarr", "copy": True}, "leave copy and threshold as they are"),
+        ({"store": "x.zarr", "threshold": 1}, "leave copy and threshold as they are"),
+        ({"store": "x.csv"}, "needed is a name that ends in .zarr or .h5ad"),
     ):
         with pytest.raises(ConfigError, match=message):
             rb.tl.impute(adata, model, **settings)
@@ -131,3 +142,153 @@ def test_a_refusal_writes_nothing(adata, model):
         rb.tl.impute(adata, model)
     assert set(adata.layers) - {None} == {"counts"}
     assert "impute" not in adata.uns.get("r2mae", {})
+
+
+# ---------------------------------------------------------------- few genes, few entries, a file
+
+
+def test_genes_that_are_named_go_to_obsm(adata, model):
+    whole = rb.tl.impute(adata, model, copy=True)
+    rb.tl.impute(adata, model, genes=["G7", "G1"])
+    for name in ("r2mae_mean", "r2mae_sd"):
+        frame = adata.obsm[name]
+        assert list(frame.columns) == ["G7", "G1"]
+        assert list(frame.index) == list(adata.obs_names)
+        assert (frame.dtypes == np.float32).all()
+        np.testing.assert_array_equal(frame, whole.layers[name][:, [7, 1]])
+    assert set(adata.layers) - {None} == {"counts"}
+    panel = make_cells()[:, :6].copy()
+    rb.tl.impute(panel, model, genes="G12", key_added="one")
+    absent = rb.tl.impute(panel, model, unmeasured=True, copy=True).obsm["r2mae_unmeasured_mean"]
+    assert list(panel.obsm["one_mean"].columns) == ["G12"]
+    np.testing.assert_array_equal(panel.obsm["one_mean"]["G12"], absent["G12"])
+
+
+def test_what_a_sparse_layer_leaves_out_is_recorded(adata, model):
+    whole = rb.tl.impute(adata, model, copy=True)
+    adata = ad.concat([adata, ad.AnnData(np.ones((60, 1), np.float32), obs=adata.obs, var=pd.DataFrame(index=["other"]),
+                                         layers={"counts": np.ones((60, 1), np.float32)})], axis=1)  # fmt: skip
+    adata.layers["counts"] = sparse.csr_matrix(adata.layers["counts"])
+    rb.tl.impute(adata, model, threshold=1.5, batch_size=25)
+    mean, sd = adata.layers["r2mae_mean"], adata.layers["r2mae_sd"]
+    kept = whole.layers["r2mae_mean"] >= 1.5
+    assert 0 < kept.sum() < kept.size
+    for layer, name in ((mean, "r2mae_mean"), (sd, "r2mae_sd")):
+        assert sparse.issparse(layer)
+        assert layer.format == "csr"
+        assert layer.dtype == np.float32
+        assert layer.has_canonical_format
+        np.testing.assert_allclose(layer.toarray()[:, :20], np.where(kept, whole.layers[name], 0), rtol=1e-4)
+        assert layer[:, [20]].nnz == 0
+    record = adata.uns["r2mae"]["impute"]["r2mae"]
+    assert record["threshold"] == 1.5
+    lost = 1 - mean.sum() / whole.layers["r2mae_mean"].sum()
+    assert record["share_below_threshold"] == pytest.approx(lost, rel=1e-3)
+
+
+@pytest.mark.parametrize(("suffix", "read"), [(".zarr", ad.read_zarr), (".h5ad", ad.read_h5ad)])
+def test_a_store_holds_the_layers(adata, model, tmp_path, suffix, read):
+    panel = adata[::-1, ["G9", "G3", "G0", "G14"]].copy()
+    before = panel.copy()
+    whole = rb.tl.impute(panel, model, unmeasured=True, copy=True)
+    store = tmp_path / f"imputed{suffix}"
+    assert rb.tl.impute(panel, model, unmeasured=True, store=str(store), batch_size=25) is None
+    assert [file.name for file in tmp_path.iterdir()] == [store.name]
+    assert set(panel.layers) == set(before.layers)
+    assert not set(panel.obsm)
+    found = read(store)
+    rest = list(whole.obsm["r2mae_unmeasured_mean"].columns)
+    assert list(found.var_names) == ["G9", "G3", "G0", "G14", *rest]
+    assert list(found.obs_names) == list(panel.obs_names)
+    for values, name in ((found.X, "mean"), (found.layers["sd"], "sd")):
+        assert values.dtype == np.float32
+        expected = np.hstack([whole.layers[f"r2mae_{name}"], whole.obsm[f"r2mae_unmeasured_{name}"]])
+        np.testing.assert_allclose(values, expected, rtol=1e-4)
+    assert found.uns["r2mae"]["impute"]["r2mae"]["checksum"] == model.checksum()
+    with pytest.raises(ConfigError, match="exists already; pass overwrite=True"):
+        rb.tl.impute(panel, model, store=store)
+    rb.tl.impute(panel, model, genes=["G12"], store=store, overwrite=True)
+    assert read(store).shape == (60, 1)
+
+
+def test_reference_cells_correct_totals_of_unmeasured_genes(adata, model):
+    panel = adata[:, :8].copy()
+    rb.tl.impute(panel, model, unmeasured=True, reference=adata, layer="counts")
+    mean, sd = model.get_predictive_moments(panel, reference=adata, layer="counts")
+    np.testing.assert_array_equal(panel.obsm["r2mae_unmeasured_mean"], mean[:, 8:])
+    np.testing.assert_array_equal(panel.layers["r2mae_sd"], sd[:, :8])
+    true = adata.layers["counts"].toarray()[:, 8:].sum(0)
+    plain = rb.tl.impute(panel, model, unmeasured=True, copy=True).obsm["r2mae_unmeasured_mean"].sum()
+    distance = [np.abs(np.log(total / true)).max() for total in (plain, panel.obsm["r2mae_unmeasured_mean"].sum())]
+    assert distance[1] < 0.7 * distance[0]
+    assert panel.uns["r2mae"]["impute"]["r2mae"]["reference"]
+
+
+# ---------------------------------------------------------------- memory, and calls that do not end
+
+
+def break_third_block(monkeypatch, error):
+    calls, moments = [], Predictor.moments
+
+    def breaking(self, tokens):
+        calls.append(1)
+        if len(calls) == 3:
+            raise error
+        return moments(self, tokens)
+
+    monkeypatch.setattr(Predictor, "moments", breaking)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no memory"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param({"unmeasured": True}, id="layers"),
+        pytest.param({"genes": ["G7", "G1"]}, id="frames"),
+        pytest.param({"threshold": 0.5}, id="sparse"),
+        pytest.param({"store": "imputed.zarr", "overwrite": True}, id="zarr"),
+        pytest.param({"store": "imputed.h5ad", "overwrite": True}, id="h5ad"),
+    ],
+)
+def test_a_call_that_fails_midway_leaves_everything_as_it_was(adata, model, tmp_path, monkeypatch, error, settings):
+    monkeypatch.chdir(tmp_path)
+    panel, view, fresh = adata[:, :12].copy(), adata[:, :12], adata[:, :12].copy()
+    rb.tl.impute(panel, model, n_masks=4, batch_size=60, unmeasured=True)
+    if "store" in settings:
+        rb.tl.impute(panel, model, n_masks=4, store=settings["store"])
+    before = panel.copy()
+    files = sorted((str(f.relative_to(tmp_path)), f.is_file() and f.read_bytes()) for f in tmp_path.rglob("*"))
+    for data in (panel, view, fresh):
+        with monkeypatch.context() as patch:
+            break_third_block(patch, error)
+            with pytest.raises(type(error)):
+                rb.tl.impute(data, model, batch_size=16, **settings)
+    for slot in ("layers", "obsm"):
+        assert list(getattr(panel, slot)) == list(getattr(before, slot))
+        for key, value in getattr(before, slot).items():
+            kept = getattr(panel, slot)[key]
+            assert (kept != value).nnz == 0 if sparse.issparse(value) else np.array_equal(kept, value)
+    np.testing.assert_equal(panel.uns["r2mae"], before.uns["r2mae"])
+    assert view.is_view
+    assert "r2mae" not in view.uns
+    assert "r2mae" not in fresh.uns
+    assert files == sorted((str(f.relative_to(tmp_path)), f.is_file() and f.read_bytes()) for f in tmp_path.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "written"),
+    [({}, 2 * 20 * 4), ({"genes": ["G1"]}, 2 * 4), ({"store": "imputed.h5ad"}, 0)],
+    ids=["layers", "genes", "store"],
+)
+def test_memory_is_what_is_written_and_one_block(model, tmp_path, monkeypatch, settings, written):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Setup, "check", lambda *_, **__: None)  # its blocks are of 2 million entries
+    beyond = []
+    for times in (40, 200):
+        adata = ad.concat([make_cells()] * times, index_unique="-")
+        tracemalloc.start()
+        rb.tl.impute(adata, model, n_masks=2, hide=0.5, batch_size=200, overwrite=True, **settings)
+        beyond.append(tracemalloc.get_traced_memory()[1] - written * adata.n_obs)
+        tracemalloc.stop()
+    more_cells = 160 * 60
+    assert beyond[1] - beyond[0] < 0.25 * 20 * 4 * more_cells  # a copy of one layer would be four times as much

@@ -389,7 +389,7 @@ def _columns(names: tuple[str, ...], gene_list: str | Sequence[str] | None) -> N
     place = {name: i for i, name in enumerate(names)}
     unknown = [name for name in gene_list if name not in place]
     if unknown:
-        message = f"gene_list holds {len(unknown)} genes that the model does not know, such as {unknown[:5]}; its genes are {list(names[:5])} and so on."
+        message = f"{len(unknown)} of the genes asked for are not known to the model, such as {unknown[:5]}; its genes are {list(names[:5])} and so on."
         raise ConfigError(message)
     return np.array([place[name] for name in gene_list], np.int64)
 

@@ -1,7 +1,8 @@
-"""Records of this package in ``.uns["r2mae"]``."""
+"""Records of this package in ``.uns["r2mae"]``, and taking back what was written to data."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from r2mae_bio._errors import ConfigError
@@ -9,6 +10,8 @@ from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.read._data import check_anndata
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from anndata import AnnData
 
 _OWN: Final = (
@@ -101,3 +104,33 @@ def write_record(adata: AnnData, key: str, record: Any) -> None:
         What h5ad can hold.
     """
     adata.uns[KEYS.uns] = {**all_records(adata), key: record}
+
+
+@contextmanager
+def all_or_nothing(adata: AnnData, **slots: Sequence[str]) -> Iterator[None]:
+    """Take back what was written to data when a step fails or is interrupted, records included.
+
+    Parameters
+    ----------
+    adata
+        The data. Of a view nothing is taken back: it is to be written to last, when it becomes data
+        of its own.
+    slots
+        Keys that may be written, by slot: ``layers=["mean"]``.
+    """
+    slots = {} if adata.is_view else {**slots, "uns": [KEYS.uns]}
+    before = {slot: _entries(getattr(adata, slot), keys) for slot, keys in slots.items()}
+    try:
+        yield
+    except BaseException:
+        for slot, keys in slots.items():
+            entries = getattr(adata, slot)
+            for key in set(keys) & set(entries) - set(before[slot]):
+                del entries[key]
+            for key, value in before[slot].items():
+                entries[key] = value
+        raise
+
+
+def _entries(entries: Any, keys: Sequence[str]) -> dict[str, Any]:
+    return {key: entries[key] for key in keys if key in entries}

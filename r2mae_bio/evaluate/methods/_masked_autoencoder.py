@@ -168,22 +168,37 @@ class FittedGeneMAE:
                 _as_anndata(counts, measured), library_size="latent", n_masks=self.n_masks, return_numpy=True, min_coverage=0.0
             )
 
-    def moments(self, counts: SparseCounts, **masks: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def moments(
+        self,
+        counts: SparseCounts,
+        *,
+        measured: NDArray[np.bool_] | None = None,
+        reference: SparseCounts | None = None,
+        **masks: Any,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Mean and standard deviation of predicted counts, for :func:`interval_coverage`.
 
         Parameters
         ----------
         counts
-            Raw counts (n_cells, n_genes), every gene measured.
+            Raw counts (n_cells, n_genes).
+        measured
+            Measured genes (n_genes,); all if None.
+        reference
+            Counts (n_reference, n_genes) of cells that correct the totals of genes that are not
+            measured; none if None.
         masks
-            Arguments of :meth:`GeneMAE.get_predictive_moments`, such as ``own_counts=False``.
+            Further arguments of :meth:`GeneMAE.get_predictive_moments`, such as
+            ``own_counts=False``.
 
         Returns
         -------
         Two arrays float32 (n_cells, n_genes).
         """
         with _empty_cells_allowed():
-            return self.model.get_predictive_moments(_as_anndata(counts, all_measured(counts)), **masks)
+            adata = _as_anndata(counts, all_measured(counts) if measured is None else measured)
+            known = None if reference is None else _as_anndata(reference, all_measured(reference))
+            return self.model.get_predictive_moments(adata, reference=known, min_coverage=0.0, **masks)
 
 
 @contextmanager

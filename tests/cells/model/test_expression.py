@@ -258,7 +258,7 @@ def test_log_normalised_values(adata):
 
 
 def test_what_cannot_be_asked(model, adata):
-    with pytest.raises(ConfigError, match=r"gene_list holds 1 genes that the model does not know, such as \['Q'\]"):
+    with pytest.raises(ConfigError, match=r"1 of the genes asked for are not known to the model, such as \['Q'\]"):
         model.get_normalized_expression(adata, gene_list=["G1", "Q"])
     for size in (0, -1.0, np.inf, "own"):
         with pytest.raises(ConfigError, match="needed is a positive number of counts per cell, or 'latent'"):

@@ -1,0 +1,272 @@
+"""Imputed expression, written block by block: layers, data frames, or a file of its own."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from r2mae_bio._errors import ConfigError
+from r2mae_bio._files import whole_file, whole_folder
+from r2mae_bio._keys import KEYS, as_names
+from r2mae_bio.cells.read._align import align_genes
+from r2mae_bio.cells.read._genes import gene_aliases
+from r2mae_bio.cells.read._uns import add_entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from r2mae_bio.cells.read._genes import GeneVocabulary
+
+    Block = tuple[slice, NDArray[np.float32], NDArray[np.float32]]
+
+__all__ = ["Wanted", "check_store", "dense_layers", "frames", "open_store", "sparse_layers", "wanted_genes"]
+
+_NAMES: Final = ("mean", "sd")
+_ARRAY: Final = {"encoding-type": "array", "encoding-version": "0.2.0"}
+"""How anndata knows a dense array in a file."""
+
+
+class Part(Protocol):
+    """Columns of what is predicted, kept until all of it is there."""
+
+    def add(self, some: slice, mean: NDArray[np.float32], sd: NDArray[np.float32]) -> None:
+        """Take a block of cells, (n_some, n_columns) each."""
+
+    def write(self, adata: AnnData, key: str) -> dict[str, Any]:
+        """Put it into ``adata``, and return what is to be recorded of it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """Genes to predict: first those that have columns in the data, then others."""
+
+    columns: NDArray[np.int64]
+    """Columns of the data that predictions belong to, (n_columns,)."""
+    names: list[str]
+    """Names of the genes in the model, those of the columns first."""
+    suffix: str = ""
+    """What the keys of genes without a column end in."""
+
+    @property
+    def others(self) -> list[str]:
+        """Names of the genes that come without a column."""
+        return self.names[self.columns.size :]
+
+
+def wanted_genes(vocabulary: GeneVocabulary, adata: AnnData, genes: str | Sequence[str] | None, *, unmeasured: bool) -> Wanted:
+    """Which genes a user asked for.
+
+    Parameters
+    ----------
+    vocabulary
+        Genes of the model.
+    adata
+        The cells. Columns that say they were not measured are columns all the same.
+    genes
+        Names of genes of the model; the columns of ``adata`` if None.
+    unmeasured
+        Whether genes without a column come, too.
+    """
+    if genes is not None:
+        return Wanted(np.zeros(0, np.int64), list(as_names(genes)))
+    names = tuple(map(str, adata.var_names))
+    aligned = align_genes(vocabulary, names, query_aliases=gene_aliases(adata.var), duplicates="sum", min_coverage=0.0)
+    columns = np.flatnonzero(aligned.column_to_gene >= 0)
+    positions = aligned.column_to_gene[columns]
+    if unmeasured:
+        positions = np.concatenate([positions, np.setdiff1d(np.arange(len(vocabulary)), positions)])
+    return Wanted(columns, [vocabulary.names[i] for i in positions.tolist()], "_unmeasured")
+
+
+# ---------------------------------------------------------------- in memory
+
+
+def dense_layers(n_cells: int, n_columns: int, columns: NDArray[np.int64]) -> Part:
+    """Layers (n_cells, n_columns), NaN in columns that are no gene of the model."""
+    return _DenseLayers([np.full((n_cells, n_columns), np.nan, np.float32) for _ in _NAMES], columns)
+
+
+def sparse_layers(n_columns: int, columns: NDArray[np.int64], threshold: float) -> Part:
+    """CSR layers (n_cells, n_columns) of the means of at least ``threshold``, and their standard
+    deviations.
+    """
+    return _SparseLayers(n_columns, columns, threshold, [], [], [])
+
+
+def frames(cells: pd.Index, genes: Sequence[str], suffix: str) -> Part:
+    """Data frames of ``.obsm``, one column per gene, whose keys end in ``suffix``."""
+    return _Frames([np.zeros((len(cells), len(genes)), np.float32) for _ in _NAMES], cells, pd.Index(genes), suffix)
+
+
+@dataclass(frozen=True, eq=False)
+class _DenseLayers:
+    values: list[NDArray[np.float32]]
+    columns: NDArray[np.int64]
+
+    def add(self, some: slice, mean: NDArray[np.float32], sd: NDArray[np.float32]) -> None:
+        for values, block in zip(self.values, (mean, sd), strict=True):
+            values[some, self.columns] = block
+
+    def write(self, adata: AnnData, key: str) -> dict[str, Any]:
+        for name, values in zip(_NAMES, self.values, strict=True):
+            adata.layers[f"{key}_{name}"] = values
+        return {}
+
+
+@dataclass(frozen=True, eq=False)
+class _Frames:
+    values: list[NDArray[np.float32]]
+    cells: pd.Index
+    genes: pd.Index
+    suffix: str
+
+    def add(self, some: slice, mean: NDArray[np.float32], sd: NDArray[np.float32]) -> None:
+        for values, block in zip(self.values, (mean, sd), strict=True):
+            values[some] = block
+
+    def write(self, adata: AnnData, key: str) -> dict[str, Any]:
+        for name, values in zip(_NAMES, self.values, strict=True):
+            adata.obsm[f"{key}{self.suffix}_{name}"] = pd.DataFrame(values, index=self.cells, columns=self.genes, copy=False)
+        return {}
+
+
+@dataclass(eq=False)
+class _SparseLayers:
+    n_columns: int
+    columns: NDArray[np.int64]
+    threshold: float
+    lengths: list[NDArray[np.int64]]
+    places: list[NDArray[np.int32]]
+    blocks: list[tuple[NDArray[np.float32], NDArray[np.float32]]]
+    left_out: float = 0.0
+    total: float = 0.0
+
+    def add(self, some: slice, mean: NDArray[np.float32], sd: NDArray[np.float32]) -> None:
+        kept = mean >= self.threshold
+        self.lengths.append(kept.sum(axis=1, dtype=np.int64))
+        self.places.append(self.columns[np.nonzero(kept)[1]].astype(np.int32))
+        self.blocks.append((mean[kept], sd[kept]))
+        self.total += float(mean.sum(dtype=np.float64))
+        self.left_out += float(mean[~kept].sum(dtype=np.float64))
+
+    def write(self, adata: AnnData, key: str) -> dict[str, Any]:
+        ends = np.concatenate([[0], np.cumsum(np.concatenate([*self.lengths, np.zeros(0, np.int64)]))])
+        places = np.concatenate([*self.places, np.zeros(0, np.int32)])
+        self.places.clear()
+        for number, name in enumerate(_NAMES):
+            data = np.concatenate([*(block[number] for block in self.blocks), np.zeros(0, np.float32)])
+            # indices of its own: pruning one matrix in place must not touch the other
+            layer = sparse.csr_matrix((data, places.copy(), ends.copy()), shape=(ends.size - 1, self.n_columns))
+            adata.layers[f"{key}_{name}"] = layer
+        self.blocks.clear()
+        share = self.left_out / self.total if self.total else 0.0
+        return {"threshold": self.threshold, "share_below_threshold": share}
+
+
+# ---------------------------------------------------------------- on disk
+
+
+def check_store(path: Path, *, overwrite: bool) -> None:
+    """Refuse, before hours of work, a file that could not be written.
+
+    Parameters
+    ----------
+    path
+        What the user named.
+    overwrite
+        Whether one that exists is replaced.
+
+    Raises
+    ------
+    ConfigError
+        Its suffix is not known, or it exists.
+    """
+    if path.suffix not in {".zarr", ".h5ad"}:
+        message = f"store is {str(path)!r}; needed is a name that ends in .zarr or .h5ad."
+        raise ConfigError(message)
+    if path.exists() and not overwrite:
+        message = f"{path} exists already; pass overwrite=True to replace it, or choose another path."
+        raise ConfigError(message)
+
+
+@contextmanager
+def open_store(
+    path: Path, cells: pd.Index, genes: Sequence[str], record: tuple[str, dict[str, Any]], *, rows: int
+) -> Iterator[_Store]:
+    """A file that anndata reads, with ``X`` (means) and ``.layers["sd"]``, nobody sees before it is
+    complete.
+
+    Parameters
+    ----------
+    path
+        Zarr or h5ad, by its suffix; what is there is replaced.
+    cells, genes
+        Names.
+    record
+        Key and content of the entry of ``.uns["r2mae"]["impute"]``.
+    rows
+        Cells in a chunk of the file, of which each is written once if blocks are as large.
+
+    Yields
+    ------
+    The file, to add blocks to.
+    """
+    zarr = path.suffix == ".zarr"
+    whole: AbstractContextManager[Path] = whole_folder(path, overwrite=True) if zarr else whole_file(path)
+    with whole as temporary, (_zarr_group if zarr else _h5_group)(temporary) as group:
+        _write_names(group, cells, genes, record)
+        shape, chunks = (len(cells), len(genes)), (max(min(rows, len(cells)), 1), max(len(genes), 1))
+        yield _Store([_blank(group, "X", shape, chunks), _blank(group["layers"], "sd", shape, chunks)])
+
+
+@dataclass(frozen=True, eq=False)
+class _Store:
+    arrays: list[Any]
+
+    def fill(self, blocks: Iterable[Block]) -> None:
+        """Write blocks of cells."""
+        for some, *values in blocks:
+            for array, block in zip(self.arrays, values, strict=True):
+                array[some] = block
+
+
+def _write_names(group: Any, cells: pd.Index, genes: Sequence[str], record: tuple[str, dict[str, Any]]) -> None:
+    """Everything but the numbers."""
+    import anndata as ad
+
+    names = ad.AnnData(obs=pd.DataFrame(index=cells.astype(str)), var=pd.DataFrame(index=pd.Index(genes, dtype=object)))
+    add_entry(names, KEYS.impute, *record)
+    # anndata before 0.13 reads nullable text, but writes it only when told to
+    with ad.settings.override(allow_write_nullable_strings=True), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of what the next anndata and zarr will do with such names
+        ad.io.write_elem(group, "/", names)
+
+
+def _h5_group(path: Path) -> AbstractContextManager[Any]:
+    import h5py
+
+    file: AbstractContextManager[Any] = h5py.File(path, "w")
+    return file
+
+
+def _zarr_group(path: Path) -> AbstractContextManager[Any]:
+    import zarr
+
+    return nullcontext(zarr.open_group(str(path), mode="w"))
+
+
+def _blank(group: Any, name: str, shape: tuple[int, int], chunks: tuple[int, int]) -> Any:
+    create = getattr(group, "create_array", None) or group.create_dataset  # of zarr from 3 on; of zarr 2 and h5py
+    array = create(name, shape=shape, dtype="float32", chunks=chunks)
+    array.attrs.update(_ARRAY)
+    return array
