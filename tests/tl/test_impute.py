@@ -291,4 +291,5 @@ def test_memory_is_what_is_written_and_one_block(model, tmp_path, monkeypatch, s
         beyond.append(tracemalloc.get_traced_memory()[1] - written * adata.n_obs)
         tracemalloc.stop()
     more_cells = 160 * 60
-    assert beyond[1] - beyond[0] < 0.25 * 20 * 4 * more_cells  # a copy of one layer would be four times as much
+    # a copy of one layer would be as much; names of cells are less, where they are written
+    assert beyond[1] - beyond[0] < 20 * 4 * more_cells

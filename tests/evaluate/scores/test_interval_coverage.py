@@ -83,6 +83,9 @@ def test_a_model_in_tables_predicts_with_and_without_masks(counts, everything):
     assert abs(frame["coverage"][0] - 0.9) < 0.05
     panel = everything & (np.arange(60) < 20)
     assert replace(fitted, n_masks=0).rates(query, panel).shape == (50, 60)
+    plain, corrected = (fitted.moments(query, measured=panel, reference=given)[0] for given in (None, counts[~every_third]))
+    np.testing.assert_array_equal(corrected[:, panel], plain[:, panel])
+    assert (corrected[:, ~panel] != plain[:, ~panel]).all()
 
 
 def test_seeds_and_storage(truth):
