@@ -54,7 +54,7 @@ class Source:
 
     def __init__(self, matrix: sparse.csr_array) -> None:
         self.matrix, self.n_cells = matrix, matrix.shape[0]
-        self.measured = np.ones(matrix.shape[1], bool)
+        self.measured, self.panels = np.ones(matrix.shape[1], bool), None
 
     def rows(self, index: np.ndarray) -> Rows:
         return Rows(self.matrix[index])

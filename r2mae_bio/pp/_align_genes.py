@@ -14,9 +14,12 @@ from r2mae_bio.cells.read._align import align_anndata
 from r2mae_bio.cells.read._cells import open_cells
 from r2mae_bio.cells.read._genes import GeneVocabulary
 from r2mae_bio.cells.read._matrix import gene_totals
+from r2mae_bio.cells.read._panels import read_panels
 from r2mae_bio.cells.read._uns import all_records
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from r2mae_bio.cells.read._align import GeneAlignment
     from r2mae_bio.cells.read._cells import CellSource
 
@@ -65,6 +68,8 @@ def align_genes(
         Aligned values, shape (cells, reference genes).
     ``.var["measured"]`` : bool
         False: not measured, and to be hidden.
+    ``.varm["r2mae_measured"]`` : bool
+        Which batch measured which gene, where ``adata`` says so; see :func:`measured_by_batch`.
     ``.uns["r2mae"]["coverage"]`` : dict
         The coverage report: int, float, str and arrays of str.
 
@@ -99,8 +104,18 @@ def align_genes(
         aligned.obsm[key] = value.copy()
     # a setup may name a layer that the result no longer has
     kept = {key: value for key, value in all_records(aligned).items() if key != KEYS.setup}
+    if KEYS.measured in kept:
+        aligned.varm[KEYS.measured_varm] = _panels_of_genes(np.asarray(adata.varm[KEYS.measured_varm]), alignment)
     aligned.uns[KEYS.uns] = {**kept, KEYS.coverage: alignment.report.to_uns()}
     return aligned
+
+
+def _panels_of_genes(panels: NDArray[np.bool_], alignment: GeneAlignment) -> NDArray[np.bool_]:
+    """What each panel measured, from (columns, n_panels) to (genes, n_panels)."""
+    genes = np.zeros((alignment.measured.size, panels.shape[1]), bool)
+    column, panel = np.nonzero(panels & (alignment.column_to_gene >= 0)[:, None])
+    genes[alignment.column_to_gene[column], panel] = True
+    return genes
 
 
 def _vocabulary(reference: Any) -> GeneVocabulary:
@@ -125,7 +140,7 @@ def _totals(reference: AnnData) -> np.ndarray[Any, np.dtype[np.float64]]:
     """
     if reference.X is None:
         return np.zeros(reference.n_vars)
-    totals = gene_totals(reference.X)
+    totals = gene_totals(reference.X, read_panels(reference))
     return totals if np.all(totals >= 0) and np.all(np.isfinite(totals)) else np.zeros(reference.n_vars)
 
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from r2mae_bio.cells.read import _check
 from r2mae_bio.cells.read._matrix import describe_matrix, get_matrix
+from r2mae_bio.cells.read._panels import read_panels
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def check_counts(adata: AnnData, *, layer: str | None = None) -> CountReport:
-    """Make sure that a matrix holds raw counts; every entry is looked at.
+    """Make sure that a matrix holds raw counts; every entry that was measured is looked at.
 
     Parameters
     ----------
@@ -41,4 +42,5 @@ def check_counts(adata: AnnData, *, layer: str | None = None) -> CountReport:
     700
     """
     matrix = get_matrix(adata, layer)
-    return _check.check_counts(matrix, where=describe_matrix(layer), obs_names=adata.obs_names, var_names=adata.var_names)
+    names = {"where": describe_matrix(layer), "obs_names": adata.obs_names, "var_names": adata.var_names}
+    return _check.check_counts(matrix, **names, panels=read_panels(adata))

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from r2mae_bio.cells.model._gene_mae import GeneMAE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    import pandas as pd
     from anndata import AnnData
 
     from r2mae_bio.masking import RatioLaw
@@ -23,6 +24,8 @@ def pretrain(
     continuous_covariate_keys: str | Sequence[str] | None = None,
     mask_ratio: float | tuple[float, float] | RatioLaw | str = (0, 1),
     gene_likelihood: str = "nb",
+    measured: pd.DataFrame | Mapping[str, Sequence[str]] | str | None = None,
+    panel_key: str | None = None,
     model_kwargs: dict[str, Any] | None = None,
     **train_kwargs: Any,
 ) -> GeneMAE:
@@ -40,6 +43,8 @@ def pretrain(
         A number (fixed), a pair (uniform; R2MAE), a law of :mod:`r2mae_bio.masking`, or ``"auto"``.
     gene_likelihood
         ``"nb"``, ``"zinb"``, ``"poisson"``, or ``"normal"`` for log-normalised data.
+    measured, panel_key
+        Which genes were measured in which cells; see :meth:`GeneMAE.setup_anndata`.
     model_kwargs
         Further arguments of :class:`GeneMAE`, such as ``seed`` and ``n_latent``.
     train_kwargs
@@ -47,7 +52,7 @@ def pretrain(
 
     Returns
     -------
-    The trained model; ``.uns["r2mae"]["setup"]`` (dict of str) is written.
+    The trained model; written is what :meth:`GeneMAE.setup_anndata` writes.
 
     Raises
     ------
@@ -61,6 +66,8 @@ def pretrain(
         categorical_covariate_keys=categorical_covariate_keys,
         continuous_covariate_keys=continuous_covariate_keys,
         gene_likelihood=gene_likelihood,
+        measured=measured,
+        panel_key=panel_key,
     )
     model = GeneMAE(adata, mask_ratio=mask_ratio, **(model_kwargs or {}))
     model.train(**train_kwargs)

@@ -8,6 +8,7 @@ from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.read._check import check_counts
 from r2mae_bio.cells.read._data import make_actual
 from r2mae_bio.cells.read._matrix import describe_matrix, get_matrix, in_memory
+from r2mae_bio.cells.read._panels import common_columns, read_panels
 from r2mae_bio.cells.read._uns import check_key, write_record
 from r2mae_bio.theory import recommend_mask_ratio as recommend_from_counts
 
@@ -41,7 +42,8 @@ def recommend_mask_ratio(
     cells, with masks drawn anew for ever. A network differs from the linear model, so take this as
     advice. In the linear model a random ratio does not beat the best fixed one by more than noise;
     the verdict says what it costs here, and what it spares. See
-    :func:`r2mae_bio.theory.recommend_mask_ratio` for the method.
+    :func:`r2mae_bio.theory.recommend_mask_ratio` for the method. Of data from several panels (see
+    :func:`r2mae_bio.pp.measured_by_batch`) the genes that all cells have are used.
 
     Parameters
     ----------
@@ -89,9 +91,10 @@ def recommend_mask_ratio(
     """
     check_key(key_added, default=KEYS.mask_ratio)
     matrix = get_matrix(adata, layer)
-    check_counts(matrix, where=describe_matrix(layer), obs_names=adata.obs_names, var_names=adata.var_names)
+    names = {"where": describe_matrix(layer), "obs_names": adata.obs_names, "var_names": adata.var_names}
+    check_counts(matrix, **names, panels=read_panels(adata))
     advice = recommend_from_counts(
-        in_memory(matrix),
+        in_memory(matrix, common_columns(adata)),
         n_cells=n_cells,
         panel=panel,
         masks=masks,

@@ -11,6 +11,7 @@ from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.read._check import check_counts
 from r2mae_bio.cells.read._data import writable
 from r2mae_bio.cells.read._matrix import describe_matrix, get_matrix, in_memory
+from r2mae_bio.cells.read._panels import common_columns, read_panels
 from r2mae_bio.cells.read._uns import check_key, write_record
 from r2mae_bio.theory import gene_spectrum
 
@@ -36,7 +37,8 @@ def spectrum(
 
     The eigenvalues of the correlation matrix of the most variable genes decide, in the linear
     theory, how well masked genes can be predicted from visible ones; see
-    :func:`r2mae_bio.theory.gene_spectrum`.
+    :func:`r2mae_bio.theory.gene_spectrum`. Of data from several panels (see
+    :func:`r2mae_bio.pp.measured_by_batch`) the genes that all cells have are used.
 
     Parameters
     ----------
@@ -91,8 +93,10 @@ def spectrum(
     """
     check_key(key_added, default=KEYS.spectrum)
     matrix = get_matrix(adata, layer)
-    check_counts(matrix, where=describe_matrix(layer), obs_names=adata.obs_names, var_names=adata.var_names)
-    found = gene_spectrum(in_memory(matrix), n_top_genes=n_top_genes, normalization=normalization, shrinkage=shrinkage)
+    names = {"where": describe_matrix(layer), "obs_names": adata.obs_names, "var_names": adata.var_names}
+    check_counts(matrix, **names, panels=read_panels(adata))
+    columns = common_columns(adata)
+    found = gene_spectrum(in_memory(matrix, columns), n_top_genes=n_top_genes, normalization=normalization, shrinkage=shrinkage)
     settings = {
         "layer": "" if layer is None else layer,
         "normalization": normalization,
@@ -100,7 +104,9 @@ def spectrum(
         "n_top_genes": int(n_top_genes),
     }
     adata = writable(adata, copy=copy)
-    adata.var[f"{KEYS.uns}_{key_added}"] = np.isin(np.arange(adata.n_vars), found.genes)
+    adata.var[f"{KEYS.uns}_{key_added}"] = np.isin(
+        np.arange(adata.n_vars), found.genes if columns is None else columns[found.genes]
+    )
     write_record(adata, key_added, {**_record(found), **settings})
     return adata if copy else None
 

@@ -166,6 +166,6 @@ def _embed(network: GeneMaskedAutoencoder, table: CellTable, cells: NDArray[np.i
 def _contents(network: GeneMaskedAutoencoder, table: CellTable, cells: NDArray[np.int64]) -> Any:
     """Standardised content (B, G) and tokens of the cells, some at a time."""
     reader = network.content
-    for _, batch in table.batches(cells_at_a_time(None), reader.share.device, cells=cells):
+    for _, batch in table.panel_batches(cells_at_a_time(None), reader.share.device, cells=cells):
         tokens = batch.tokens()
         yield reader(tokens), tokens

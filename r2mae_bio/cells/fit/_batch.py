@@ -34,7 +34,7 @@ class CellBatch:
     values: Tensor
     """Value of each non-zero entry, float32 (n,)."""
     measured: Tensor
-    """Genes that were measured, bool (1, G)."""
+    """Genes that were measured, bool (B, G), or (1, G) where all cells agree."""
     context: Tensor
     """Covariates, float32 (B, C)."""
 
@@ -66,7 +66,7 @@ def collate(rows: SparseRows, measured: Tensor, context: NDArray[np.float32]) ->
     rows
         Non-zero entries of B cells.
     measured
-        Genes that were measured, bool (1, G).
+        Genes that were measured, bool (B, G) or (1, G).
     context
         Covariates of the cells, float32 (B, C).
 

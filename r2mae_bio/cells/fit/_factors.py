@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from scipy import sparse
 
+from r2mae_bio.cells.fit._panel_factors import PanelCells, PanelFactors, fit_by_panel
 from r2mae_bio.cells.network._content import Exposure
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from r2mae_bio.cells.fit._batch import CellBatch
-    from r2mae_bio.cells.fit._table import CellTable
+    from r2mae_bio.cells.fit._table import CellTable, Panels
     from r2mae_bio.cells.network._content import GeneContent
 
 _OVERSAMPLING = 10
@@ -38,6 +39,10 @@ class Factors:
     """Variance left to each gene, positive, (G,)."""
     n_iterations: int
     """Iterations until the noise variances stood still."""
+    mean: NDArray[np.float64] | None = None
+    """What is expected of the average cell (G,), where that is not the mean of each gene over the
+    cells that measured it; None where it is.
+    """
 
 
 def factor_analysis(
@@ -50,6 +55,7 @@ def factor_analysis(
     least_noise: float = 0.3,
     max_iterations: int = 60,
     tolerance: float = 1e-4,
+    panels: Panels | None = None,
 ) -> Factors:
     """Maximum-likelihood factor analysis by subspace iteration.
 
@@ -78,12 +84,16 @@ def factor_analysis(
         them wholly.
     max_iterations, tolerance
         Stop when the mean change of the log noise, before it is pooled, falls below ``tolerance``.
+    panels
+        Which genes were measured in which cell, if not all in all; others are missing, not zero.
+        What is found for a covariance that takes deviations of missing genes as zero is then
+        brought to maximum likelihood by :func:`fit_by_panel`.
 
     Returns
     -------
     Loadings and noise. With fewer cells or genes than factors the surplus loadings are zero.
     """
-    covariance = _Covariance(matrix)
+    covariance = _Covariance(matrix) if panels is None else PanelCells(matrix, panels)
     variance = covariance.variance if variance is None else variance
     variance = np.maximum(variance, max(1e-6 * float(variance.mean()), 1e-12))
     width = min(n_factors + _OVERSAMPLING, *matrix.shape)
@@ -103,10 +113,15 @@ def factor_analysis(
         own = updated
         if change < tolerance:
             break
+    mean = None
+    if isinstance(covariance, PanelCells):
+        start = PanelFactors(loadings, covariance.mean, own)
+        fitted = fit_by_panel(covariance, start, pooling=pooling, least=least_noise * variance)
+        loadings, mean, own = fitted.loadings, fitted.mean, fitted.own
     left, lengths, _ = np.linalg.svd(loadings, full_matrices=False)
     rotated = np.zeros((matrix.shape[1], n_factors))
     rotated[:, : lengths.size] = left * lengths
-    return Factors(rotated, _pooled(own, pooling), iteration)
+    return Factors(rotated, _pooled(own, pooling), iteration, mean)
 
 
 def _pooled(noise: NDArray[np.float64], pooling: float) -> NDArray[np.float64]:
@@ -195,5 +210,5 @@ def _expression(batch: CellBatch, content: GeneContent) -> Tensor:
     if not content.counts:
         return batch.values
     total = torch.zeros(batch.context.shape[0], dtype=torch.float64).index_add_(0, batch.rows, batch.values.double()).float()
-    share = (content.share * batch.measured[0]).sum().expand_as(total)
+    share = (content.share * batch.measured).sum(1).expand_as(total)
     return content.transform(batch.values * content.depth_factor(Exposure(total, share))[batch.rows])

@@ -40,7 +40,7 @@ class GeneObjective:
         self.use_observed_lib_size = use_observed_lib_size
 
     def valid(self, batch: CellBatch) -> Tensor:
-        """Measured genes, bool (1, G)."""
+        """Measured genes, bool (B, G), or (1, G) where all cells agree."""
         return batch.measured
 
     def n_rows(self, batch: CellBatch) -> int:

@@ -8,20 +8,21 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from r2mae_bio.cells.network._content import GeneContent, GeneStatistics
 from r2mae_bio.likelihoods import GeneParams
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from r2mae_bio.cells.fit._table import CellTable
+    from r2mae_bio.cells.fit._table import CellTable, Panels
 
 _SD_FLOOR = 0.03
 _TINY = 1e-8
+_ROUNDS, _STILL = 500, 1e-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +32,11 @@ class CellStatistics:
     network: GeneStatistics
     """What the network is built from."""
     mean: Tensor
-    """Mean of each gene as given (counts, or log-normalised), float32 (G,)."""
+    """Mean of each gene as given (counts, or log-normalised) over the cells that measured it,
+    float32 (G,).
+    """
     variance: Tensor
-    """Variance of each gene as given, float32 (G,)."""
+    """Variance of each gene as given, likewise, float32 (G,)."""
     fingerprint: str
     """sha256 over the shape and the totals of genes and cells."""
 
@@ -53,6 +56,8 @@ class CellStatistics:
 def scan_cells(table: CellTable, cells: NDArray[np.int64], *, counts: bool, transform: str = "sqrt") -> CellStatistics:
     """Read the training cells twice, a few hundred at a time.
 
+    Moments of a gene are taken over the cells that measured it.
+
     Parameters
     ----------
     table
@@ -69,15 +74,22 @@ def scan_cells(table: CellTable, cells: NDArray[np.int64], *, counts: bool, tran
     The statistics.
     """
     digest = hashlib.sha256(f"{cells.size} x {table.source.measured.size}".encode())
-    moments = _Moments(table.source.measured.size)
-    for _, batch in table.batches(cells=cells):
+    moments, totals = _Moments(table.source.measured.size), np.zeros(cells.size)
+    for some, batch in table.batches(cells=cells):
         values = batch.tokens().values
-        moments.add(values)
-        digest.update(values.sum(1, dtype=torch.float64).numpy().tobytes())
+        moments.add(values, batch.measured)
+        totals[some] = values.sum(1, dtype=torch.float64).numpy()
+    digest.update(totals.tobytes())
     digest.update(moments.total.numpy().tobytes())
     mean, variance = moments.mean_and_variance()
     depth = float(mean.sum())
     share = mean.clamp(min=0) / max(float(mean.clamp(min=0).sum()), _TINY)
+    panels: Panels | None = table.source.panels
+    if panels is not None:
+        codes = panels.codes[cells]
+        digest.update(panels.measured.tobytes() + codes.tobytes())
+        if counts:
+            share, depth = _profile(moments.total.numpy(), totals, codes, panels.measured)
     unit = torch.ones_like(mean)
     content = GeneContent(
         GeneStatistics(share.float(), 0 * unit.float(), unit.float(), depth), counts=counts, transform=transform
@@ -89,26 +101,57 @@ def scan_cells(table: CellTable, cells: NDArray[np.int64], *, counts: bool, tran
 
 class _Moments:
     def __init__(self, n_genes: int) -> None:
-        self.total = torch.zeros(n_genes, dtype=torch.float64)
-        self.squares = torch.zeros(n_genes, dtype=torch.float64)
-        self.n = 0
+        self.total, self.squares, self.n = (torch.zeros(n_genes, dtype=torch.float64) for _ in range(3))
 
-    def add(self, values: Tensor) -> None:
+    def add(self, values: Tensor, measured: Tensor) -> None:
         values = values.double()
         self.total += values.sum(0)
         self.squares += values.square().sum(0)
-        self.n += values.shape[0]
+        self.n += measured.sum(0) * (values.shape[0] // measured.shape[0])
 
     def mean_and_variance(self) -> tuple[Tensor, Tensor]:
-        mean = self.total / self.n
-        return mean, (self.squares / self.n - mean.square()).clamp(min=0)
+        n = self.n.clamp(min=1)
+        mean = self.total / n
+        return mean, (self.squares / n - mean.square()).clamp(min=0)
+
+
+def _profile(
+    genes: NDArray[np.float64], cells: NDArray[np.float64], codes: NDArray[np.int64], measured: NDArray[np.bool_]
+) -> tuple[Tensor, float]:
+    """Share of each gene (G,) in the counts of a cell of which all genes were measured, and the
+    mean counts of such cells.
+
+    Panels differ in depth, so that means over the cells that measured a gene do not compare. Shares
+    s and depths d of panels p are those of greatest likelihood if the counts of gene g in the cells
+    of panel p are Poisson with mean s_g d_p: each in turn, until they stand still.
+
+    Parameters
+    ----------
+    genes
+        Counts of each gene (G,).
+    cells
+        Counts of each cell (n_cells,).
+    codes, measured
+        Panel of each cell, and genes of each panel.
+    """
+    by_panel = np.bincount(codes, cells, len(measured))
+    share = genes / max(genes.sum(), _TINY)
+    for _ in range(_ROUNDS):
+        depths = by_panel / np.maximum(measured @ share, _TINY)
+        updated = genes / np.maximum(depths @ measured, _TINY)
+        updated /= max(updated.sum(), _TINY)
+        moved, share = np.abs(updated - share).sum(), updated
+        if moved < _STILL:
+            break
+    depths = by_panel / np.maximum(measured @ share, _TINY)
+    return torch.from_numpy(share), float(depths.sum() / codes.size)
 
 
 def _content_moments(table: CellTable, cells: NDArray[np.int64], content: GeneContent) -> tuple[Tensor, Tensor]:
     moments = _Moments(table.source.measured.size)
     for _, batch in table.batches(cells=cells):
         tokens = batch.tokens()
-        moments.add(content.expression(tokens, content.exposure(tokens)))
+        moments.add(content.expression(tokens, content.exposure(tokens)), batch.measured)
     mean, variance = moments.mean_and_variance()
     # a gene seen in one cell of a thousand must not turn into a huge standardised value
     return mean.float(), variance.sqrt().clamp(min=_SD_FLOOR).float()

@@ -16,10 +16,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["CellTable", "cells_at_a_time"]
+__all__ = ["CellTable", "Panels", "cells_at_a_time"]
 
 _EMBEDDED_AT_ONCE = 256
 _SCANNED_AT_ONCE = 512
+
+
+class Panels(Protocol):
+    """Which genes were measured in which cell; :class:`CellPanels` of ``cells.read`` is one."""
+
+    @property
+    def codes(self) -> NDArray[np.int64]:
+        """Panel of each cell, (n_cells,)."""
+
+    @property
+    def measured(self) -> NDArray[np.bool_]:
+        """Genes of each panel, no two alike, (n_panels, G)."""
 
 
 class RowSource(Protocol):
@@ -27,6 +39,9 @@ class RowSource(Protocol):
 
     n_cells: int
     measured: NDArray[np.bool_]
+    """Genes that were measured in some cells at least, (G,)."""
+    panels: Panels | None
+    """Which of them in which cell; None where all cells agree."""
 
     def rows(self, index: NDArray[np.int64]) -> SparseRows:
         """Fetch cells."""
@@ -48,8 +63,16 @@ class CellTable:
 
     def batch(self, index: NDArray[np.int64]) -> CellBatch:
         """The cells at these positions."""
-        measured = torch.from_numpy(self.source.measured)[None]
+        measured = torch.from_numpy(self._measured(index))
         return collate(self.source.rows(index), measured, self.context[index])
+
+    def _measured(self, index: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Genes measured in these cells, (B, G), or (1, G) where they agree."""
+        panels: Panels | None = self.source.panels
+        if panels is None:
+            return np.asarray(self.source.measured)[None]
+        codes = panels.codes[index]
+        return panels.measured[codes[:1] if (codes == codes[:1]).all() else codes]
 
     def batches(
         self,
@@ -77,6 +100,37 @@ class CellTable:
         for start in range(0, chosen.size, step):
             some = slice(start, min(start + step, chosen.size))
             yield some, self.batch(chosen[some]).to(device)
+
+    def panel_batches(
+        self,
+        step: int = _SCANNED_AT_ONCE,
+        device: torch.device | str = "cpu",
+        *,
+        cells: NDArray[np.int64] | None = None,
+    ) -> Iterator[tuple[slice | NDArray[np.int64], CellBatch]]:
+        """Cells as from :meth:`batches`, but only those of one panel at once: what a network makes
+        of which genes are visible is then made once for all of them.
+
+        Parameters
+        ----------
+        step, device, cells
+            As for :meth:`batches`.
+
+        Yields
+        ------
+        Which of the cells these are, counted from the first, and the cells; ``measured`` of the
+        batch is (1, G).
+        """
+        panels: Panels | None = self.source.panels
+        if panels is None:
+            yield from self.batches(step, device, cells=cells)
+            return
+        chosen = np.arange(self.n_cells) if cells is None else cells
+        for start in range(0, chosen.size, step):
+            codes = panels.codes[chosen[start : start + step]]
+            for code in np.unique(codes):
+                some = start + np.flatnonzero(codes == code)
+                yield some, self.batch(chosen[some]).to(device)
 
 
 def cells_at_a_time(batch_size: int | None) -> int:

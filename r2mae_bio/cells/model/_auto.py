@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.read._matrix import get_matrix, in_memory
+from r2mae_bio.cells.read._panels import common_columns
 from r2mae_bio.cells.read._uns import write_record
 from r2mae_bio.masking import Uniform, as_ratio_law
 from r2mae_bio.theory import recommend_mask_ratio
@@ -31,8 +32,8 @@ def resolve_mask_ratio(
     mask_ratio
         ``"auto"``, or what :func:`r2mae_bio.masking.as_ratio_law` takes.
     adata
-        Training data; with ``"auto"`` the recommendation, from fresh masks on held-out cells, is
-        written to ``.uns["r2mae"]["mask_ratio"]``.
+        Training data; with ``"auto"`` the recommendation, from fresh masks on held-out cells and
+        the genes that were measured in all of them, is written to ``.uns["r2mae"]["mask_ratio"]``.
     setup
         Where they keep their values.
     seed
@@ -49,7 +50,7 @@ def resolve_mask_ratio(
         return as_ratio_law(mask_ratio)  # type: ignore[arg-type]
     normalization: Normalization | None = None if setup.gene_likelihood == "normal" else "log1p"
     advice = recommend_mask_ratio(
-        in_memory(get_matrix(adata, setup.layer)), normalization=normalization, n_bootstrap=0, seed=seed
+        in_memory(get_matrix(adata, setup.layer), common_columns(adata)), normalization=normalization, n_bootstrap=0, seed=seed
     )
     logger.info("mask_ratio='auto': %s", advice.verdict)
     write_record(adata, KEYS.mask_ratio, advice.to_uns())

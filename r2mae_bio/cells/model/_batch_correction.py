@@ -14,6 +14,7 @@ from r2mae_bio.cells.fit._batch_effects import FEWEST_CELLS, add_batches, fit_ba
 from r2mae_bio.cells.model._setup import query_layer
 from r2mae_bio.cells.read._matrix import gene_totals, get_matrix
 from r2mae_bio.cells.read._obs import cell_positions, complete, read_column, text_values
+from r2mae_bio.cells.read._panels import read_panels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -175,5 +176,5 @@ def without_effects(effects: BatchEffects, latent: NDArray[np.float32], numbers:
 def _fingerprint(query: AnnData, layer: str | None) -> str:
     """Eight letters that tell queries apart."""
     digest = hashlib.sha256("\n".join(map(str, (*query.obs_names, "", *query.var_names))).encode())
-    digest.update(np.asarray(gene_totals(get_matrix(query, layer)), np.float64).tobytes())
+    digest.update(np.asarray(gene_totals(get_matrix(query, layer), read_panels(query)), np.float64).tobytes())
     return digest.hexdigest()[:8]

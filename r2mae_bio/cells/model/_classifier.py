@@ -200,7 +200,7 @@ class CellClassifier(SavedClassifier[CellClassifierRecord, CellClassifierNetwork
     @torch.inference_mode()
     def _probabilities(self, table: CellTable, step: int) -> NDArray[np.float32]:
         network, found = self._network(), np.zeros((table.n_cells, len(self.classes)), np.float32)
-        for some, batch in table.batches(step, self.device):
+        for some, batch in table.panel_batches(step, self.device):
             found[some] = network(batch.tokens()).float().softmax(dim=1).cpu().numpy()
         return found
 

@@ -27,7 +27,7 @@ _PRIOR_SD: Final = 1.0
 
 @torch.inference_mode()
 def calibrated_dispersion(
-    network: GeneMaskedAutoencoder, likelihood: str, batches: Iterable[CellBatch], masks: Tensor
+    network: GeneMaskedAutoencoder, likelihood: str, batches: Iterable[tuple[CellBatch, Tensor]]
 ) -> Tensor | None:
     """Dispersions under which hidden genes of some cells are most probable, means left as they are.
 
@@ -43,9 +43,8 @@ def calibrated_dispersion(
     likelihood
         Its likelihood.
     batches
-        Cells, best such that the network was not trained on.
-    masks
-        Masks that hide every measured gene equally often, bool (M, G).
+        Cells of one panel, best such that the network was not trained on, and masks that hide every
+        gene measured in them equally often, bool (M, G).
 
     Returns
     -------
@@ -57,7 +56,7 @@ def calibrated_dispersion(
         return None
     shifts = _SHIFTS.to(current.device)
     nll = torch.zeros(shifts.numel(), current.shape[1], dtype=torch.float64, device=current.device)
-    for batch in batches:
+    for batch, masks in batches:
         for mask in masks:
             tokens = batch.tokens()
             params = network(tokens.hide(MaskPlan(mask[None], tokens.visible)), batch.context, measured=tokens.visible)

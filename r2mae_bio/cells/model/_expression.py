@@ -15,7 +15,7 @@ from r2mae_bio._rng import derive_generator
 from r2mae_bio._splits import split_cells
 from r2mae_bio.cells.fit._table import cells_at_a_time
 from r2mae_bio.cells.model._dispersion import calibrated_dispersion
-from r2mae_bio.cells.model._moments import Predictor, total_factors
+from r2mae_bio.cells.model._moments import Predictor, cache_by_panel, total_factors
 from r2mae_bio.cells.model._reader import GeneReader, open_table
 from r2mae_bio.cells.model._setup import query_layer
 from r2mae_bio.cells.read._obs import cell_positions, name_text
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from r2mae_bio.cells.fit._table import CellTable
+    from r2mae_bio.cells.model._moments import Ask
 
 _MOST_REFERENCE: Final = 5000
 """Cells of a reference from which totals are learned."""
@@ -103,10 +104,10 @@ class Expression(GeneReader):
         columns = _columns(self.vocabulary.names, gene_list)
         _check_library_size(library_size, self.config.gene_likelihood)
         settings = {"transform_batch": transform_batch, "n_masks": n_masks, "batch_size": batch_size, "layer": layer, **options}
-        predictor, table, step = self._prepared(adata, indices, **settings)
+        ask, table, step = self._prepared(adata, indices, **settings)
         size = None if self.config.gene_likelihood == "normal" or library_size == "latent" else float(library_size)
         mean = np.zeros((table.n_cells, columns.size), np.float32)
-        for some, values, _ in _blocks(predictor, table, step, None if gene_list is None else columns, library_size=size):
+        for some, values, _ in _blocks(ask, table, step, None if gene_list is None else columns, library_size=size):
             mean[some] = values
         if return_numpy:
             return mean
@@ -188,9 +189,9 @@ class Expression(GeneReader):
         masks: dict[str, Any] = {"n_masks": n_masks, "hide": hide, "own_counts": own_counts, "seed": seed}
         reading: dict[str, Any] = {"batch_size": batch_size, "layer": layer, "duplicates": duplicates}
         reading |= {"transform_batch": transform_batch, "min_coverage": min_coverage, "reference": reference}
-        predictor, table, step = self._prepared(adata, indices, **masks, **reading)
+        ask, table, step = self._prepared(adata, indices, **masks, **reading)
         mean, sd = (np.zeros((table.n_cells, columns.size), np.float32) for _ in range(2))
-        for some, *values in _blocks(predictor, table, step, None if gene_list is None else columns):
+        for some, *values in _blocks(ask, table, step, None if gene_list is None else columns):
             mean[some], sd[some] = values
         return mean, sd
 
@@ -282,10 +283,9 @@ class Expression(GeneReader):
             indices = self._held_out()
         table = self._cells(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage)
         order = derive_generator(seed, "calibration").permutation(table.n_cells)
-        some = table.batches(device=self.device, cells=np.sort(order[:max_cells]))
-        batches = (batch for _, batch in some)
-        masks = self._hidden(table.source.measured, n_masks, hide, seed)
-        fitted = calibrated_dispersion(network, self.config.gene_likelihood, batches, masks)
+        some = table.panel_batches(device=self.device, cells=np.sort(order[:max_cells]))
+        batches = ((batch, self._hidden(batch.measured[0].cpu().numpy(), n_masks, hide, seed)) for _, batch in some)
+        fitted = calibrated_dispersion(network, self.config.gene_likelihood, batches)
         if fitted is not None and network.decoder.dispersion is not None:
             with torch.no_grad():
                 network.decoder.dispersion.copy_(fitted)
@@ -311,21 +311,24 @@ class Expression(GeneReader):
         layer: str | None = None,
         duplicates: str = "error",
         min_coverage: float | None = None,
-    ) -> tuple[Predictor, CellTable, int]:
-        """How the network is asked, the cells, and how many of them at a time."""
+    ) -> tuple[Ask, CellTable, int]:
+        """How the network is asked about cells of a panel, the cells, and how many at a time."""
         network, likelihood = self._network().eval(), self.config.gene_likelihood
         step, contexts = cells_at_a_time(batch_size), self._contexts(transform_batch)
         table = self._cells(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage)
-        hidden = self._hidden(table.source.measured, n_masks, hide, seed)
         weighed = own_counts and n_masks > 0 and likelihood != "normal"
-        predictor = Predictor(network, likelihood, hidden, contexts, weighed)
-        if reference is None:
-            return predictor, table, step
-        cells, panel = self._reference(reference, layer), table.source.measured
-        _check_reference(likelihood, cells.source.measured, panel)
-        some = np.sort(derive_generator(seed, "reference").permutation(cells.n_cells)[:_MOST_REFERENCE])
-        factors = total_factors(predictor, cells, some, torch.from_numpy(panel).to(self.device))
-        return replace(predictor, factors=factors), table, step
+        cells = None if reference is None else self._reference(reference, layer)
+        some = derive_generator(seed, "reference").permutation(0 if cells is None else cells.n_cells)[:_MOST_REFERENCE]
+
+        def ask(measured: NDArray[np.bool_]) -> Predictor:
+            predictor = Predictor(network, likelihood, self._hidden(measured, n_masks, hide, seed), contexts, weighed)
+            if cells is None:
+                return predictor
+            _check_reference(likelihood, cells.source.measured, measured)
+            panel = torch.from_numpy(measured).to(self.device)
+            return replace(predictor, factors=total_factors(predictor, cells, np.sort(some), panel))
+
+        return cache_by_panel(ask), table, step
 
     def _reference(self, reference: AnnData, layer: str | None) -> CellTable:
         """Cells of which more genes are known, read as the training data are; nothing is written
@@ -336,7 +339,9 @@ class Expression(GeneReader):
         return open_table(record, reference, None, layer, record.duplicates, None)[0]
 
     def _hidden(self, measured: NDArray[np.bool_], n_masks: int, hide: float, seed: int) -> Tensor:
-        """Masks (M, G); a single one that hides nothing if there are to be none."""
+        """Masks (M, G) of cells of one panel (G,); a single one that hides nothing if there are to
+        be none.
+        """
         if n_masks == 0:
             return torch.zeros((1, measured.size), dtype=torch.bool, device=self.device)
         masks = complementary_masks(measured, n_masks, hide=hide, generator=derive_generator(seed, "impute"))
@@ -360,7 +365,7 @@ class Expression(GeneReader):
 
 
 def _blocks(
-    predictor: Predictor,
+    ask: Ask,
     table: CellTable,
     step: int,
     columns: NDArray[np.int64] | None = None,
@@ -370,10 +375,24 @@ def _blocks(
     """Means and standard deviations of some genes, all if None, one block of cells after another;
     scaled so that means of all genes sum to ``library_size``, unless it is None.
     """
-    device = predictor.masks.device
-    chosen = slice(None) if columns is None else torch.from_numpy(columns).to(device)
-    for some, batch in table.batches(step, device):
-        moments = [part.float() for part in predictor.moments(batch.tokens())]
+    n_genes = table.source.n_genes if columns is None else columns.size
+    for start in range(0, table.n_cells, step):
+        cells = np.arange(start, min(start + step, table.n_cells))
+        mean, sd = (np.zeros((cells.size, n_genes), np.float32) for _ in range(2))
+        for some, *values in _by_panel(ask, table, cells, columns, library_size):
+            mean[some], sd[some] = values
+        yield slice(start, start + cells.size), mean, sd
+
+
+def _by_panel(
+    ask: Ask, table: CellTable, cells: NDArray[np.int64], columns: NDArray[np.int64] | None, library_size: float | None
+) -> Iterator[tuple[slice | NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]]:
+    """The same of some cells, those of each panel at a time."""
+    for some, batch in table.panel_batches(cells.size, cells=cells):
+        predictor = ask(batch.measured[0].numpy())
+        device = predictor.masks.device
+        moments = [part.float() for part in predictor.moments(batch.to(device).tokens())]
+        chosen = slice(None) if columns is None else torch.from_numpy(columns).to(device)
         mean, variance = (part[:, chosen].cpu().numpy() for part in moments)
         sd = np.sqrt(variance)
         if library_size is not None:

@@ -26,16 +26,17 @@ from r2mae_bio.cells.model._finetune import finetune_cells
 from r2mae_bio.cells.model._gene_embeddings import choose_kind, embed_genes
 from r2mae_bio.cells.model._reader import open_source
 from r2mae_bio.cells.model._record import GeneRecord, build_network
-from r2mae_bio.cells.model._setup import Setup, choose_likelihood
+from r2mae_bio.cells.model._setup import Setup, choose_likelihood, set_up
 from r2mae_bio.cells.network._start import start_from_factors
 from r2mae_bio.cells.read._data import check_anndata
 from r2mae_bio.cells.read._genes import GeneVocabulary
 from r2mae_bio.cells.read._matrix import gene_totals, get_matrix
+from r2mae_bio.cells.read._panels import read_panels
 from r2mae_bio.config import GeneConfig, GeneTrainConfig
 from r2mae_bio.core._run import Run, default_epochs, train_options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from anndata import AnnData
@@ -116,14 +117,14 @@ class GeneMAE(CellEmbedder, Expression):
         setup, seed = Setup.read(adata), operator.index(seed)  # a NumPy number could not be saved
         likelihood = choose_likelihood(gene_likelihood, setup)
         settings = {"encoder": encoder, "gene_likelihood": likelihood, "n_latent": n_latent, **network_kwargs}
-        totals = np.maximum(gene_totals(get_matrix(adata, setup.layer)), 0)  # scaled values may be negative
+        totals = gene_totals(get_matrix(adata, setup.layer), read_panels(adata))
         self.record = GeneRecord(
             config=GeneConfig.from_json(settings),
             law=resolve_mask_ratio(mask_ratio, adata, setup, seed=seed),
             seed=seed,
             setup=setup,
             covariates=Covariates.from_obs(adata.obs, setup.categorical, setup.continuous_covariate_keys),
-            vocabulary=GeneVocabulary.from_anndata(adata, totals, duplicates=duplicate_genes),
+            vocabulary=GeneVocabulary.from_anndata(adata, np.maximum(totals, 0), duplicates=duplicate_genes),
             duplicates=duplicate_genes,
         )
         self.network: GeneMaskedAutoencoder | None = None
@@ -142,13 +143,15 @@ class GeneMAE(CellEmbedder, Expression):
         categorical_covariate_keys: str | Sequence[str] | None = None,
         continuous_covariate_keys: str | Sequence[str] | None = None,
         gene_likelihood: str = "nb",
+        measured: pd.DataFrame | Mapping[str, Sequence[str]] | str | None = None,
+        panel_key: str | None = None,
     ) -> None:
         """Say where counts and covariates are, and check every count.
 
         Parameters
         ----------
         adata
-            The data; nothing but ``.uns`` is touched.
+            The data; nothing but ``.uns``, and ``.varm`` with ``measured``, is touched.
         layer
             Layer of raw counts; ``X`` if None.
         batch_key
@@ -159,10 +162,20 @@ class GeneMAE(CellEmbedder, Expression):
             Further columns; a single one may be given as text.
         gene_likelihood
             ``"normal"`` accepts log-normalised values instead of counts.
+        measured
+            Which genes were measured in which cells, where that differs, as after
+            ``anndata.concat(join="outer")`` of several panels: a data frame of genes x panels
+            (bool), the key of one in ``.varm``, or a dictionary with the genes of each panel. In
+            cells of a panel that did not measure a gene, the gene is hidden, and whatever the
+            matrix holds there (zero, NaN) is not read. If None, what the data say already, see
+            :func:`r2mae_bio.pp.measured_by_batch`. It goes with the data, and every verb heeds it.
+        panel_key
+            Column of ``.obs`` that names the panel of each cell; ``batch_key`` if None.
 
         Returns
         -------
-        None; ``.uns["r2mae"]["setup"]`` (dict of str and lists of str) is written.
+        None; ``.uns["r2mae"]["setup"]`` (dict of str and lists of str) is written, and with
+        ``measured`` what :func:`r2mae_bio.pp.measured_by_batch` writes.
 
         Raises
         ------
@@ -171,16 +184,17 @@ class GeneMAE(CellEmbedder, Expression):
             do.
         SetupError
             The layer or a column does not exist.
+        ConfigError
+            ``measured`` is no table, or no column tells the panels of the cells.
         DataError
-            A covariate has missing values or the wrong type.
+            A covariate has missing values or the wrong type, or ``measured`` lacks genes or panels.
         """
         check_anndata(adata)
         categorical, continuous = as_names(categorical_covariate_keys), as_names(continuous_covariate_keys)
         setup = Setup(layer, gene_likelihood, batch_key, categorical, continuous)
         GeneConfig(gene_likelihood=gene_likelihood)  # type: ignore[arg-type]  # refuses an unknown name
         Covariates.from_obs(adata.obs, setup.categorical, continuous)
-        setup.check(adata)
-        setup.write(adata)
+        set_up(adata, setup, measured, panel_key)
 
     # ------------------------------------------------------------------ training
 
@@ -311,8 +325,12 @@ class GeneMAE(CellEmbedder, Expression):
             variance = None if some.size == cells.size else statistics.network.sd.double().square().numpy()
             generator = derive_generator(record.seed, "factors")
             pooling = record.config.noise_pooling
-            factors = factor_analysis(expression, record.config.n_factors, generator, variance=variance, pooling=pooling)
-            start_from_factors(network, torch.from_numpy(factors.loadings).float(), torch.from_numpy(factors.noise).float())
+            panels = None if table.source.panels is None else table.source.panels.among(some)
+            factors = factor_analysis(
+                expression, record.config.n_factors, generator, variance=variance, pooling=pooling, panels=panels
+            )
+            mean = None if factors.mean is None else torch.from_numpy(factors.mean).float()
+            start_from_factors(network, torch.from_numpy(factors.loadings).float(), torch.from_numpy(factors.noise).float(), mean)
         return network
 
     def _training_table(self) -> CellTable:

@@ -35,7 +35,7 @@ def library_sizes(network: GeneMaskedAutoencoder, table: CellTable, step: int) -
     """
     sizes = np.zeros(table.n_cells, np.float32)
     device = network.content.share.device
-    for some, batch in table.batches(step, device):
+    for some, batch in table.panel_batches(step, device):
         tokens = batch.tokens()
         location = network(
             tokens, batch.context, measured=tokens.visible

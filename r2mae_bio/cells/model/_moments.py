@@ -13,7 +13,7 @@ from r2mae_bio.likelihoods import mean_and_variance
 from r2mae_bio.masking import MaskPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from r2mae_bio.likelihoods import GeneParams
     from r2mae_bio.tokens import TokenBatch
 
-__all__ = ["Predictor", "total_factors"]
+    Ask = Callable[[NDArray[np.bool_]], "Predictor"]
+    """How a network is asked about cells in which certain genes were measured, (G,)."""
+
+__all__ = ["Ask", "Predictor", "cache_by_panel", "total_factors"]
 
 _TOTAL_PRIOR: Final = 20.0
 """Counts that the belief in a predicted total is worth, so that few counts move it little."""
@@ -86,6 +89,19 @@ class Predictor:
             yield self.network.decode(latent, context.expand(latent.shape[0], -1), visible, measured=tokens.visible)
 
 
+def cache_by_panel(make: Ask) -> Ask:
+    """Make what answers for the cells of a panel (G,) once for each panel."""
+    made: dict[bytes, Predictor] = {}
+
+    def ask(measured: NDArray[np.bool_]) -> Predictor:
+        key = measured.tobytes()
+        if key not in made:
+            made[key] = make(measured)
+        return made[key]
+
+    return ask
+
+
 def total_factors(predictor: Predictor, reference: CellTable, cells: NDArray[np.int64], panel: Tensor) -> Tensor:
     """By how much predicted totals of genes off a panel fall short of known ones.
 
@@ -112,11 +128,11 @@ def total_factors(predictor: Predictor, reference: CellTable, cells: NDArray[np.
     whole = replace(predictor, masks=torch.zeros_like(panel)[None], own_counts=False, factors=None)
     known, predicted = (torch.zeros(panel.numel(), dtype=torch.float64) for _ in range(2))
     off = torch.from_numpy(reference.source.measured).to(panel.device) & ~panel
-    for _, batch in reference.batches(device=panel.device, cells=cells):
+    for _, batch in reference.panel_batches(device=panel.device, cells=cells):
         tokens = batch.tokens()
         mean, _ = whole.moments(tokens.hide(MaskPlan(~panel[None], tokens.visible)))
         known += tokens.values.sum(0).double().cpu()
-        predicted += mean.float().sum(0).double().cpu()
+        predicted += torch.where(tokens.visible[0], mean.float().sum(0), 0).double().cpu()  # where the truth is known
     factors = ((known + _TOTAL_PRIOR) / (predicted + _TOTAL_PRIOR)).float().to(panel.device)
     return torch.where(off, factors, torch.ones_like(factors))
 

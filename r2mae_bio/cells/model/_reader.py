@@ -145,7 +145,7 @@ class GeneReader(Trainable[GeneRecord, GeneMaskedAutoencoder]):
         else:
             layer = query_layer(adata, layer, record.setup.layer, record.config.gene_likelihood)
         data = self._training_data() if adata is None else adata
-        table, self.coverage = open_table(record, data, indices, layer, duplicates, min_coverage)
+        table, self.coverage = open_table(record, data, indices, layer, duplicates, min_coverage, known=adata is None)
         if adata is not None and not adata.is_view:
             write_record(adata, KEYS.coverage, self.coverage.to_uns())
         return table
@@ -155,7 +155,7 @@ class GeneReader(Trainable[GeneRecord, GeneMaskedAutoencoder]):
         """Embeddings (n_cells, n_latent) from which batches were not taken out."""
         network = self._network().eval()
         latent = np.zeros((table.n_cells, self.config.n_latent), np.float32)
-        for some, batch in table.batches(cells_at_a_time(batch_size), self.device):
+        for some, batch in table.panel_batches(cells_at_a_time(batch_size), self.device):
             latent[some] = network.embed(batch.tokens()).float().cpu().numpy()
         return latent
 
@@ -167,6 +167,8 @@ def open_table(
     layer: str | None,
     duplicates: str,
     min_coverage: float | None,
+    *,
+    known: bool = False,
 ) -> tuple[CellTable, CoverageReport]:
     """Cells as a model reads them: every value checked, genes aligned, covariates left blank.
 
@@ -184,6 +186,8 @@ def open_table(
         What to do with columns of the same gene: ``"error"`` or ``"sum"``.
     min_coverage
         Smallest share of the model's genes that must be measured; see :func:`align_genes`.
+    known
+        Whether these are the training data, whose batches were compared when they were set up.
 
     Returns
     -------
@@ -194,7 +198,8 @@ def open_table(
     CountsError, DuplicateGenesError, GeneCoverageError, SetupError
         The data cannot be used.
     """
-    Setup(layer, record.config.gene_likelihood).check(adata, allow_empty=True)
+    compare = None if known else record.setup.batch_key
+    Setup(layer, record.config.gene_likelihood).check(adata, allow_empty=True, compare=compare)
     source, report = open_source(record, adata, layer, indices, duplicates=duplicates, min_coverage=min_coverage)
     return CellTable(source, record.covariates.blank(source.n_cells)), report
 

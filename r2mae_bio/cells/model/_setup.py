@@ -10,6 +10,8 @@ from r2mae_bio._keys import KEYS
 from r2mae_bio._warn import warn
 from r2mae_bio.cells.read._check import check_counts, check_finite
 from r2mae_bio.cells.read._matrix import describe_matrix, get_matrix
+from r2mae_bio.cells.read._panels import CellPanels, panel_table, read_panels, write_panels
+from r2mae_bio.cells.read._unmeasured import GeneTally
 from r2mae_bio.cells.read._uns import read_record, write_record
 
 if TYPE_CHECKING:
@@ -80,8 +82,10 @@ class Setup:
         settings: dict[str, Any] = {k: tuple(str(x) for x in v) if k in many else str(v) for k, v in record.items()}
         return cls(**settings)
 
-    def check(self, adata: AnnData, *, allow_empty: bool = False) -> None:
-        """Check every value of the matrix.
+    def check(
+        self, adata: AnnData, *, allow_empty: bool = False, panels: CellPanels | None = None, compare: str | None = None
+    ) -> None:
+        """Check every value of the matrix that was measured.
 
         Parameters
         ----------
@@ -90,6 +94,11 @@ class Setup:
         allow_empty
             Warn about all-zero cells instead of refusing them: a query measured on a small panel
             may hold some.
+        panels
+            Which columns were measured in which cell; what the data say if None.
+        compare
+            Column of ``.obs`` with batches: if the data do not say what was measured, warn of those
+            that seem to have been measured by other panels than the rest.
 
         Raises
         ------
@@ -98,12 +107,49 @@ class Setup:
         """
         check = check_finite if self.gene_likelihood == "normal" else check_counts
         names = {"where": describe_matrix(self.layer), "obs_names": adata.obs_names, "var_names": adata.var_names}
+        panels = read_panels(adata) if panels is None else panels
+        tally = GeneTally.unasked(adata, compare) if panels is None else None
         try:
-            check(get_matrix(adata, self.layer), **names)
+            check(get_matrix(adata, self.layer), **names, panels=panels, watch=None if tally is None else tally.add)
         except EmptyCellsError as error:
             if not allow_empty:
                 raise
             warn(f"{error} They are embedded all the same, as cells about which nothing is known.")
+        if tally is not None:
+            tally.warn(str(compare), adata.var_names)
+
+
+def set_up(adata: AnnData, setup: Setup, measured: Any, panel_key: str | None) -> None:
+    """Check data that are to be trained on, and write where they keep what a model reads.
+
+    Parameters
+    ----------
+    adata
+        The data; nothing is written if they cannot be used.
+    setup
+        What to write.
+    measured, panel_key
+        As in :meth:`GeneMAE.setup_anndata`.
+
+    Raises
+    ------
+    ConfigError
+        ``measured`` without a column of panels, or the reverse.
+    """
+    key = setup.batch_key if panel_key is None else panel_key
+    if measured is None and panel_key is not None:
+        message = f"panel_key is {panel_key!r}, but measured is None; needed are both: the panel of each cell, and the genes of each panel."
+        raise ConfigError(message)
+    if measured is None:
+        setup.check(adata, compare=setup.batch_key)
+    elif key is None:
+        message = "measured needs to know the panel of each cell; pass panel_key= or batch_key=, a column of .obs that names it."
+        raise ConfigError(message)
+    else:
+        table = panel_table(adata, measured)
+        setup.check(adata, panels=CellPanels.of(table, adata.obs, key))
+        write_panels(adata, table, key)
+    setup.write(adata)
 
 
 def query_layer(adata: AnnData, layer: str | None, model_layer: str | None, likelihood: str) -> str | None:

@@ -27,7 +27,7 @@ def _log_per_content(content: GeneContent) -> Tensor:
 
 
 @torch.no_grad()
-def start_from_factors(network: GeneMaskedAutoencoder, loadings: Tensor, noise: Tensor) -> None:
+def start_from_factors(network: GeneMaskedAutoencoder, loadings: Tensor, noise: Tensor, mean: Tensor | None = None) -> None:
     """Set the weights so that the untrained network embeds and predicts as a factor analysis would.
 
     The least-squares read becomes the posterior mean of the factors, each latent dimension one
@@ -44,10 +44,16 @@ def start_from_factors(network: GeneMaskedAutoencoder, loadings: Tensor, noise: 
         float32 (G, F).
     noise
         Variance of each gene that the factors leave, float32 (G,).
+    mean
+        Expression of the average cell, float32 (G,), where it is not the mean that the network has.
     """
     encoder: nn.Module = network.encoder
     if not isinstance(encoder, GeneTransformer):
         return
+    if mean is not None:
+        network.content.mean.copy_(mean)
+        if not network.content.counts:
+            network.decoder.location.bias.copy_(mean)
     sd = network.content.sd
     n = min(encoder.linear.out_features, loadings.shape[1])
     length = loadings.norm(dim=0).clamp(min=1e-6)

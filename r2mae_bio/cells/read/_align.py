@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -13,6 +13,7 @@ from r2mae_bio._errors import DataError, DuplicateGenesError, GeneCoverageError,
 from r2mae_bio._warn import warn
 from r2mae_bio.cells.read._coverage import CoverageFloor, CoverageReport
 from r2mae_bio.cells.read._genes import check_duplicates_option, gene_aliases, has_name, measured_genes, strip_version
+from r2mae_bio.cells.read._panels import read_panels
 from r2mae_bio.cells.read._styles import are_positions, guess_reason, other_style, repeats_made_unique
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from r2mae_bio.cells.read._genes import GeneVocabulary
+    from r2mae_bio.cells.read._panels import CellPanels
 
 __all__ = ["GeneAlignment", "align_anndata", "align_genes", "spread_over_columns"]
 
@@ -38,15 +40,35 @@ class GeneAlignment:
     column_to_gene: NDArray[np.int64]
     """Vocabulary position of each column, -1 for columns that are not used, shape (columns,)."""
     measured: NDArray[np.bool_]
-    """Whether each gene of the vocabulary was measured, shape (genes,)."""
+    """Whether each gene of the vocabulary was measured, in some cells at least, shape (genes,)."""
     report: CoverageReport
     """What was matched, in numbers."""
+    panels: CellPanels | None = None
+    """Columns that were measured in each cell of the data set; None if all used ones were in all.
+    """
 
     @property
     def is_identity(self) -> bool:
         """Whether column ``i`` is gene ``i``, for all columns and all genes."""
         n = self.column_to_gene.size
         return n == self.measured.size and bool(np.array_equal(self.column_to_gene, np.arange(n)))
+
+    @property
+    def gene_panels(self) -> CellPanels | None:
+        """Genes of the vocabulary that were measured in each cell; None if all cells agree."""
+        if self.panels is None:
+            return None
+        genes = np.zeros((len(self.panels.measured), self.measured.size), bool)
+        panel, column = np.nonzero(self.panels.measured & (self.column_to_gene >= 0))
+        genes[panel, self.column_to_gene[column]] = True
+        merged = replace(self.panels, measured=genes).merged()
+        return merged if len(merged.measured) > 1 else None
+
+    @property
+    def common(self) -> NDArray[np.bool_]:
+        """Whether each gene of the vocabulary was measured in all cells, shape (genes,)."""
+        panels = self.gene_panels
+        return self.measured if panels is None else panels.everywhere
 
 
 def align_anndata(
@@ -57,8 +79,8 @@ def align_anndata(
     min_coverage: float | None = None,
     case_sensitive: bool = True,
 ) -> GeneAlignment:
-    """Align an AnnData: its ``var_names``, the id columns of ``var``, and ``var["measured"]``
-    (bool) if present.
+    """Align an AnnData: its ``var_names``, the id columns of ``var``, ``var["measured"]`` (bool) if
+    present, and what was measured in which cell if the data say so.
 
     Parameters
     ----------
@@ -72,16 +94,43 @@ def align_anndata(
     Returns
     -------
     The alignment of the columns of ``adata``.
+
+    Raises
+    ------
+    GeneCoverageError
+        Too few genes were measured, be it in the cells of one panel alone.
     """
-    return align_genes(
+    measured, panels = measured_genes(adata.var), read_panels(adata)
+    if panels is not None:
+        measured = panels.somewhere if measured is None else measured & panels.somewhere
+    alignment = align_genes(
         vocabulary,
         tuple(map(str, adata.var_names)),
         query_aliases=gene_aliases(adata.var),
-        query_measured=measured_genes(adata.var),
+        query_measured=measured,
         duplicates=duplicates,
         min_coverage=min_coverage,
         case_sensitive=case_sensitive,
     )
+    if panels is None or len(panels.measured) == 1:
+        return alignment
+    alignment = replace(alignment, panels=panels)
+    _check_panels(vocabulary, alignment, CoverageFloor.of(len(vocabulary), min_coverage))
+    return alignment
+
+
+def _check_panels(vocabulary: GeneVocabulary, alignment: GeneAlignment, floor: CoverageFloor) -> None:
+    """Ask of each panel what is asked of a data set."""
+    panels, total = alignment.gene_panels, float(vocabulary.totals.sum())
+    for name, genes in zip(panels.names, panels.measured, strict=True) if panels is not None else ():
+        n_genes, share = int(genes.sum()), float(vocabulary.totals[genes].sum()) / total if total else math.nan
+        if not floor.passed(n_genes, genes.size, share):
+            counts = "" if math.isnan(share) else f", which hold {share:.2%} of its training counts"
+            message = (
+                f"In cells of the panel of {name}, {n_genes:,} of the model's {genes.size:,} genes were measured{counts}; needed are at "
+                f"least {floor.describe(genes.size)}. Leave these cells out, or lower min_coverage."
+            )
+            raise GeneCoverageError(message)
 
 
 def align_genes(

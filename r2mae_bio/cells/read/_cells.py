@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from r2mae_bio.cells.read._align import GeneAlignment
+    from r2mae_bio.cells.read._panels import CellPanels
 
 __all__ = ["CSRRows", "CellSource", "open_cells"]
 
@@ -63,6 +64,7 @@ class CellSource:
     def __init__(self, reader: _Reader, alignment: GeneAlignment, subset: NDArray[np.int64] | None) -> None:
         self._reader = reader
         self._subset = subset
+        self._columns = alignment.panels
         self._genes = None if alignment.is_identity else _GeneMap(alignment)
         self.n_cells: int = reader.n_cells if subset is None else subset.size
         """Number of cells."""
@@ -70,6 +72,9 @@ class CellSource:
         """Whether each gene was measured, shape (genes,). A gene that was not has no entries, and
         they do not mean zero.
         """
+        panels = alignment.gene_panels
+        self.panels: CellPanels | None = panels if panels is None or subset is None else panels.among(subset)
+        """Which of these genes were measured in which cell; None where all cells agree."""
 
     @property
     def n_genes(self) -> int:
@@ -97,8 +102,8 @@ class CellSource:
         if index.size and not (index.min() >= 0 and index.max() < self.n_cells):
             message = f"Cell positions from {index.min()} to {index.max()} were asked for; there are {self.n_cells} cells."
             raise IndexError(message)
-        rows = self._reader.fetch(index if self._subset is None else self._subset[index])
-        rows = _drop_zeros(rows)
+        place = index if self._subset is None else self._subset[index]
+        rows = _drop_zeros(_held(self._reader.fetch(place), place, self._columns))
         return rows if self._genes is None else self._genes.apply(rows)
 
 
@@ -297,9 +302,19 @@ def _from_dense(block: NDArray[Any]) -> CSRRows:
 def _drop_zeros(rows: CSRRows) -> CSRRows:
     if np.count_nonzero(rows.values) == rows.values.size:
         return rows
-    keep = rows.values != 0
-    row = _row_of_entry(rows.indptr)[keep]
-    return CSRRows(_pointers(row, rows.indptr.size - 1), rows.genes[keep], rows.values[keep], rows.n_genes)
+    return _kept(rows, _row_of_entry(rows.indptr), rows.values != 0)
+
+
+def _held(rows: CSRRows, cells: NDArray[np.int64], panels: CellPanels | None) -> CSRRows:
+    """Without the entries that the panels of the cells did not measure, whatever they hold."""
+    if panels is None:
+        return rows
+    row = _row_of_entry(rows.indptr)
+    return _kept(rows, row, panels.hold(cells[row], rows.genes))
+
+
+def _kept(rows: CSRRows, row: NDArray[np.int64], keep: NDArray[np.bool_]) -> CSRRows:
+    return CSRRows(_pointers(row[keep], rows.indptr.size - 1), rows.genes[keep], rows.values[keep], rows.n_genes)
 
 
 def _shorten(numbers: NDArray[np.int64], limit: int) -> NDArray[Any]:

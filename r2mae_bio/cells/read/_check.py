@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -18,11 +19,12 @@ from r2mae_bio._errors import (
 from r2mae_bio.cells.read._matrix import check_supported, iter_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from r2mae_bio.cells.read._matrix import Entries
+    from r2mae_bio.cells.read._panels import CellPanels
 
 __all__ = ["CountReport", "check_counts", "check_finite"]
 
@@ -65,7 +67,15 @@ class CountReport:
     """Largest row sum."""
 
 
-def check_counts(matrix: Any, *, where: str, obs_names: Sequence[str], var_names: Sequence[str]) -> CountReport:
+def check_counts(
+    matrix: Any,
+    *,
+    where: str,
+    obs_names: Sequence[str],
+    var_names: Sequence[str],
+    panels: CellPanels | None = None,
+    watch: Callable[[Entries], None] | None = None,
+) -> CountReport:
     """Make sure that a matrix holds raw counts: look at every entry, in blocks, without a dense
     copy.
 
@@ -84,6 +94,10 @@ def check_counts(matrix: Any, *, where: str, obs_names: Sequence[str], var_names
         How the user calls the matrix, such as ``"adata.X"``; used in messages.
     obs_names, var_names
         Names of cells and genes, lengths (cells,) and (genes,); used in messages.
+    panels
+        Which columns were measured in which cell; what others hold is not looked at. All if None.
+    watch
+        Is shown the entries, some at a time.
 
     Returns
     -------
@@ -96,7 +110,7 @@ def check_counts(matrix: Any, *, where: str, obs_names: Sequence[str], var_names
     NonFiniteError, NegativeCountsError, LogTransformedError, FractionalCountsError, EmptyCellsError
         In this order: the first that applies.
     """
-    scan = _scan(matrix, where)
+    scan = _scan(matrix, where, panels, watch)
     names = (where, obs_names, var_names)
     _raise_nonfinite(scan.nonfinite, *names)
     if scan.negative.count:
@@ -106,17 +120,25 @@ def check_counts(matrix: Any, *, where: str, obs_names: Sequence[str], var_names
         )
         raise NegativeCountsError(message)
     if scan.fractional.count:
-        _raise_fractional(matrix, scan, *names)
+        _raise_fractional(partial(iter_entries, matrix, panels=panels), scan, *names)
     _raise_empty(scan.totals, where, obs_names)
     return _report(scan, matrix.shape)
 
 
-def check_finite(matrix: Any, *, where: str, obs_names: Sequence[str], var_names: Sequence[str]) -> None:
+def check_finite(
+    matrix: Any,
+    *,
+    where: str,
+    obs_names: Sequence[str],
+    var_names: Sequence[str],
+    panels: CellPanels | None = None,
+    watch: Callable[[Entries], None] | None = None,
+) -> None:
     """Make sure that a matrix holds no NaN and no infinity; any other real number is accepted.
 
     Parameters
     ----------
-    matrix, where, obs_names, var_names
+    matrix, where, obs_names, var_names, panels, watch
         As in :func:`check_counts`; the values may be any expression measure.
 
     Raises
@@ -126,7 +148,7 @@ def check_finite(matrix: Any, *, where: str, obs_names: Sequence[str], var_names
     NonFiniteError
         Some value is NaN or infinite.
     """
-    _raise_nonfinite(_scan(matrix, where).nonfinite, where, obs_names, var_names)
+    _raise_nonfinite(_scan(matrix, where, panels, watch).nonfinite, where, obs_names, var_names)
 
 
 @dataclass
@@ -186,14 +208,16 @@ def _add_rows(totals: NDArray[np.float64], rows: NDArray[np.int64], values: NDAr
     totals[low:high] += np.bincount(rows - low, values, high - low)
 
 
-def _scan(matrix: Any, where: str) -> _Scan:
+def _scan(matrix: Any, where: str, panels: CellPanels | None, watch: Callable[[Entries], None] | None) -> _Scan:
     check_supported(matrix, where)
     if 0 in matrix.shape:
         message = f"{where} has {matrix.shape[0]} cells and {matrix.shape[1]} genes; at least one of each is needed."
         raise DataError(message)
     scan = _Scan(np.zeros(matrix.shape[0], np.float64))
-    for part in iter_entries(matrix):
+    for part in iter_entries(matrix, panels=panels):
         scan.add(part)
+        if watch is not None:
+            watch(part)
     return scan
 
 
@@ -206,14 +230,17 @@ def _raise_nonfinite(fault: _Fault, where: str, obs_names: Sequence[str], var_na
     if fault.count:
         message = (
             f"{fault.describe(where, obs_names, var_names, 'NaN or infinite values')} Every value must be finite. A gene that was "
-            "not measured is left out of the matrix (its column is dropped), not filled with NaN."
+            "not measured is left out of the matrix (its column is dropped), not filled with NaN; where only some batches lack it, "
+            "call r2mae_bio.pp.measured_by_batch first."
         )
         raise NonFiniteError(message)
 
 
-def _raise_fractional(matrix: Any, scan: _Scan, where: str, obs_names: Sequence[str], var_names: Sequence[str]) -> None:
+def _raise_fractional(
+    entries: Callable[[], Iterator[Entries]], scan: _Scan, where: str, obs_names: Sequence[str], var_names: Sequence[str]
+) -> None:
     found = scan.fractional.describe(where, obs_names, var_names, "values that are not whole numbers")
-    base = _log_base(matrix) if scan.max_value < _MAX_LOG else None
+    base = _log_base(entries, scan.totals.size) if scan.max_value < _MAX_LOG else None
     if base is not None:
         message = (
             f"{found} They look log-transformed ({base} logarithm, maximum {scan.max_value:.4g}); raw counts are needed. "
@@ -238,29 +265,31 @@ def _raise_empty(totals: NDArray[np.float64], where: str, obs_names: Sequence[st
         raise EmptyCellsError(message)
 
 
-def _log_base(matrix: Any) -> str | None:
+def _log_base(entries: Callable[[], Iterator[Entries]], n_cells: int) -> str | None:
     """The logarithm that explains non-whole, non-negative values, if any; the rule is in
     :func:`check_counts`.
     """
-    lowest = np.full(matrix.shape[0], np.inf)
-    for part in iter_entries(matrix):
+    lowest = np.full(n_cells, np.inf)
+    for part in entries():
         np.minimum.at(lowest, part.rows, part.values)
-    plain_spread, plain_whole = _evidence(matrix, lowest, lambda x: x)
+    plain_spread, plain_whole = _evidence(entries, lowest, lambda x: x)
     for base, unlog in _UNLOG.items():
-        spread, whole = _evidence(matrix, lowest, unlog)
+        spread, whole = _evidence(entries, lowest, unlog)
         if (spread < _CONSTANT and spread < plain_spread) or (whole >= _WHOLE and whole > plain_whole):
             return base
     return None
 
 
 def _evidence(
-    matrix: Any, lowest: NDArray[np.float64], unlog: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    entries: Callable[[], Iterator[Entries]],
+    lowest: NDArray[np.float64],
+    unlog: Callable[[NDArray[np.float64]], NDArray[np.float64]],
 ) -> tuple[float, float]:
     """Spread of the row sums, and share of small multiples of the smallest value that are whole,
     after ``unlog``.
     """
     totals, tried, whole = np.zeros(lowest.size), 0, 0
-    for part in iter_entries(matrix):
+    for part in entries():
         if part.values.size == 0:
             continue
         values = unlog(part.values)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
+    from r2mae_bio.cells.read._panels import CellPanels
+
 __all__ = ["Entries", "describe_matrix", "gene_totals", "get_matrix", "in_memory", "iter_entries"]
 
 BLOCK: Final = 1 << 21
@@ -39,6 +41,13 @@ class Entries:
     """Gene of each entry, shape (n,)."""
     values: NDArray[np.float64]
     """Value of each entry, shape (n,), never zero."""
+
+    def held_by(self, panels: CellPanels | None) -> Entries:
+        """Those that were measured by the panel of their cell; all if None."""
+        if panels is None:
+            return self
+        held = panels.hold(self.rows, self.cols)
+        return Entries(self.rows[held], self.cols[held], self.values[held])
 
 
 def get_matrix(adata: AnnData, layer: str | None = None) -> Any:
@@ -105,7 +114,7 @@ def is_backed_sparse(matrix: Any) -> bool:
     return isinstance(matrix, (CSRDataset, CSCDataset))
 
 
-def iter_entries(matrix: Any, *, block: int = BLOCK) -> Iterator[Entries]:
+def iter_entries(matrix: Any, *, block: int = BLOCK, panels: CellPanels | None = None) -> Iterator[Entries]:
     """Walk over all non-zero entries in blocks of rows (of columns, for column-compressed
     matrices).
 
@@ -116,15 +125,19 @@ def iter_entries(matrix: Any, *, block: int = BLOCK) -> Iterator[Entries]:
         sparse dataset or a dask array, shape (cells, genes).
     block
         About how many entries to hold at once, beside one computed block of rows of a dask array.
+    panels
+        Which columns were measured in which cell; entries of others are left out. All if None.
 
     Yields
     ------
     The entries of one block; explicit zeros are dropped and entries stored twice are added up.
     """
     check_supported(matrix)
-    if is_dask(matrix):
-        yield from _dask_entries(matrix, block)
-        return
+    for part in _dask_entries(matrix, block) if is_dask(matrix) else _stored_entries(matrix, block):
+        yield part.held_by(panels)
+
+
+def _stored_entries(matrix: Any, block: int) -> Iterator[Entries]:
     if sparse.issparse(matrix) and matrix.format not in {"csr", "csc"}:
         matrix = matrix.tocsr()
     by_column = isinstance(matrix, CSCDataset) or (sparse.issparse(matrix) and matrix.format == "csc")
@@ -141,24 +154,26 @@ def _dask_entries(matrix: Any, block: int) -> Iterator[Entries]:
 
 
 def _entries_from(start: int, part: Any, block: int) -> Iterator[Entries]:
-    for entries in iter_entries(part, block=block):
+    for entries in _stored_entries(part, block):
         yield Entries(entries.rows + start, entries.cols, entries.values)
 
 
-def gene_totals(matrix: Any) -> NDArray[np.float64]:
+def gene_totals(matrix: Any, panels: CellPanels | None = None) -> NDArray[np.float64]:
     """Sum of every column; one pass, whatever the storage.
 
     Parameters
     ----------
     matrix
         Shape (cells, genes), of any kind that :func:`get_matrix` returns.
+    panels
+        Which columns were measured in which cell; all if None.
 
     Returns
     -------
     Shape (genes,), in counts.
     """
     totals = np.zeros(matrix.shape[1], np.float64)
-    for part in iter_entries(matrix):
+    for part in iter_entries(matrix, panels=panels):
         totals += np.bincount(part.cols, part.values, totals.size)
     return totals
 
@@ -196,18 +211,22 @@ def canonical(matrix: Any) -> Any:
     return matrix
 
 
-def in_memory(matrix: Any) -> Any:
+def in_memory(matrix: Any, columns: NDArray[np.int64] | None = None) -> Any:
     """The matrix itself if it is in memory, else its non-zero entries as CSR.
 
     Parameters
     ----------
     matrix
         Cells x genes, as stored.
+    columns
+        Positions of those wanted, which are copied; all if None.
 
     Returns
     -------
     Sparse or dense, (cells, genes).
     """
+    if columns is not None:
+        return in_memory(matrix)[:, columns]
     if sparse.issparse(matrix) or isinstance(matrix, np.ndarray):
         return matrix
     parts = list(iter_entries(matrix))

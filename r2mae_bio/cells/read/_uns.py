@@ -18,6 +18,7 @@ _OWN: Final = (
     KEYS.setup,
     KEYS.embed,
     KEYS.coverage,
+    KEYS.measured,
     KEYS.spectrum,
     KEYS.mask_ratio,
     KEYS.gene_embeddings,

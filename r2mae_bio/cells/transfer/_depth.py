@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from r2mae_bio.cells.read._cells import CellSource
+    from r2mae_bio.cells.read._panels import CellPanels
 
 __all__ = ["ThinnedCells", "as_deep_as", "cell_depths", "kept_shares"]
 
@@ -100,6 +101,11 @@ class ThinnedCells:
     def measured(self) -> NDArray[np.bool_]:
         """Whether each gene was measured, (genes,)."""
         return self.cells.measured
+
+    @property
+    def panels(self) -> CellPanels | None:
+        """Which of them in which cell; None where all cells agree."""
+        return self.cells.panels
 
     def rows(self, index: NDArray[np.int64]) -> CSRRows:
         """Fetch cells, thinned.

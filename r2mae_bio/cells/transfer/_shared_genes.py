@@ -30,20 +30,20 @@ __all__ = ["SharedGenes", "embed_cells", "open_shared", "share_genes"]
 
 @dataclass(frozen=True, eq=False)
 class SharedGenes:
-    """Genes of a model that were measured in the query and in the reference."""
+    """Genes of a model that were measured in all cells of the query and of the reference."""
 
     query: GeneAlignment
     """Columns of the query; those of other genes are not used."""
     reference: GeneAlignment
     """Columns of the reference; likewise."""
     n_query: int
-    """Genes of the model that the query measured."""
+    """Genes of the model that all cells of the query measured."""
     n_reference: int
-    """Genes of the model that the reference measured."""
+    """Genes of the model that all cells of the reference measured."""
 
     @property
     def n_shared(self) -> int:
-        """Genes that both measured."""
+        """Genes that both measured, in all cells."""
         return int(self.query.measured.sum())
 
 
@@ -55,14 +55,16 @@ def share_genes(
     duplicates: str = "error",
     min_coverage: float | None = None,
 ) -> SharedGenes:
-    """Find the genes that two data sets have in common, by the names that the model knows.
+    """Find the genes that all cells of two data sets have in common, by the names that the model
+    knows.
 
     Parameters
     ----------
     vocabulary
         Genes of the model.
     query, reference
-        The data; nothing but ``.var`` is read.
+        The data; nothing but ``.var``, and what says which genes were measured in which cells, is
+        read.
     duplicates
         What to do with columns of the same gene: ``"error"`` or ``"sum"``.
     min_coverage
@@ -82,15 +84,16 @@ def share_genes(
     floor = CoverageFloor.of(len(vocabulary), min_coverage)
     first = align_anndata(vocabulary, query, duplicates=duplicates, min_coverage=min_coverage)
     second = align_anndata(vocabulary, reference, duplicates=duplicates, min_coverage=min_coverage)
-    shared, total = first.measured & second.measured, float(vocabulary.totals.sum())
+    in_query, in_reference = first.common, second.common
+    shared, total = in_query & in_reference, float(vocabulary.totals.sum())
     if not floor.passed(int(shared.sum()), shared.size, float(vocabulary.totals[shared].sum()) / total if total else math.nan):
         message = (
             f"Query and reference have {int(shared.sum()):,} of the model's {shared.size:,} genes in common ({shared.mean():.2%}); "
-            f"needed are at least {floor.describe(shared.size)}. The query measures {int(first.measured.sum()):,} of them, the reference "
-            f"{int(second.measured.sum()):,}. Take a reference that measures the genes of the query, or lower min_coverage."
+            f"needed are at least {floor.describe(shared.size)}. The query measures {int(in_query.sum()):,} of them, the reference "
+            f"{int(in_reference.sum()):,}. Take a reference that measures the genes of the query, or lower min_coverage."
         )
         raise GeneCoverageError(message)
-    return SharedGenes(_restrict(first, shared), _restrict(second, shared), int(first.measured.sum()), int(second.measured.sum()))
+    return SharedGenes(_restrict(first, shared), _restrict(second, shared), int(in_query.sum()), int(in_reference.sum()))
 
 
 def _restrict(alignment: GeneAlignment, shared: NDArray[np.bool_]) -> GeneAlignment:
@@ -128,7 +131,7 @@ def open_shared(
     model._network()  # refuses a model without weights before the counts are read
     likelihood = model.record.config.gene_likelihood
     layer = query_layer(adata, layer, model.record.setup.layer, likelihood)
-    Setup(layer, likelihood).check(adata, allow_empty=True)
+    Setup(layer, likelihood).check(adata, allow_empty=True, compare=model.record.setup.batch_key)
     return open_cells(adata, layer=layer, alignment=alignment, indices=indices)
 
 

@@ -17,6 +17,7 @@ from r2mae_bio._splits import Split, as_labels, group_splits, stratified_split
 from r2mae_bio.cells.read._check import check_counts
 from r2mae_bio.cells.read._matrix import describe_matrix, get_matrix, in_memory
 from r2mae_bio.cells.read._obs import read_column
+from r2mae_bio.cells.read._panels import common_columns, read_panels
 from r2mae_bio.evaluate._checks import check_unique
 from r2mae_bio.evaluate.methods._denoisers import MeanProfile, NoDenoising
 from r2mae_bio.evaluate.methods._linear_controls import FactorAnalysis, PCAZeroFill, ProbabilisticPCA
@@ -196,8 +197,8 @@ class _Data:
         columns = [None if key is None else _column(adata, key) for key in (labels, batch, groups)]
         matrix = get_matrix(adata, layer)
         names: dict[str, Any] = {"obs_names": adata.obs_names, "var_names": adata.var_names}
-        check_counts(matrix, where=describe_matrix(layer), **names)
-        counts = sparse.csr_array(in_memory(matrix)).astype(np.float32)
+        check_counts(matrix, where=describe_matrix(layer), **names, panels=read_panels(adata))
+        counts = sparse.csr_array(in_memory(matrix, common_columns(adata))).astype(np.float32)
         return cls(counts, *columns)  # type: ignore[arg-type]
 
     def split(self, seed: int, turn: int) -> tuple[str | None, Split, int]:

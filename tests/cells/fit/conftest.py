@@ -13,7 +13,7 @@ from r2mae_bio.io import CSRRows
 class Source:
     def __init__(self, matrix):
         self.matrix, self.n_cells = sparse.csr_matrix(matrix, dtype=np.float32), matrix.shape[0]
-        self.measured = np.ones(matrix.shape[1], bool)
+        self.measured, self.panels = np.ones(matrix.shape[1], bool), None
 
     def rows(self, index):
         r = self.matrix[index]

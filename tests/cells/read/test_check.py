@@ -114,7 +114,7 @@ def test_message_does_not_depend_on_storage_or_blocks(case: str, counts: np.ndar
         return str(caught.value)
 
     messages = {message(form) for form in FORMS}
-    monkeypatch.setattr(_check, "iter_entries", lambda matrix: iter_entries(matrix, block=50))
+    monkeypatch.setattr(_check, "iter_entries", lambda matrix, **options: iter_entries(matrix, block=50, **options))
     assert len(messages | {message(form) for form in FORMS}) == 1
 
 
