@@ -36,7 +36,8 @@ def embed(
     ----------
     adata
         Cells; genes are matched by name, and genes of the model that are missing count as hidden,
-        not as zero.
+        not as zero. Of data joined from several panels, say first which measured what, see
+        :func:`r2mae_bio.pp.measured_by_batch`.
     model
         A model, or the folder of a saved one.
     key_added

@@ -62,7 +62,7 @@ def impute(
     ----------
     adata
         Cells; genes are matched by name, and genes of the model that are missing count as hidden,
-        not as zero.
+        not as zero, also those that a batch lacks, see :func:`r2mae_bio.pp.measured_by_batch`.
     model
         A model, or the folder of a saved one.
     genes

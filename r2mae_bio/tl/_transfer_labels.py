@@ -43,25 +43,26 @@ def transfer_labels(
 ) -> AnnData | None:
     """Label cells by a reference, and say how far to trust each label.
 
-    Both data sets are embedded by the same genes: those of the model that both measured. A logistic
-    regression learns from the reference so embedded, so that a query measured on a panel meets a
-    classifier made for this panel. Where the query is shallower, the reference is embedded from as
-    few counts: molecules of each cell are drawn, three times, until it is as deep as the query cell
-    of the same rank, and labels, confidence and the score for unknown types are those of such
-    cells. What the query adds to the embedding as a batch (another donor, depth or technology) is
-    taken out first: by the model if it knows the batches of all cells (see :func:`map_query`),
-    otherwise by laying the query on the neighbourhoods of the reference. A query of too few
-    neighbourhoods to tell a batch from a cell type stays as it is, with a warning; so does one that
-    would spread over fewer classes than before, for then types were taken for a batch; and so do
-    fewer than 10 cells, without one. The strength of the regression and the temperature of its
-    probabilities come from cross-validation within the reference. The score for unknown types
-    compares a cell's distance to the mean of its class, and the odds against its label, with those
-    of reference cells of that label that were held out: 0.95 means that 95% of the reference cells
-    look less unusual; it is taken before the query is corrected, for that draws new types to known
-    ones, so differences between the studies make all cells of a query look more unusual. A cell
-    without a count in these genes gets the shares of the classes as its probabilities, with a
-    warning. With ``correct_query=False`` and ``match_depth=False`` a cell's results do not depend
-    on the other cells of the query.
+    Both data sets are embedded by the same genes: those of the model that both measured, in all
+    cells where these differ (see :func:`r2mae_bio.pp.measured_by_batch`). A logistic regression
+    learns from the reference so embedded, so that a query measured on a panel meets a classifier
+    made for this panel. Where the query is shallower, the reference is embedded from as few counts:
+    molecules of each cell are drawn, three times, until it is as deep as the query cell of the same
+    rank, and labels, confidence and the score for unknown types are those of such cells. What the
+    query adds to the embedding as a batch (another donor, depth or technology) is taken out first:
+    by the model if it knows the batches of all cells (see :func:`map_query`), otherwise by laying
+    the query on the neighbourhoods of the reference. A query of too few neighbourhoods to tell a
+    batch from a cell type stays as it is, with a warning; so does one that would spread over fewer
+    classes than before, for then types were taken for a batch; and so do fewer than 10 cells,
+    without one. The strength of the regression and the temperature of its probabilities come from
+    cross-validation within the reference. The score for unknown types compares a cell's distance to
+    the mean of its class, and the odds against its label, with those of reference cells of that
+    label that were held out: 0.95 means that 95% of the reference cells look less unusual; it is
+    taken before the query is corrected, for that draws new types to known ones, so differences
+    between the studies make all cells of a query look more unusual. A cell without a count in these
+    genes gets the shares of the classes as its probabilities, with a warning. With
+    ``correct_query=False`` and ``match_depth=False`` a cell's results do not depend on the other
+    cells of the query.
 
     Parameters
     ----------

@@ -50,7 +50,9 @@ class CellEmbedder(GeneReader):
         """Embed cells, seeing every gene that was measured.
 
         Genes are matched by name, whatever their order; genes of the model that the data lack are
-        hidden. A cell's embedding does not depend on the other cells, on their order or on
+        hidden, and in cells of a panel those that it did not measure, where the data say so (see
+        :func:`r2mae_bio.pp.measured_by_batch`): such cells are embedded as in data without these
+        columns. A cell's embedding does not depend on the other cells, on their order or on
         ``batch_size`` (to about 1e-5). A model that was set up with ``batch_key`` takes out what
         the cell's batch adds, which it estimated once, at the end of training.
 

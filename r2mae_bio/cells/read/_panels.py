@@ -184,22 +184,23 @@ def panel_table(adata: AnnData, measured: Any) -> pd.DataFrame:
     if isinstance(measured, str):
         measured = _from_varm(adata, measured)
     if isinstance(measured, Mapping):
-        return pd.DataFrame({name_text(panel): _listed(adata, panel, genes) for panel, genes in measured.items()})
+        columns = [_listed(adata, panel, genes) for panel, genes in measured.items()]
+        measured = pd.DataFrame(dict(enumerate(columns)), index=adata.var_names).set_axis(list(measured), axis=1)
     if not isinstance(measured, pd.DataFrame):
         message = (
             f"measured is a {type(measured).__name__}; needed is a data frame of genes x panels (bool), the key of one in adata.varm, "
             "or a dictionary with the genes of each panel."
         )
         raise ConfigError(message)
-    rows = _rows_of_genes(adata, measured)
-    wrong = [name for name in rows.columns if not pd.api.types.is_bool_dtype(rows[name]) or rows[name].isna().any()]
-    if wrong or not rows.columns.is_unique or rows.columns.empty:
+    names = pd.Index([name_text(name) for name in measured.columns])
+    wrong = [name for name, dtype in zip(names, measured.dtypes, strict=True) if not pd.api.types.is_bool_dtype(dtype)]
+    if wrong or names.empty or not names.is_unique or measured.isna().to_numpy().any():
         message = (
-            f"measured has the columns {list(map(str, rows.columns[:5]))}, of which {list(map(str, wrong[:5]))} are not boolean or have "
-            "missing values; needed is one column of True and False for each panel, named as in .obs. Convert them with .astype(bool)."
+            f"measured has the columns {list(names[:5])}, of which {wrong[:5]} are not boolean; needed is one column of True and False, "
+            "without missing values, for each panel, named as in .obs. Convert them with .astype(bool)."
         )
         raise DataError(message)
-    return pd.DataFrame(rows.to_numpy(bool), columns=pd.Index([name_text(name) for name in rows.columns]))
+    return pd.DataFrame(_rows_of_genes(adata, measured).to_numpy(bool), columns=names)
 
 
 def _from_varm(adata: AnnData, key: str) -> pd.DataFrame:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from r2mae_bio._errors import ConfigError
 from r2mae_bio._keys import KEYS
+from r2mae_bio.cells.read._dask import is_dask
 from r2mae_bio.cells.read._data import check_anndata
 
 if TYPE_CHECKING:
@@ -56,7 +60,7 @@ def all_records(adata: AnnData) -> dict[str, Any]:
 
 
 def read_record(adata: AnnData, key: str, entry: str | None = None) -> Any:
-    """Read ``.uns["r2mae"][key]``, or one entry of it.
+    """Read ``.uns["r2mae"][key]``, or one entry of it; what was read lazily is brought into memory.
 
     Parameters
     ----------
@@ -72,7 +76,14 @@ def read_record(adata: AnnData, key: str, entry: str | None = None) -> Any:
     What is there, or None.
     """
     record = all_records(adata).get(key)
-    return record if entry is None or record is None else record.get(entry)
+    return _computed(record if entry is None or record is None else record.get(entry))
+
+
+def _computed(value: Any) -> Any:
+    """The same with arrays of NumPy for those of dask."""
+    if isinstance(value, Mapping):
+        return {key: _computed(item) for key, item in value.items()}
+    return np.asarray(value) if is_dask(value) else value
 
 
 def add_entry(adata: AnnData, key: str, entry: str, record: Any) -> None:

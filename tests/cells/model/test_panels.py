@@ -8,6 +8,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from pytorch_lightning.callbacks import Callback
 from scipy import sparse
 
 import r2mae_bio as rb
@@ -27,8 +28,8 @@ def parts(n=60):
 
 def join(some, form=sparse.csr_matrix, fill=0.0):
     """What ``anndata.concat`` makes of them, cells in another order."""
-    joined = ad.concat(some, join="outer", label="study", fill_value=fill)
-    joined.X = form(joined.X.toarray() if sparse.issparse(joined.X) else joined.X)
+    joined = ad.concat(some, join="outer", label="study")
+    joined.X = form(np.where(padding(joined), fill, joined.X.toarray()).astype(np.float32))
     return joined[np.random.default_rng(1).permutation(joined.n_obs)].copy()
 
 
@@ -58,6 +59,22 @@ def with_noise(joined):
     noise = np.random.default_rng(7).poisson(50, counts.shape)
     noisy.X = sparse.csr_matrix(np.where(padding(joined), noise, counts).astype(np.float32))
     return noisy
+
+
+class StopError(Exception):
+    """A run was stopped."""
+
+
+class StopAfter(Callback):
+    """Stops a run after some batches."""
+
+    def __init__(self, n_batches):
+        self.left = n_batches
+
+    def on_train_batch_end(self, *_args):
+        self.left -= 1
+        if not self.left:
+            raise StopError
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +111,7 @@ def test_training_does_not_read_what_was_not_measured(joined, options):
     assert made[0].checksum() == made[1].checksum()
     assert made[0].record.data_fingerprint == made[1].record.data_fingerprint
     assert made[0].vocabulary == made[1].vocabulary
-    pd.testing.assert_frame_equal(
-        made[0].history.drop(columns="seconds", errors="ignore").filter(like="loss"), made[1].history.filter(like="loss")
-    )
+    pd.testing.assert_frame_equal(made[0].history.filter(like="loss"), made[1].history.filter(like="loss"))
 
 
 def test_zeros_that_count_as_measured_give_another_model(joined, model):
@@ -153,22 +168,8 @@ def test_a_run_resumes_on_data_from_a_file(joined, model, tmp_path):
     joined.write_h5ad(tmp_path / "cells.h5ad")
     half = GeneMAE(joined, seed=2, **SIZES)
 
-    class Stop(Exception):
-        pass
-
-    fetch, calls = half._training_table().batch, 0
-    del fetch
-    from pytorch_lightning.callbacks import Callback
-
-    class StopAfter(Callback):
-        def on_train_batch_end(self, *_args):
-            nonlocal calls
-            calls += 1
-            if calls == 9:
-                raise Stop
-
-    with pytest.raises(Stop):
-        half.train(**SETTINGS, checkpoint_dir=tmp_path / "run", checkpoint_every_n_steps=2, callbacks=[StopAfter()])
+    with pytest.raises(StopError):
+        half.train(**SETTINGS, checkpoint_dir=tmp_path / "run", checkpoint_every_n_steps=2, callbacks=[StopAfter(9)])
     again = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
     other = again.to_memory()
     resumed = GeneMAE(again, seed=2, **SIZES)
@@ -274,8 +275,8 @@ def test_indices_choose_cells_with_their_panels(joined, model):
 
 def test_a_classifier_learns_and_reads_by_panels(joined, model):
     tuned = [model.finetune(data, labels_key="group", config=QUICK, progress_bar=False) for data in (joined, with_noise(joined))]
-    assert tuned[0].checksum() == tuned[1].checksum()
     together = tuned[0].predict_proba(joined)
+    pd.testing.assert_frame_equal(tuned[1].predict_proba(with_noise(joined)), together)
     for part in parts().values():
         np.testing.assert_allclose(together.loc[part.obs_names], tuned[0].predict_proba(part), atol=1e-5)
 
@@ -423,10 +424,11 @@ def test_a_record_without_its_table_is_refused(joined, model):
 
 def test_a_panel_of_next_to_no_genes_is_refused(joined, model):
     small = joined.copy()
-    small.varm["r2mae_measured"][2:, list(small.uns["r2mae"]["measured"]["panels"]).index("panel")] = False
-    with pytest.raises(GeneCoverageError, match="In cells of the panel of 'panel', [0-2] of the model's 30 genes were measured"):
+    small.X = small.X + sparse.csr_matrix(np.tile(small.var_names == "G7", (120, 1)).astype(np.float32))  # no cell is empty
+    small.varm["r2mae_measured"][small.var_names != "G7", list(small.uns["r2mae"]["measured"]["panels"]).index("panel")] = False
+    with pytest.raises(GeneCoverageError, match="In cells of the panel of 'panel', 1 of the model's 30 genes were measured"):
         model.get_latent_representation(small)
-    assert model.get_latent_representation(small, min_coverage=0.01).shape == (120, 8)
+    assert np.isfinite(model.get_latent_representation(small, min_coverage=0.01)).all()
 
 
 # ---------------------------------------------------------------- nobody said so
