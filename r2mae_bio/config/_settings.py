@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, get_type_hints
 
 from r2mae_bio._errors import ConfigError
+from r2mae_bio.config._form import check_form
 
 __all__ = ["Settings", "check_setting"]
 
@@ -25,13 +26,16 @@ class Settings:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
+    def from_json(cls, data: dict[str, Any], *, complete: bool = False) -> Self:
         """Settings from :meth:`to_json`.
 
         Parameters
         ----------
         data
             The dictionary.
+        complete
+            Refuse a dictionary that leaves a setting to its default, as no file does that was
+            written whole.
 
         Returns
         -------
@@ -40,8 +44,10 @@ class Settings:
         Raises
         ------
         ConfigError
-            A setting is unknown.
+            A setting is unknown, of another type, or missing.
         """
         unknown = sorted(set(data) - {f.name for f in dataclasses.fields(cls)})
         check_setting(not unknown, f"Unknown settings {unknown} for {cls.__name__}; was the file written by a newer version?")
+        types = get_type_hints(cls)
+        check_form(data, types, optional=() if complete else types)
         return cls(**data)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from r2mae_bio._errors import CheckpointError, ConfigError, CorruptCheckpointError, DataError
+from r2mae_bio._errors import CheckpointError, CorruptCheckpointError
 from r2mae_bio._version import __version__
+from r2mae_bio.config._form import check_form
 from r2mae_bio.core._checkpoint import read_bundle
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def read_kind(path: Path | str, kind: str) -> Bundle:
     """
     bundle = read_bundle(path, "model")
     with refused_if_misstated(path, kind):
+        check_form(bundle.data, {"kind": str})
         found = bundle.data["kind"]
     if found != kind:
         message = (
@@ -103,8 +105,9 @@ def refused_if_misstated(path: Path | str, kind: str) -> Iterator[None]:
     """
     try:
         yield
-    except (KeyError, TypeError, AttributeError, ConfigError, DataError) as error:
-        message = f"{path} lacks or misstates part of a {kind} ({error}); it was written by another program or version."
+    # RuntimeError is what torch raises for sizes that no network can have
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RuntimeError) as error:
+        message = f"{path} lacks or misstates part of a {kind} ({str(error).rstrip('.')}); it was written by another program or version."
         raise CorruptCheckpointError(message) from error
 
 
@@ -123,10 +126,39 @@ def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], path: Path |
     Raises
     ------
     CorruptCheckpointError
-        Names or shapes differ.
+        Names, shapes or kinds of numbers differ, or a weight is not finite.
     """
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        message = f"The weights in {path} do not fit the configuration beside them: {error}"
-        raise CorruptCheckpointError(message) from error
+    problem = misfit(network.state_dict(), tensors)
+    if problem:
+        message = f"The weights in {path} do not fit the configuration beside them: {problem}."
+        raise CorruptCheckpointError(message)
+    network.load_state_dict(tensors)
+
+
+def misfit(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+    """Why tensors cannot take the place of others, which torch itself does not always ask: it makes
+    one number of many, and real numbers of complex ones.
+
+    Parameters
+    ----------
+    wanted
+        Tensors of the right shapes and types, by name.
+    found
+        What was read; floating point of any width will do for floating point.
+
+    Returns
+    -------
+    The first reason in words, empty if there is none.
+    """
+    missing, more = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
+    if missing or more:
+        return f"tensors are missing ({', '.join(missing[:3]) or 'none'}) or unknown ({', '.join(more[:3]) or 'none'})"
+    for name, tensor in found.items():
+        like = wanted[name]
+        if tensor.shape != like.shape:
+            return f"{name} has the shape {tuple(tensor.shape)}; needed is {tuple(like.shape)}"
+        if tensor.dtype != like.dtype and not (tensor.is_floating_point() and like.is_floating_point()):
+            return f"{name} is of {tensor.dtype}; needed is {like.dtype}"
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            return f"{name} holds numbers that are not finite"
+    return ""

@@ -5,12 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from r2mae_bio.config._form import check_form
 from r2mae_bio.masking import ratio_law_from_json
 
 if TYPE_CHECKING:
     from r2mae_bio.masking import RatioLaw
 
-_PLAIN = ("seed", "data_fingerprint", "history", "mask_ratios", "blind_loss", "train", "trained")
+HISTORY: Any = list[dict[str, float]]
+"""Type of a history in plain data."""
+_PLAIN: dict[str, Any] = {
+    "seed": int,
+    "data_fingerprint": str,
+    "history": HISTORY,
+    "mask_ratios": list[int],
+    "blind_loss": float,
+    "train": dict[str, Any],
+    "trained": bool,
+}
 
 
 @dataclass(eq=False, kw_only=True)
@@ -68,8 +79,11 @@ class ModelRecord:
         KeyError, TypeError, ConfigError, DataError
             Something is missing or misstated.
         """
+        check_form(data, _PLAIN)
         shared = {name: data[name] for name in _PLAIN}
-        return cls(law=ratio_law_from_json(data["law"]), **shared, **cls._own_fields(data))
+        law = ratio_law_from_json(data["law"])
+        check_form(data["law"], dict.fromkeys(law.to_json(), Any))  # none of its parameters is left to chance
+        return cls(law=law, **shared, **cls._own_fields(data))
 
     @classmethod
     def _own_fields(cls, data: dict[str, Any]) -> dict[str, Any]:

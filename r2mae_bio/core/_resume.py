@@ -8,8 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r2mae_bio._errors import CheckpointError, CorruptCheckpointError, TrainingError
+from r2mae_bio._errors import CheckpointError, ConfigError, CorruptCheckpointError, TrainingError
+from r2mae_bio.config._form import check_form
+from r2mae_bio.core._bundle import misfit
 from r2mae_bio.core._checkpoint import Bundle, check_intact, read_bundle, write_folder
+from r2mae_bio.core._metrics import RatioMeter
+from r2mae_bio.core._record import HISTORY
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +24,14 @@ if TYPE_CHECKING:
 _STEP = re.compile(r"step_(\d{8})")
 _KEPT = 2
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+_FORM: dict[str, Any] = {
+    "step": int,
+    "history": HISTORY,
+    "mask_ratios": list[int],
+    "early_stopping": dict[str, Any],
+    "identity": dict[str, Any],
+}
+_EARLY_STOPPING: dict[str, Any] = {"wait_count": int, "stopped_epoch": int, "best_score": float, "patience": int}
 
 
 @dataclass(eq=False)
@@ -72,9 +84,11 @@ class TrainingState:
         bundle = read_bundle(folder, "state")
         check_intact(bundle, folder)
         try:
+            check_form(bundle.data, _FORM)
+            check_form(bundle.data["early_stopping"], _EARLY_STOPPING if bundle.data["early_stopping"] else {})
             return cls(**bundle.data, tensors=bundle.tensors)
-        except TypeError as error:
-            message = f"{folder} lacks or misstates part of a training state ({error}); it was written by another version."
+        except (ConfigError, TypeError) as error:
+            message = f"{folder} lacks or misstates part of a training state ({str(error).rstrip('.')}); it was written by another version."
             raise CorruptCheckpointError(message) from error
 
     def check_continues(self, identity: dict[str, Any], path: Path | str) -> None:
@@ -100,6 +114,34 @@ class TrainingState:
             )
             raise CheckpointError(message)
 
+    def check_consistent(self, network: nn.Module, steps_per_epoch: int, path: Path | str) -> None:
+        """Refuse a state that is not one of this network, or contradicts itself.
+
+        Parameters
+        ----------
+        network
+            What is trained, with the weights of the checkpoint.
+        steps_per_epoch
+            Optimiser steps of a whole epoch.
+        path
+            Where the state came from, for the message.
+
+        Raises
+        ------
+        CorruptCheckpointError
+            A tensor is of no parameter or of another shape or type, or the history is that of
+            another number of steps.
+        """
+        problem = misfit(_like(self.tensors, network), self.tensors)
+        n_bins = RatioMeter().sums.shape[1]
+        if not problem and (self.step < 0 or len(self.history) != self.step // steps_per_epoch):
+            problem = f"{self.step} steps of {steps_per_epoch} an epoch do not make {len(self.history)} rows of history"
+        if not problem and len(self.mask_ratios) not in (0, n_bins):
+            problem = f"mask ratios are counted in {len(self.mask_ratios)} bins; needed are {n_bins}"
+        if problem:
+            message = f"The checkpoint in {path} cannot be continued: {problem}. It is damaged; resume from another one."
+            raise CorruptCheckpointError(message)
+
     def check_unfinished(self, total_steps: int, path: Path | str) -> None:
         """Refuse to continue a run that has nothing left to do.
 
@@ -120,6 +162,21 @@ class TrainingState:
             how = ", and early stopping ended it" if stopped else ""
             message = f"The run in {path} is complete: {self.step} of {total_steps} steps are done{how}."
             raise TrainingError(message)
+
+
+def _like(tensors: dict[str, torch.Tensor], network: nn.Module) -> dict[str, torch.Tensor]:
+    """Tensors of the names, shapes and types that a state of this network must have, so far as it
+    has any of their kind: a parameter that had no gradient has no moments.
+    """
+    like = RatioMeter().tensors()
+    like |= {name: next(iter(like.values()))[:2, 0] for name in tensors if name.startswith("meter.")}
+    if any(name.startswith("best.") for name in tensors):
+        like |= {f"best.{name}": tensor for name, tensor in network.state_dict().items()}
+    for name, parameter in network.named_parameters():
+        names = [f"optimizer.{kind}.{name}" for kind in _MOMENTS]
+        if tensors.keys() & set(names):
+            like |= dict(zip(names, (parameter.new_zeros(()), parameter, parameter), strict=True))
+    return like
 
 
 def _same(now: Any, then: Any) -> bool:
@@ -236,7 +293,7 @@ def restore(training: MaskedTraining, optimizer: torch.optim.Optimizer, state: T
     for name, parameter in training.network.named_parameters():
         saved = {kind: state.tensors.get(f"optimizer.{kind}.{name}") for kind in _MOMENTS}
         # the step counter of fused AdamW lives with the parameter, as its moments do
-        moments = {kind: tensor.to(parameter.device) for kind, tensor in saved.items() if tensor is not None}
+        moments = {kind: tensor.to(parameter.device, parameter.dtype) for kind, tensor in saved.items() if tensor is not None}
         if moments:
             optimizer.state[parameter] = moments
     training.train_meter.restore(state.tensors)

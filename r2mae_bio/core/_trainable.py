@@ -80,6 +80,7 @@ class Trainable(Saved[RecordT, NetworkT]):
         state = initial_state(run.options, run.config, run_identity(record, run), steps_per_epoch=len(run.loaders.train))
         if run.options.resume_from is not None:  # nothing of the model has changed up to here
             stored, self.network = self._unpack(latest_checkpoint(run.options.resume_from), self._blank_network)
+            state.check_consistent(self.network, len(run.loaders.train), run.options.resume_from)
             record.config = stored.config  # an older version may have lacked a setting
         network = self.network = build() if self.network is None else self.network
         self._before_training()

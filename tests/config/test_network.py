@@ -35,5 +35,19 @@ def test_gene_settings_that_cannot_work(setting: dict[str, Any], message: str) -
 
 
 def test_what_from_json_reads_is_checked_too() -> None:
+    whole = GeneConfig().to_json()
+    for name, value in (
+        ("n_latent", True),
+        ("n_latent", 8.0),
+        ("dropout", "0.1"),
+        ("use_observed_lib_size", 1),
+        ("content", "cube"),
+    ):
+        with pytest.raises(ConfigError, match=f"{name} is {value!r}; needed is"):
+            GeneConfig.from_json({**whole, name: value})
+    del whole["dropout"]
+    assert GeneConfig.from_json(whole).dropout == GeneConfig().dropout
+    with pytest.raises(ConfigError, match="dropout is missing"):
+        GeneConfig.from_json(whole, complete=True)
     with pytest.raises(ConfigError, match="n_latent is 0"):
         GeneConfig.from_json({**GeneConfig().to_json(), "n_latent": 0})

@@ -16,7 +16,9 @@ from r2mae_bio.cells.model._record import GeneRecord, blank_statistics, build_ne
 from r2mae_bio.cells.model._setup import query_layer
 from r2mae_bio.cells.network._classifier import CellClassifierNetwork
 from r2mae_bio.config import CellFinetuneConfig
+from r2mae_bio.config._form import check_form
 from r2mae_bio.core._metrics import class_metrics
+from r2mae_bio.core._record import HISTORY
 from r2mae_bio.core._saved import SavedClassifier
 
 if TYPE_CHECKING:
@@ -64,11 +66,22 @@ class CellClassifierRecord:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """The record that :meth:`to_json` described."""
+        check_form(data, {**_PLAIN, "gene": dict[str, Any]})
         plain = {name: data[name] for name in _PLAIN}
-        return cls(config=CellFinetuneConfig.from_json(data["config"]), gene=GeneRecord.from_json(data["gene"]), **plain)
+        return cls(
+            config=CellFinetuneConfig.from_json(data["config"], complete=True), gene=GeneRecord.from_json(data["gene"]), **plain
+        )
 
 
-_PLAIN = ("classes", "labels_key", "frozen", "seed", "pretrained", "best_step", "history")
+_PLAIN: dict[str, Any] = {
+    "classes": list[str | int | float | bool],
+    "labels_key": str,
+    "frozen": bool,
+    "seed": int,
+    "pretrained": str,
+    "best_step": int,
+    "history": HISTORY,
+}
 
 
 class CellClassifier(SavedClassifier[CellClassifierRecord, CellClassifierNetwork]):

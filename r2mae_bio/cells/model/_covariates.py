@@ -10,6 +10,7 @@ import pandas as pd
 
 from r2mae_bio._errors import DataError
 from r2mae_bio.cells.read._obs import complete, name_text, read_column, text_values
+from r2mae_bio.config._form import check_form
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,8 +90,9 @@ class Covariates:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Covariates:
         """Covariates from :meth:`to_json`."""
+        check_form(data, {"categories": dict[str, list[str | float | bool]], "scales": dict[str, list[float]]})
         categories = {key: tuple(map(name_text, names)) for key, names in data["categories"].items()}
-        return cls(categories, {k: (v[0], v[1]) for k, v in data["scales"].items()})
+        return cls(categories, {k: (mean, sd) for k, (mean, sd) in data["scales"].items()})
 
 
 def _codes(values: NDArray[np.object_], known: tuple[str, ...], key: str) -> NDArray[np.intp]:

@@ -12,9 +12,10 @@ from r2mae_bio.cells.model._covariates import Covariates
 from r2mae_bio.cells.model._setup import Setup
 from r2mae_bio.cells.network._content import GeneStatistics
 from r2mae_bio.cells.network._mae import GeneMaskedAutoencoder
-from r2mae_bio.cells.read._genes import GeneVocabulary
+from r2mae_bio.cells.read._genes import GeneVocabulary, check_duplicates_option
 from r2mae_bio.cells.read._obs import name_text
 from r2mae_bio.config import GeneConfig
+from r2mae_bio.config._form import check_form
 from r2mae_bio.core._record import ModelRecord
 from r2mae_bio.core._seeded import seeded
 
@@ -25,6 +26,23 @@ if TYPE_CHECKING:
 
 
 _BEFORE_THERE_WAS_A_CHOICE = {"content": "log", "noise_pooling": 0.0}
+_OWN: dict[str, Any] = {
+    "setup": dict[str, Any],
+    "covariates": dict[str, Any],
+    "vocabulary": dict[str, Any],
+    "batches": list[str | float | bool],
+    "n_neighbourhoods": int,
+    "duplicates": str,
+}
+_YOUNG = ("batches", "n_neighbourhoods", "duplicates")
+"""What files lack that are older than batch correction."""
+_SETUP: dict[str, Any] = {
+    "layer": str | None,
+    "gene_likelihood": str,
+    "batch_key": str | None,
+    "categorical_covariate_keys": list[str],
+    "continuous_covariate_keys": list[str],
+}
 
 
 @dataclass(eq=False, kw_only=True)
@@ -67,15 +85,18 @@ class GeneRecord(ModelRecord):
 
     @classmethod
     def _own_fields(cls, data: dict[str, Any]) -> dict[str, Any]:
+        check_form(data, _OWN, optional=_YOUNG)
+        check_form(data["setup"], _SETUP)
+        check_duplicates_option(data.get("duplicates", "error"))
         setup: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data["setup"].items()}
         return {
-            "config": GeneConfig.from_json({**_BEFORE_THERE_WAS_A_CHOICE, **data["config"]}),
+            "config": GeneConfig.from_json({**_BEFORE_THERE_WAS_A_CHOICE, **data["config"]}, complete=True),
             "setup": Setup(**setup),
             "covariates": Covariates.from_json(data["covariates"]),
             "vocabulary": GeneVocabulary.from_json(data["vocabulary"]),
-            "batches": tuple(map(name_text, data.get("batches", ()))),  # absent from files older than batch correction
-            "n_neighbourhoods": int(data.get("n_neighbourhoods", 0)),
-            "duplicates": str(data.get("duplicates", "error")),
+            "batches": tuple(map(name_text, data.get("batches", ()))),
+            "n_neighbourhoods": data.get("n_neighbourhoods", 0),
+            "duplicates": data.get("duplicates", "error"),
         }
 
 

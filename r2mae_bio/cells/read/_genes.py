@@ -12,6 +12,7 @@ import pandas as pd
 
 from r2mae_bio._errors import ConfigError, DataError, DuplicateGenesError
 from r2mae_bio.cells.read._obs import read_column
+from r2mae_bio.config._form import check_form
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -213,11 +214,14 @@ class GeneVocabulary:
         ------
         DataError
             An entry is missing or has the wrong length.
+        ConfigError
+            An entry is of another type.
         """
         missing = sorted({"names", "aliases", "totals"} - set(data))
         if missing:
             message = f"The vocabulary lacks {missing}; the file is not a gene vocabulary, or it was cut short."
             raise DataError(message)
+        check_form(data, {"names": list[str], "aliases": dict[str, list[str]], "totals": list[float]})
         return cls(tuple(data["names"]), data["aliases"], np.asarray(data["totals"], np.float64))
 
     def fingerprint(self) -> str:

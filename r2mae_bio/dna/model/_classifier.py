@@ -10,7 +10,9 @@ import pandas as pd
 
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio.config._finetune_sequences import FinetuneConfig
+from r2mae_bio.config._form import check_form
 from r2mae_bio.core._metrics import class_metrics
+from r2mae_bio.core._record import HISTORY
 from r2mae_bio.core._saved import SavedClassifier
 from r2mae_bio.dna.fit._finetune import LinearChoice, finetune_classifier
 from r2mae_bio.dna.fit._sequence_batches import SequenceGroups, predict_classes
@@ -62,13 +64,24 @@ class ClassifierRecord:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """The record that :meth:`to_json` described."""
-        plain = ("classes", "length", "both_strands", "seed", "encoder", "pretrained", "history")
+        check_form(data, _PLAIN)
         linear = data.get("linear")  # absent from files that are older than the linear reading
         return cls(
-            config=FinetuneConfig.from_json(data["config"]),
+            config=FinetuneConfig.from_json(data["config"], complete=True),
             linear=None if linear is None else LinearChoice.from_json(linear),
-            **{key: data[key] for key in plain},
+            **{key: data[key] for key in _PLAIN},
         )
+
+
+_PLAIN: dict[str, Any] = {
+    "classes": list[str],
+    "length": int | None,
+    "both_strands": bool,
+    "seed": int,
+    "encoder": dict[str, Any],
+    "pretrained": str,
+    "history": HISTORY,
+}
 
 
 class SequenceClassifier(SavedClassifier[ClassifierRecord, SequenceClassifierNetwork]):

@@ -5,8 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from r2mae_bio._errors import ConfigError
 from r2mae_bio.config import DNAConfig
+from r2mae_bio.config._form import check_form
 from r2mae_bio.core._record import ModelRecord
+
+_OWN: dict[str, Any] = {
+    "window": int,
+    "contigs": dict[str, int],
+    "split": dict[str, Any],
+    "floors": dict[str, float],
+    "shared": dict[str, Any],
+}
+"""What only a DNA model knows, and its types in plain data."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -28,10 +39,14 @@ class DNARecord(ModelRecord):
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        own = {name: getattr(self, name) for name in ("window", "contigs", "split", "floors", "shared")}
+        own = {name: getattr(self, name) for name in _OWN}
         return super().to_json() | own
 
     @classmethod
     def _own_fields(cls, data: dict[str, Any]) -> dict[str, Any]:
-        own = {name: data[name] for name in ("window", "contigs", "split", "floors", "shared")}
-        return {"config": DNAConfig.from_json(data["config"]), **own}
+        check_form(data, _OWN)
+        own = {name: data[name] for name in _OWN}
+        if own["window"] < 2:
+            message = f"window is {own['window']}; needed is at least 2."
+            raise ConfigError(message)
+        return {"config": DNAConfig.from_json(data["config"], complete=True), **own}
