@@ -58,7 +58,7 @@ class CountsError(DataError):
 
 
 class NonFiniteError(CountsError):
-    """The matrix holds NaN or infinite values."""
+    """The matrix holds NaN or infinite values, or some that single precision does not hold."""
 
 
 class NegativeCountsError(CountsError):

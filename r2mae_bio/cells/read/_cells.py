@@ -12,8 +12,9 @@ from scipy import sparse
 from r2mae_bio._errors import DataError
 from r2mae_bio._warn import warn
 from r2mae_bio.cells.read._dask import block_edges, is_dask, read_block
-from r2mae_bio.cells.read._matrix import canonical, check_supported, describe_matrix, get_matrix, is_backed_sparse
+from r2mae_bio.cells.read._matrix import canonical, check_supported, describe_matrix, get_matrix, is_backed_sparse, read_part
 from r2mae_bio.cells.read._obs import cell_positions
+from r2mae_bio.cells.read._stored import check_compressed, known_indices, reading
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -148,17 +149,20 @@ def open_cells(adata: AnnData, *, layer: str | None = None, alignment: GeneAlign
             "call align_genes with the genes of this data set."
         )
         raise DataError(message)
-    return CellSource(_open(matrix), alignment, cell_positions(indices, adata.obs_names))
+    return CellSource(_open(matrix, describe_matrix(layer)), alignment, cell_positions(indices, adata.obs_names))
 
 
-def _open(matrix: Any) -> _Reader:
+def _open(matrix: Any, where: str) -> _Reader:
     if is_dask(matrix):
         return _DaskReader(matrix)
     if isinstance(matrix, CSCDataset):
-        matrix = matrix.to_memory()
+        with reading(matrix, where):
+            matrix = matrix.to_memory()
+        check_compressed(matrix, where)
     if sparse.issparse(matrix):
+        matrix = known_indices(matrix) if matrix.format in {"csr", "csc"} else matrix
         return _SparseReader(canonical(matrix.tocsr()))
-    return _BackedReader(matrix) if not isinstance(matrix, np.ndarray) else _DenseReader(np.asarray(matrix))
+    return _BackedReader(matrix, where) if not isinstance(matrix, np.ndarray) else _DenseReader(np.asarray(matrix))
 
 
 class _SparseReader:
@@ -190,15 +194,15 @@ class _BackedReader:
     back in order.
     """
 
-    def __init__(self, matrix: Any) -> None:
-        self._matrix = matrix
+    def __init__(self, matrix: Any, where: str) -> None:
+        self._matrix, self._where = matrix, where
         self.n_cells, self._n_genes = matrix.shape
 
     def fetch(self, index: NDArray[np.int64]) -> CSRRows:
         if index.size == 0:
             return _from_dense(np.zeros((0, self._n_genes), np.float32))
         unique, place = np.unique(index, return_inverse=True)
-        block = self._matrix[unique]
+        block = read_part(self._matrix, unique, self._where)
         if is_backed_sparse(self._matrix):
             return _SparseReader(canonical(block.tocsr())).fetch(place)
         return _from_dense(np.asarray(block)[place])

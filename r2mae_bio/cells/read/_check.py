@@ -32,6 +32,8 @@ _MAX_LOG: Final = 20.0
 """No logarithm of a count reaches this: ``exp(20)`` is half a billion."""
 _CONSTANT: Final = 0.02
 """Coefficient of variation below which row sums count as one common target."""
+_LARGEST: Final = float(np.finfo(np.float32).max)
+"""Networks read single precision, in which a larger number is infinite."""
 _WHOLE: Final = 0.8
 """Share of entries that must be whole multiples of their cell's smallest value; chance alone gives
 0.1.
@@ -146,7 +148,7 @@ def check_finite(
     DataError
         Not a two-dimensional matrix of real numbers, or no cells, or no genes.
     NonFiniteError
-        Some value is NaN or infinite.
+        Some value is NaN or infinite, or is so in single precision.
     """
     _raise_nonfinite(_scan(matrix, where, panels, watch).nonfinite, where, obs_names, var_names)
 
@@ -191,7 +193,7 @@ class _Scan:
         values = part.values
         if values.size == 0:
             return
-        finite = np.isfinite(values)
+        finite = np.abs(values) <= _LARGEST  # false for NaN, too
         self.nonfinite.add(part, ~finite)
         values = np.where(finite, values, 0.0)
         self.negative.add(part, values < 0)
@@ -214,7 +216,7 @@ def _scan(matrix: Any, where: str, panels: CellPanels | None, watch: Callable[[E
         message = f"{where} has {matrix.shape[0]} cells and {matrix.shape[1]} genes; at least one of each is needed."
         raise DataError(message)
     scan = _Scan(np.zeros(matrix.shape[0], np.float64))
-    for part in iter_entries(matrix, panels=panels):
+    for part in iter_entries(matrix, panels=panels, where=where):
         scan.add(part)
         if watch is not None:
             watch(part)
@@ -229,9 +231,9 @@ def _report(scan: _Scan, shape: tuple[int, int]) -> CountReport:
 def _raise_nonfinite(fault: _Fault, where: str, obs_names: Sequence[str], var_names: Sequence[str]) -> None:
     if fault.count:
         message = (
-            f"{fault.describe(where, obs_names, var_names, 'NaN or infinite values')} Every value must be finite. A gene that was "
-            "not measured is left out of the matrix (its column is dropped), not filled with NaN; where only some batches lack it, "
-            "call r2mae_bio.pp.measured_by_batch first."
+            f"{fault.describe(where, obs_names, var_names, 'NaN or infinite values')} Every value must be finite, in single precision "
+            "too (at most 3.4e38). A gene that was not measured is left out of the matrix (its column is dropped), not filled with NaN; "
+            "where only some batches lack it, call r2mae_bio.pp.measured_by_batch first."
         )
         raise NonFiniteError(message)
 

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from r2mae_bio._errors import DataError
+from r2mae_bio.cells.read._stored import check_compressed, reading
 
 __all__ = ["block_edges", "is_dask", "read_block"]
 
@@ -52,9 +53,18 @@ def read_block(matrix: Any, number: int) -> Any:
     Returns
     -------
     CSR, or an array if all blocks of these rows are dense, (rows, genes).
+
+    Raises
+    ------
+    DataError
+        It cannot be computed, as where it is read from a damaged file.
     """
     # blocks of the same rows are joined here: dask does not join sparse arrays of every kind
-    parts = [matrix.blocks[number, column].compute() for column in range(len(matrix.chunks[1]))]
+    with reading(matrix, f"Block {number} of a dask array"):
+        parts = [matrix.blocks[number, column].compute() for column in range(len(matrix.chunks[1]))]
+    for part in parts:
+        if sparse.issparse(part) and part.format in {"csr", "csc"}:
+            check_compressed(part, f"Block {number} of a dask array")
     if any(sparse.issparse(part) for part in parts):
         return sparse.hstack([sparse.csr_array(part) for part in parts], format="csr")
     dense = [np.asarray(part) for part in parts]

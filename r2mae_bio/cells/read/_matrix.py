@@ -14,6 +14,7 @@ from scipy import sparse
 from r2mae_bio._errors import DataError, SetupError
 from r2mae_bio.cells.read._dask import block_edges, is_dask, read_block
 from r2mae_bio.cells.read._data import check_anndata
+from r2mae_bio.cells.read._stored import check_compressed, check_stored, known_indices, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,16 +69,27 @@ def get_matrix(adata: AnnData, layer: str | None = None) -> Any:
     ------
     SetupError
         The layer does not exist, or there is no ``adata.X``.
+    DataError
+        It cannot be read from its file, or is not of cells x genes.
     """
     check_anndata(adata)
     layers = sorted(str(name) for name in adata.layers if name is not None)  # None is X, from anndata 0.13 on
     if layer is not None and layer not in adata.layers:
         message = f"There is no layer {layer!r}; the layers are {layers}. Pass one of them, or layer=None for adata.X."
         raise SetupError(message)
-    matrix = adata.X if layer is None else adata.layers[layer]
+    where = describe_matrix(layer)
+    with reading(adata.file if adata.isbacked else None, where):
+        matrix = adata.X if layer is None else adata.layers[layer]
+        shape = () if matrix is None else tuple(matrix.shape)
     if matrix is None:
         message = f"adata.X is None; a matrix of cells x genes is needed. Pass layer=; the layers are {layers}."
         raise SetupError(message)
+    # anndata does not look where it reads later; NaN is a length that dask does not know
+    if len(shape) == 2 and any(n == n and n != wanted for n, wanted in zip(shape, adata.shape, strict=True)):
+        message = (
+            f"{where} has the shape {shape}, and there are {adata.n_obs} cells and {adata.n_vars} genes; the file is damaged."
+        )
+        raise DataError(message)
     return matrix
 
 
@@ -98,7 +110,8 @@ def describe_matrix(layer: str | None) -> str:
 
 def check_supported(matrix: Any, where: str = "The matrix") -> None:
     """Refuse what is not a real two-dimensional matrix."""
-    shape, dtype = getattr(matrix, "shape", ()), getattr(matrix, "dtype", None)
+    with reading(matrix, where):
+        shape, dtype = getattr(matrix, "shape", ()), getattr(matrix, "dtype", None)
     if len(shape) != 2 or dtype is None or np.dtype(dtype).kind not in "buif":
         message = (
             f"{where} is a {type(matrix).__name__} of shape {tuple(shape)} and dtype {dtype}; "
@@ -107,6 +120,10 @@ def check_supported(matrix: Any, where: str = "The matrix") -> None:
         raise DataError(message)
     if is_dask(matrix):
         block_edges(matrix, where)
+    elif is_backed_sparse(matrix):
+        check_stored(matrix, where)
+    elif sparse.issparse(matrix) and matrix.format in {"csr", "csc"}:
+        check_compressed(matrix, where)
 
 
 def is_backed_sparse(matrix: Any) -> bool:
@@ -114,7 +131,9 @@ def is_backed_sparse(matrix: Any) -> bool:
     return isinstance(matrix, (CSRDataset, CSCDataset))
 
 
-def iter_entries(matrix: Any, *, block: int = BLOCK, panels: CellPanels | None = None) -> Iterator[Entries]:
+def iter_entries(
+    matrix: Any, *, block: int = BLOCK, panels: CellPanels | None = None, where: str = "The matrix"
+) -> Iterator[Entries]:
     """Walk over all non-zero entries in blocks of rows (of columns, for column-compressed
     matrices).
 
@@ -127,34 +146,73 @@ def iter_entries(matrix: Any, *, block: int = BLOCK, panels: CellPanels | None =
         About how many entries to hold at once, beside one computed block of rows of a dask array.
     panels
         Which columns were measured in which cell; entries of others are left out. All if None.
+    where
+        How the user calls the matrix, for messages.
 
     Yields
     ------
     The entries of one block; explicit zeros are dropped and entries stored twice are added up.
+
+    Raises
+    ------
+    DataError
+        It is no matrix of numbers, or its file or its indices are damaged.
     """
-    check_supported(matrix)
-    for part in _dask_entries(matrix, block) if is_dask(matrix) else _stored_entries(matrix, block):
+    check_supported(matrix, where)
+    for part in _dask_entries(matrix, block, where) if is_dask(matrix) else _stored_entries(matrix, block, where):
         yield part.held_by(panels)
 
 
-def _stored_entries(matrix: Any, block: int) -> Iterator[Entries]:
+def _stored_entries(matrix: Any, block: int, where: str) -> Iterator[Entries]:
     if sparse.issparse(matrix) and matrix.format not in {"csr", "csc"}:
         matrix = matrix.tocsr()
+    if sparse.issparse(matrix):
+        matrix = known_indices(matrix)
     by_column = isinstance(matrix, CSCDataset) or (sparse.issparse(matrix) and matrix.format == "csc")
     for start, stop in _spans(matrix, by_column=by_column, block=block):
-        part = matrix[:, start:stop] if by_column else matrix[start:stop]
+        part = read_part(matrix, np.s_[:, start:stop] if by_column else np.s_[start:stop], where)
         rows, cols, values = _part_entries(part)
         yield Entries(rows + (0 if by_column else start), cols + (start if by_column else 0), values)
 
 
-def _dask_entries(matrix: Any, block: int) -> Iterator[Entries]:
+def read_part(matrix: Any, rows: Any, where: str = "The matrix") -> Any:
+    """A part of a matrix, which may lie on a disk.
+
+    Parameters
+    ----------
+    matrix
+        Any that :func:`get_matrix` returns, but a dask array.
+    rows
+        What stands between the brackets: rows, or a tuple.
+    where
+        How the user calls the matrix, for messages.
+
+    Returns
+    -------
+    A sparse matrix whose indices are sound, or an array.
+
+    Raises
+    ------
+    DataError
+        The file is damaged.
+    """
+    with reading(matrix, where):
+        part = matrix[rows]
+    if is_backed_sparse(matrix):  # one in memory was checked as a whole
+        check_compressed(part, f"A part of {where}")
+    return part
+
+
+def _dask_entries(matrix: Any, block: int, where: str) -> Iterator[Entries]:
     edges = block_edges(matrix, "The matrix")
     for number, start in enumerate(edges[:-1].tolist()):
-        yield from _entries_from(start, read_block(matrix, number), block)  # the block is let go before the next is computed
+        yield from _entries_from(
+            start, read_block(matrix, number), block, where
+        )  # the block is let go before the next is computed
 
 
-def _entries_from(start: int, part: Any, block: int) -> Iterator[Entries]:
-    for entries in _stored_entries(part, block):
+def _entries_from(start: int, part: Any, block: int, where: str) -> Iterator[Entries]:
+    for entries in _stored_entries(part, block, where):
         yield Entries(entries.rows + start, entries.cols, entries.values)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from r2mae_bio._errors import DataError, SetupError
+from r2mae_bio.cells.read._stored import reading
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,6 +41,8 @@ def read_column(frame: Any, key: str, *, where: str = "obs") -> pd.Series:
     ------
     SetupError
         There is no such column, or there are several.
+    DataError
+        It cannot be read from its file.
     """
     columns = list(frame.columns)
     if key not in columns:
@@ -50,7 +53,10 @@ def read_column(frame: Any, key: str, *, where: str = "obs") -> pd.Series:
         message = f"{where} has {columns.count(key)} columns {key!r}; needed is one. Rename or drop the others."
         raise SetupError(message)
     # lazy columns are xarray's, which know no pandas dtype
-    return frame[key] if isinstance(frame, pd.DataFrame) else frame[[key]].to_memory()[key]
+    if isinstance(frame, pd.DataFrame):
+        return frame[key]
+    with reading(None, f"Column {key!r} of {where}"):
+        return frame[[key]].to_memory()[key]
 
 
 def complete(column: pd.Series) -> pd.Series:

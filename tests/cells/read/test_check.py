@@ -72,6 +72,7 @@ def _emptied(counts: np.ndarray) -> np.ndarray:
 BAD = {
     "nan": (lambda x: _spoil(x, np.nan), errors.NonFiniteError, r"1 NaN or infinite values, .* nan in cell 'c5', gene 'g11'"),
     "inf": (lambda x: _spoil(x, 2, -np.inf), errors.NonFiniteError, r"-inf in cell 'c6', gene 'g11'.*dropped"),
+    "beyond_single": (lambda x: _spoil(x, 1e39), errors.NonFiniteError, r"1e\+39 in cell 'c5', gene 'g11'.*single precision"),
     "nan_before_negative": (lambda x: _spoil(x, -1, np.nan), errors.NonFiniteError, r"cell 'c6'"),
     "negative": (lambda x: _spoil(x, -1, -2), errors.NegativeCountsError, r"2 negative values, .* -1 in cell 'c5', gene 'g11'"),
     "negative_before_fraction": (lambda x: _spoil(x, 0.5, -2), errors.NegativeCountsError, r"gene_likelihood='normal'"),
