@@ -76,6 +76,7 @@ class Journal:
             flush_to_disk(self._stream)
             records, size, crc = self._snapshot
             state = {"format": _FORMAT, **self._identity, "records": records, "bytes": size, "crc32": crc}
+            state["check"] = _check(state)
             with whole_file(self.state, temporary=_half_written(self.state)) as temporary:
                 temporary.write_bytes(json.dumps(state, indent=1).encode())
             self._committed = self._snapshot
@@ -115,9 +116,11 @@ class Journal:
     def _read_state(self) -> dict[str, Any]:
         try:
             state = json.loads(self.state.read_bytes())
-            if state["format"] == _FORMAT and all(isinstance(state[key], int) for key in ("records", "bytes", "crc32")):
+            # the number of records is told by nothing else; older versions wrote no checksum
+            intact = state.get("check", _check(state)) == _check(state)
+            if intact and state["format"] == _FORMAT and all(type(state[key]) is int for key in ("records", "bytes", "crc32")):
                 return state
-        except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError):
+        except (UnicodeDecodeError, json.JSONDecodeError, LookupError, TypeError, AttributeError):
             pass
         message = f"{self.state} is not a state written by this version; it was changed or damaged. {self._way_out()}"
         raise JournalError(message)
@@ -133,6 +136,12 @@ class Journal:
 
     def _way_out(self) -> str:
         return f"Begin anew with resume=False, or remove {self.part.name} and {self.state.name}."
+
+
+def _check(state: Mapping[str, Any]) -> int:
+    """Checksum of all that a state says."""
+    content = {name: value for name, value in state.items() if name != "check"}
+    return zlib.crc32(json.dumps(content, sort_keys=True).encode())
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Any:

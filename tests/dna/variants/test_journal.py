@@ -113,8 +113,19 @@ DAMAGES: dict[str, Callable[[Path, Path], object]] = {
     "is not what": lambda part, state: part.write_bytes(part.read_bytes()[:-1]),
     "is not a state": lambda part, state: state.write_bytes(state.read_bytes()[:-5]),
     "not a state written by this version": lambda part, state: state.write_text("[]"),
+    "a state written": lambda part, state: state.write_text(state.read_text().replace('"records": 75', '"records": 50')),
     "state written by this version": lambda part, state: state.write_text(state.read_text().replace("journal 1", "journal 0")),
 }
+
+
+def test_a_state_without_checksum_is_that_of_an_older_version(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(InterruptedError):
+        run(tmp_path / "out.vcf", source, stop=3)
+    state = tmp_path / "out.vcf.part.json"
+    state.write_text(json.dumps({name: value for name, value in json.loads(state.read_text()).items() if name != "check"}))
+    with open_writer(tmp_path / "out.vcf", read_variants(source, batch_size=25)) as writer:
+        assert writer.n_records == 75
+        writer.close()
 
 
 @pytest.mark.parametrize("message", DAMAGES)
