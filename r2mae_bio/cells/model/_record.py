@@ -40,8 +40,8 @@ _SETUP: dict[str, Any] = {
     "layer": str | None,
     "gene_likelihood": str,
     "batch_key": str | None,
-    "categorical_covariate_keys": list[str],
-    "continuous_covariate_keys": list[str],
+    "categorical_covariate_keys": tuple[str, ...],
+    "continuous_covariate_keys": tuple[str, ...],
 }
 
 
