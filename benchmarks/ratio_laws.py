@@ -173,7 +173,8 @@ def _table(model: GeneMAE, counts: SparseCounts) -> CellTable:
     adata = ad.AnnData(sparse.csr_matrix(counts), var=pd.DataFrame(index=[f"gene_{i}" for i in range(counts.shape[1])]))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*embedded all the same.*")  # a query may hold cells without a count
-        return model._cells(adata)
+        with model._cells(adata) as cells:
+            return cells
 
 
 @dataclass(frozen=True)

@@ -133,8 +133,8 @@ def attribute(
     network = model._network().eval()
     drawn = contrast_groups(adata, groupby=groupby, groups=groups, reference=reference, method=method, n_cells=n_cells, seed=seed)
     adata = writable(adata, copy=copy)
-    table = model._cells(adata, layer=layer, duplicates=duplicates, min_coverage=min_coverage)
-    found = attribute_contrasts(network, table, drawn.contrasts, drawn.samples, method=method, steps=_STEPS)
+    with model._cells(adata, layer=layer, duplicates=duplicates, min_coverage=min_coverage) as table:
+        found = attribute_contrasts(network, table, drawn.contrasts, drawn.samples, method=method, steps=_STEPS)
     columns = align_anndata(model.vocabulary, adata, duplicates=duplicates, min_coverage=min_coverage).column_to_gene
     adata.varm[key_added] = spread_over_columns(np.stack([a.contributions for a in found], 1), columns)
     settings = {"groupby": groupby, "reference": reference, "method": method, "layer": layer or "", "seed": int(seed)}

@@ -113,3 +113,31 @@ def test_a_failed_embedding_writes_nothing(adata, model):
         rb.tl.embed(adata, model)
     assert json.dumps(adata.uns["r2mae"], default=str) == before
     assert "X_r2mae" not in adata.obsm
+
+
+VERBS = {
+    "embed": lambda adata, model: rb.tl.embed(adata, model),
+    "impute": lambda adata, model: rb.tl.impute(adata, model),
+    "attribute": lambda adata, model: rb.tl.attribute(adata, model, groupby="group", n_cells=5),
+    "method": lambda adata, model: model.get_latent_representation(adata),
+    "depth": lambda adata, model: model.get_latent_library_size(adata),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_that_fails_once_it_reads_cells_writes_nothing(adata, model, verb, monkeypatch):
+    """As where a disk fails between the check of a matrix and its use."""
+    adata.obs["group"] = np.where(np.arange(50) % 2, "x", "y")
+    before = json.dumps(adata.uns["r2mae"], default=str)
+
+    def gone(self, index):
+        raise rb.errors.DataError("the file is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("r2mae_bio.cells.read._cells.CellSource.rows", gone)
+        with pytest.raises(rb.errors.DataError, match="gone"):
+            VERBS[verb](adata, model)
+    assert json.dumps(adata.uns["r2mae"], default=str) == before
+    assert not [*adata.obsm, *adata.varm, *(name for name in adata.layers if name != "counts")]
+    VERBS[verb](adata, model)
+    assert "coverage" in adata.uns["r2mae"]

@@ -98,8 +98,8 @@ class CellEmbedder(GeneReader):
         data = self._training_data() if adata is None else adata
         check_anndata(data)
         numbers = self._batch_numbers(data, indices, correct_batch)
-        table = self._cells(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage)
-        latent = self._embed(table, batch_size)
+        with self._cells(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage) as table:
+            latent = self._embed(table, batch_size)
         return latent if numbers is None else without_effects(self._known_effects(), latent, numbers)
 
     def get_latent_library_size(
@@ -145,8 +145,8 @@ class CellEmbedder(GeneReader):
                 "values have no depth."
             )
             raise ConfigError(message)
-        table = self._cells(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage)
-        return library_sizes(network, table, step)
+        with self._cells(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage) as table:
+            return library_sizes(network, table, step)
 
     # ------------------------------------------------------------------ batches
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -104,11 +105,11 @@ class Expression(GeneReader):
         columns = _columns(self.vocabulary.names, gene_list)
         _check_library_size(library_size, self.config.gene_likelihood)
         settings = {"transform_batch": transform_batch, "n_masks": n_masks, "batch_size": batch_size, "layer": layer, **options}
-        ask, table, step = self._prepared(adata, indices, **settings)
         size = None if self.config.gene_likelihood == "normal" or library_size == "latent" else float(library_size)
-        mean = np.zeros((table.n_cells, columns.size), np.float32)
-        for some, values, _ in _blocks(ask, table, step, None if gene_list is None else columns, library_size=size):
-            mean[some] = values
+        with self._prepared(adata, indices, **settings) as (ask, table, step):
+            mean = np.zeros((table.n_cells, columns.size), np.float32)
+            for some, values, _ in _blocks(ask, table, step, None if gene_list is None else columns, library_size=size):
+                mean[some] = values
         if return_numpy:
             return mean
         names = (self._training_data() if adata is None else adata).obs_names
@@ -189,10 +190,10 @@ class Expression(GeneReader):
         masks: dict[str, Any] = {"n_masks": n_masks, "hide": hide, "own_counts": own_counts, "seed": seed}
         reading: dict[str, Any] = {"batch_size": batch_size, "layer": layer, "duplicates": duplicates}
         reading |= {"transform_batch": transform_batch, "min_coverage": min_coverage, "reference": reference}
-        ask, table, step = self._prepared(adata, indices, **masks, **reading)
-        mean, sd = (np.zeros((table.n_cells, columns.size), np.float32) for _ in range(2))
-        for some, *values in _blocks(ask, table, step, None if gene_list is None else columns):
-            mean[some], sd[some] = values
+        with self._prepared(adata, indices, **masks, **reading) as (ask, table, step):
+            mean, sd = (np.zeros((table.n_cells, columns.size), np.float32) for _ in range(2))
+            for some, *values in _blocks(ask, table, step, None if gene_list is None else columns):
+                mean[some], sd[some] = values
         return mean, sd
 
     def iter_predictive_moments(
@@ -225,7 +226,8 @@ class Expression(GeneReader):
             As for :meth:`get_predictive_moments`, before anything is yielded.
         """
         columns = None if gene_list is None else _columns(self.vocabulary.names, gene_list)
-        yield from _blocks(*self._prepared(adata, indices, **{"n_masks": 8, **options}), columns)
+        with self._prepared(adata, indices, **{"n_masks": 8, **options}) as prepared:
+            yield from _blocks(*prepared, columns)
 
     def calibrate_dispersion(
         self,
@@ -281,11 +283,11 @@ class Expression(GeneReader):
             raise ConfigError(message)
         if adata is None and indices is None:
             indices = self._held_out()
-        table = self._cells(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage)
-        order = derive_generator(seed, "calibration").permutation(table.n_cells)
-        some = table.panel_batches(device=self.device, cells=np.sort(order[:max_cells]))
-        batches = ((batch, self._hidden(batch.measured[0].cpu().numpy(), n_masks, hide, seed)) for _, batch in some)
-        fitted = calibrated_dispersion(network, self.config.gene_likelihood, batches)
+        with self._cells(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage) as table:
+            order = derive_generator(seed, "calibration").permutation(table.n_cells)
+            some = table.panel_batches(device=self.device, cells=np.sort(order[:max_cells]))
+            batches = ((batch, self._hidden(batch.measured[0].cpu().numpy(), n_masks, hide, seed)) for _, batch in some)
+            fitted = calibrated_dispersion(network, self.config.gene_likelihood, batches)
         if fitted is not None and network.decoder.dispersion is not None:
             with torch.no_grad():
                 network.decoder.dispersion.copy_(fitted)
@@ -296,6 +298,7 @@ class Expression(GeneReader):
         train, validation = split_cells(n_cells, self.record.train.get("train_size", 1.0), self.record.seed)
         return validation if validation.size else np.sort(train)
 
+    @contextmanager
     def _prepared(
         self,
         adata: AnnData | None,
@@ -311,24 +314,24 @@ class Expression(GeneReader):
         layer: str | None = None,
         duplicates: str = "error",
         min_coverage: float | None = None,
-    ) -> tuple[Ask, CellTable, int]:
+    ) -> Iterator[tuple[Ask, CellTable, int]]:
         """How the network is asked about cells of a panel, the cells, and how many at a time."""
         network, likelihood = self._network().eval(), self.config.gene_likelihood
         step, contexts = cells_at_a_time(batch_size), self._contexts(transform_batch)
-        table = self._cells(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage)
         weighed = own_counts and n_masks > 0 and likelihood != "normal"
-        cells = None if reference is None else self._reference(reference, layer)
-        some = derive_generator(seed, "reference").permutation(0 if cells is None else cells.n_cells)[:_MOST_REFERENCE]
+        with self._cells(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage) as table:
+            cells = None if reference is None else self._reference(reference, layer)
+            some = derive_generator(seed, "reference").permutation(0 if cells is None else cells.n_cells)[:_MOST_REFERENCE]
 
-        def ask(measured: NDArray[np.bool_]) -> Predictor:
-            predictor = Predictor(network, likelihood, self._hidden(measured, n_masks, hide, seed), contexts, weighed)
-            if cells is None:
-                return predictor
-            _check_reference(likelihood, cells.source.measured, measured)
-            panel = torch.from_numpy(measured).to(self.device)
-            return replace(predictor, factors=total_factors(predictor, cells, np.sort(some), panel))
+            def ask(measured: NDArray[np.bool_]) -> Predictor:
+                predictor = Predictor(network, likelihood, self._hidden(measured, n_masks, hide, seed), contexts, weighed)
+                if cells is None:
+                    return predictor
+                _check_reference(likelihood, cells.source.measured, measured)
+                panel = torch.from_numpy(measured).to(self.device)
+                return replace(predictor, factors=total_factors(predictor, cells, np.sort(some), panel))
 
-        return cache_by_panel(ask), table, step
+            yield cache_by_panel(ask), table, step
 
     def _reference(self, reference: AnnData, layer: str | None) -> CellTable:
         """Cells of which more genes are known, read as the training data are; nothing is written

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -20,6 +21,7 @@ from r2mae_bio.cells.read._uns import write_record
 from r2mae_bio.core._trainable import Trainable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from anndata import AnnData
@@ -125,6 +127,7 @@ class GeneReader(Trainable[GeneRecord, GeneMaskedAutoencoder]):
             raise SetupError(message)
         return self._adata
 
+    @contextmanager
     def _cells(
         self,
         adata: AnnData | None,
@@ -133,10 +136,11 @@ class GeneReader(Trainable[GeneRecord, GeneMaskedAutoencoder]):
         layer: str | None = None,
         duplicates: str = "error",
         min_coverage: float | None = None,
-    ) -> CellTable:
+    ) -> Iterator[CellTable]:
         """Cells of a query, or of the training data, checked and aligned to the model's genes.
 
-        A report of the matched genes is kept, and written to a query that is no view.
+        A report of the matched genes is kept, and written to a query that is no view once what is
+        done with its cells has succeeded.
         """
         record = self.record
         if adata is None:
@@ -146,9 +150,9 @@ class GeneReader(Trainable[GeneRecord, GeneMaskedAutoencoder]):
             layer = query_layer(adata, layer, record.setup.layer, record.config.gene_likelihood)
         data = self._training_data() if adata is None else adata
         table, self.coverage = open_table(record, data, indices, layer, duplicates, min_coverage, known=adata is None)
+        yield table
         if adata is not None and not adata.is_view:
             write_record(adata, KEYS.coverage, self.coverage.to_uns())
-        return table
 
     @torch.inference_mode()
     def _embed(self, table: CellTable, batch_size: int | None) -> NDArray[np.float32]:
