@@ -105,6 +105,9 @@ def refused_if_misstated(path: Path | str, kind: str) -> Iterator[None]:
     """
     try:
         yield
+    except MemoryError as error:
+        message = f"{path} holds a {kind} larger than memory; a size in it is misstated, or needs a larger machine."
+        raise CorruptCheckpointError(message) from error
     # RuntimeError is what torch raises for sizes that no network can have
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RuntimeError) as error:
         message = f"{path} lacks or misstates part of a {kind} ({str(error).rstrip('.')}); it was written by another program or version."

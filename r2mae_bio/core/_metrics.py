@@ -80,8 +80,8 @@ class RatioMeter:
             Tensors by name; those of others are passed over.
         """
         prefix = f"{_SUMS}."
-        self.sums = tensors[_SUMS].clone()
-        self.parts = {key.removeprefix(prefix): sums.clone() for key, sums in tensors.items() if key.startswith(prefix)}
+        self.sums = tensors[_SUMS].double().clone()
+        self.parts = {key.removeprefix(prefix): sums.double().clone() for key, sums in tensors.items() if key.startswith(prefix)}
 
     def reset(self) -> None:
         """Start again from nothing."""

@@ -62,6 +62,14 @@ def test_whatever_plain_data_make_go_wrong_is_named_as_such(error):
         raise error
 
 
+def test_what_memory_does_not_hold_is_said_to_be_that():
+    with (
+        pytest.raises(CorruptCheckpointError, match="folder holds a Line larger than memory"),
+        refused_if_misstated("folder", "Line"),
+    ):
+        raise MemoryError
+
+
 def test_sizes_that_no_network_has_are_refused():
     with pytest.raises(CorruptCheckpointError, match="lacks or misstates"), refused_if_misstated("folder", "Line"):
         torch.nn.Linear(1, 10**30)

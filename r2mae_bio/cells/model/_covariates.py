@@ -90,7 +90,7 @@ class Covariates:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Covariates:
         """Covariates from :meth:`to_json`."""
-        check_form(data, {"categories": dict[str, list[str | float | bool]], "scales": dict[str, list[float]]})
+        check_form(data, {"categories": dict[str, tuple[str | float | bool, ...]], "scales": dict[str, tuple[float, ...]]})
         categories = {key: tuple(map(name_text, names)) for key, names in data["categories"].items()}
         return cls(categories, {k: (mean, sd) for k, (mean, sd) in data["scales"].items()})
 

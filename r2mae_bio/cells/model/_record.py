@@ -43,6 +43,7 @@ _SETUP: dict[str, Any] = {
     "categorical_covariate_keys": tuple[str, ...],
     "continuous_covariate_keys": tuple[str, ...],
 }
+"""Tuples are lists in JSON."""
 
 
 @dataclass(eq=False, kw_only=True)

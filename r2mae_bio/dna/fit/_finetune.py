@@ -8,7 +8,7 @@ import math
 import re
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from r2mae_bio._errors import DataError
 from r2mae_bio._rng import derive_generator, derive_seed
 from r2mae_bio.config._finetune_sequences import FinetuneConfig
+from r2mae_bio.config._form import check_form
 from r2mae_bio.core._finetune_run import FinetuneRun
 from r2mae_bio.core._metrics import class_metrics
 from r2mae_bio.core._precision import has_bfloat16
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
 __all__ = ["FinetuneResult", "LinearChoice", "encoder_depths", "finetune_classifier"]
 
 logger = logging.getLogger("r2mae_bio")
+
+
+_NUMBERS: Final = ("strength", "dev_mcc", "dev_loss", "states_weight", "linear_weight", "mixed_dev_loss")
+"""Of a linear choice."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,8 @@ class LinearChoice:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """A choice from ``dataclasses.asdict``."""
+        check_form(data, {**dict.fromkeys(_NUMBERS, float), "features": dict[str, Any]})
+        check_form(data["features"], {"k": int, "both_strands": bool, "position_k": int | None})
         return cls(**{**data, "features": KmerFeatures(**data["features"])})
 
 

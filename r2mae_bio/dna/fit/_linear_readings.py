@@ -13,6 +13,7 @@ import torch
 from scipy import sparse
 from scipy.special import softmax
 
+from r2mae_bio.config._settings import check_setting
 from r2mae_bio.core._metrics import class_metrics
 from r2mae_bio.dna.fit._linear import FittedLinear, fit_linear
 from r2mae_bio.dna.fit._sequence_batches import SequenceGroups, predict_classes
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 WEIGHTS: Final = (0.0, *(float(2 ** (i / 2)) for i in range(-8, 5)))
 """Weights that are tried: none, and from 1/16 to 4 in steps of the square root of two."""
+_LONGEST: Final = 12
+"""Longer k-mers have more weights than a reading could learn, 16 million for each class."""
 _LEAST: Final = 1e-12
 """A probability of zero counts as this, so that the loss stays finite."""
 
@@ -76,6 +79,11 @@ class KmerFeatures:
     """Whether a k-mer and its reverse complement are one."""
     position_k: int | None = None
     """Length of the k-mers that are also told apart by position, bp."""
+
+    def __post_init__(self) -> None:
+        lengths = [self.k] if self.position_k is None else [self.k, self.position_k]
+        possible = all(isinstance(k, int) and 1 <= k <= _LONGEST for k in lengths)
+        check_setting(possible, f"k-mers have the lengths {lengths}; needed are 1 to {_LONGEST}, each word having a weight.")
 
     def __str__(self) -> str:
         places = {None: "", 1: "positional + ", 2: "positional pairs + "}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from r2mae_bio._errors import ConfigError
 from r2mae_bio.config import DNAConfig
 from r2mae_bio.config._form import check_form
+from r2mae_bio.config._settings import check_setting
 from r2mae_bio.core._record import ModelRecord
 
 _OWN: dict[str, Any] = {
@@ -46,7 +46,7 @@ class DNARecord(ModelRecord):
     def _own_fields(cls, data: dict[str, Any]) -> dict[str, Any]:
         check_form(data, _OWN)
         own = {name: data[name] for name in _OWN}
-        if own["window"] < 2:
-            message = f"window is {own['window']}; needed is at least 2."
-            raise ConfigError(message)
+        check_setting(
+            2 <= own["window"] < 2**31, f"window is {own['window']}; needed are at least 2 bases, and fewer than 2**31."
+        )
         return {"config": DNAConfig.from_json(data["config"], complete=True), **own}

@@ -7,8 +7,10 @@ import pytest
 from scipy.special import log_softmax
 from sklearn import metrics
 
+from r2mae_bio._errors import ConfigError
 from r2mae_bio._rng import derive_generator
-from r2mae_bio.dna.fit._linear_readings import choose_mix, fit_readings, log_loss
+from r2mae_bio.dna.fit._finetune import LinearChoice
+from r2mae_bio.dna.fit._linear_readings import KmerFeatures, choose_mix, fit_readings, log_loss
 from r2mae_bio.io import read_sequence_table
 
 from ..toy_sequences import motif_frame
@@ -62,3 +64,18 @@ def test_the_loss_is_that_of_scikit_learn():
         labels, rows = rng.integers(0, n_classes, 300), rng.dirichlet(np.full(n_classes, 0.4), 300)
         expected = metrics.log_loss(labels, rows, labels=range(n_classes))
         assert log_loss(rows, labels) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("lengths", [{"k": 0}, {"k": 13}, {"k": 10**30}, {"k": 4, "position_k": -1}, {"k": "4"}])
+def test_words_that_no_reading_has_weights_for(lengths):
+    with pytest.raises(ConfigError, match="needed are 1 to 12"):
+        KmerFeatures(**lengths)
+
+
+def test_a_choice_of_other_types_is_refused():
+    plain = {"features": {"k": 4, "both_strands": False, "position_k": None}, "strength": 1.0, "dev_mcc": 0.5, "dev_loss": 0.5,
+             "states_weight": 1, "linear_weight": 0.5, "mixed_dev_loss": 0.4}  # fmt: skip
+    assert LinearChoice.from_json(plain).features == KmerFeatures(4)
+    for change in ({"states_weight": "1"}, {"features": {"k": 4}}, {"features": None}, {"dev_mcc": None}):
+        with pytest.raises(ConfigError, match="needed is|is missing"):
+            LinearChoice.from_json({**plain, **change})

@@ -20,6 +20,7 @@ from r2mae_bio._errors import (
     SetupError,
     UnsafeCheckpointError,
 )
+from r2mae_bio.core._checkpoint import read_bundle, write_folder
 from r2mae_bio.model import DNAMAE, GeneMAE
 
 from ...toy_cells import SIZES as GENE_SIZES
@@ -135,6 +136,26 @@ def test_missing_truncated_and_pickled_files(saved, name):
     refuses(saved, UnsafeCheckpointError, "is a pickle")
     (saved / name).unlink()
     refuses(saved, CorruptCheckpointError, f"{name} is missing")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"window": 10**30},
+        {"window": 1},
+        {"window": "64"},
+        {"contigs": {"chr1": "long"}},
+        {"floors": [1.0]},
+        {"history": [{"epoch": None}]},
+        {"config": {"d_model": 16}},
+        {"seed": 1.5},
+    ],
+)
+def test_entries_that_no_model_has_with_right_checksums(saved, change):
+    bundle = read_bundle(saved, "model")
+    bundle.data.update(change)
+    write_folder(saved, {"model": bundle}, overwrite=True)
+    refuses(saved, CorruptCheckpointError, r"lacks or misstates part of a DNAMAE \(.*(needed|missing)")
 
 
 def test_no_folder(tmp_path):
