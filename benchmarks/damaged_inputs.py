@@ -14,11 +14,13 @@ with what an independent reader makes of the same damaged file; damage that cann
 base in a FASTA, another count) must give what the changed file says.
 
 right: as the independent reader has it. refused by anndata: the file could not be opened, which
-comes before any verb. refused: an error of r2mae_bio.errors. foreign: any other error, or the
-process died. wrong: a result that the independent reader does not agree with. timeout: no answer in
-time. half-written: after an error, an output, a temporary file or an entry of the AnnData was there
-that should not be. A case makes several calls and counts as the worst of them; "needless" says in
-how many of the refused ones the independent reader saw nothing wrong.
+comes before any verb (nor, by HDF5, to be damaged once more). refused: an error of
+r2mae_bio.errors. foreign: any other error, or the process died. wrong: a result that the
+independent reader does not agree with. timeout: no answer in time. half-written: after an error, an
+output, a temporary file or an entry of the AnnData was there that should not be. A case makes
+several calls and counts as the worst of them; "needless" says in how many of the refused ones the
+independent reader saw nothing wrong: mostly checkpoints signed anew, of which it cannot tell what
+their values mean.
 
 A case is a function of --seed, format and number alone: --case judges one of them again, and
 --keep leaves its files. --resume leaves out what the JSON file holds.
@@ -67,7 +69,7 @@ class Worker:
 
     def __init__(self, name: str, seed: int, folder: Path) -> None:
         self._name, self._command = name, [sys.executable, "-m", "benchmarks.damage.worker", name, str(seed), str(folder)]
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Any = None
 
     def judge(self, number: int, seconds: float = SECONDS) -> dict[str, Any]:
         """What came of a case."""
@@ -75,12 +77,14 @@ class Worker:
             self._start()
         self._stage = ""
         try:
-            self._pipe(self._process).stdin.write(f"{number}\n".encode())
+            self._process.stdin.write(f"{number}\n".encode())
             self._process.stdin.flush()
             return self._answer(seconds)
         except (EndedError, BrokenPipeError) as error:
             how = f"{error} in {self._stage}"
-            kind = "refused by anndata" if self._stage == "anndata" else "timeout" if "time" in str(error) else "foreign"
+            kind = (
+                "refused by anndata" if self._stage in ("anndata", "damage") else "timeout" if "time" in str(error) else "foreign"
+            )
             call = {"call": self._stage, "kind": kind, "detail": how, "left": "", "needless": False}
             self.end()
             return {"format": self._name, "case": number, "damage": "", "calls": [call]}
@@ -109,10 +113,6 @@ class Worker:
             message = f"The worker of {self._name} did not begin."
             raise RuntimeError(message)
 
-    @staticmethod
-    def _pipe(process: Any) -> Any:
-        return process
-
     def _answer(self, seconds: float) -> dict[str, Any]:
         deadline = time.monotonic() + seconds
         while True:
@@ -126,13 +126,13 @@ class Worker:
             self._stage = answer["stage"]
 
     def _read(self, deadline: float) -> bytes:
-        stream = self._pipe(self._process).stdout
+        stream = self._process.stdout
         if not select.select([stream], [], [], max(0.0, deadline - time.monotonic()))[0]:
             message = "out of time"
             raise EndedError(message)
         data = os.read(stream.fileno(), 1 << 16)
         if not data:
-            message = f"the process died ({self._pipe(self._process).wait()})"
+            message = f"the process died ({self._process.wait()})"
             raise EndedError(message)
         return data
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 EPOCHS = 3
 TIMINGS = ("cells_per_second", "bases_per_second")
+YOUNG = ("batches", "n_neighbourhoods", "duplicates", "content", "noise_pooling")
+"""Entries that files of older versions lack, so that a file may."""
 Weights = dict[str, np.ndarray]
 
 
@@ -218,7 +220,9 @@ def _load_difference(model: Any, stored: tuple[dict[str, Any], Weights]) -> str:
 def _agree(said: Any, stored: Any) -> bool:
     """Whether all that a record says is what the file says, which may say more."""
     if isinstance(said, dict) and isinstance(stored, dict):
-        return all(name in stored and _agree(value, stored[name]) for name, value in said.items())
+        return all(name in YOUNG or name in stored for name in said) and all(
+            _agree(value, stored.get(name, value)) for name, value in said.items()
+        )
     if isinstance(said, list) and isinstance(stored, list):
         return len(said) == len(stored) and all(map(_agree, said, stored))
     if isinstance(said, str) and isinstance(stored, int | float):

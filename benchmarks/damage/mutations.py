@@ -181,6 +181,8 @@ def damage_signed(folder: Path, name: str, rng: np.random.Generator) -> str:
     """
     weights, data_file = folder / f"{name}.safetensors", folder / f"{name}.json"
     content = json.loads(data_file.read_bytes())
+    if hashlib.sha256(weights.read_bytes()).hexdigest() != content["sha256"]["safetensors"]:
+        return f"{name} was damaged and is not signed"  # no program signs what it did not write
     if rng.random() < 0.6:
         content["data"], what = damage_json(content["data"], rng)
     else:
