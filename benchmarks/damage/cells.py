@@ -237,7 +237,7 @@ def dense_of(matrix: Any) -> NDArray[np.float64]:
         starts.size != n_major + 1
         or starts[0] != 0
         or (np.diff(starts) < 0).any()
-        or starts[-1] > min(minor.size, matrix.data.size)
+        or not starts[-1] == minor.size == matrix.data.size
     ):
         raise InvalidInputError("the pointers of a sparse matrix do not ascend from 0 to its number of entries")
     starts = starts.astype(np.int64)
