@@ -84,6 +84,7 @@ class GeneTally:
                 self._blank[batch] = self._blank.get(batch, 0) + here
             rows, cols, values = rows[~blank], cols[~blank], values[~blank]
         self._found[rows, cols] = True
+        values = np.maximum(values, 0)  # scaled ones are negative, and have no depth
         self._cells += np.bincount(cols, minlength=n_genes)
         self._totals += np.bincount(cols, values, n_genes)
         self._depths += np.bincount(rows, values, len(self.names))

@@ -104,7 +104,8 @@ def compare(
     Parameters
     ----------
     adata
-        Cells with raw counts.
+        Cells with raw counts; genes that only some of them measured (see
+        :func:`r2mae_bio.pp.measured_by_batch`) are left out.
     labels_key
         Column of ``.obs`` with the classes, no missing values.
     batch_key

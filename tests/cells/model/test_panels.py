@@ -453,3 +453,6 @@ def test_zeros_throughout_a_batch_are_warned_of():
         rb.pp.measured_by_batch(joined, batch_key="study")
         GeneMAE.setup_anndata(joined, batch_key="study")
         GeneMAE.setup_anndata(many(kept=75), batch_key="study")  # a handful is left to biology
+        scaled = many()
+        scaled.X = scaled.X.toarray() - scaled.X.toarray().mean(0)
+        GeneMAE.setup_anndata(scaled, batch_key="study", gene_likelihood="normal")
