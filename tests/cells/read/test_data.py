@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.filterwarnings("ignore:From 0.4 .update:FutureWarning")  # mudata 0.3
+@pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame.drop")  # mudata beside pandas 3.1
 def test_parts_of_a_mudata_are_named(counts: np.ndarray) -> None:
     mudata = pytest.importorskip("mudata", reason="needs mudata")
     proteins = make(counts)[:, :3].copy()
