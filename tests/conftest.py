@@ -53,3 +53,14 @@ def _keep_log_level() -> Iterator[None]:
 
 # It is run by hand, and finds its data beside it.
 collect_ignore = ["fixtures/write_fixtures.py"]
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Networks as small as those of tests only wait for one another's threads."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

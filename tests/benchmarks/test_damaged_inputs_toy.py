@@ -8,7 +8,6 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 
 from benchmarks import damaged_inputs
 from benchmarks.damage import judging, mutations, worker
@@ -24,13 +23,7 @@ N = 10
 FINE = {"right", "refused", "refused by anndata"}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Networks this small only wait for one another's threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 from r2mae_bio.config._finetune_cells import CellFinetuneConfig
 from r2mae_bio.model import GeneMAE
@@ -10,12 +9,8 @@ from ...toy_cells import SIZES, make_cells
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Networks this small only wait for one another's threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def _one_thread(one_thread):
+    """In all tests of this folder."""
 
 
 @pytest.fixture

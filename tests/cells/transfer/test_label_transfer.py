@@ -6,7 +6,6 @@ import warnings
 
 import numpy as np
 import pytest
-import torch
 from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
 
@@ -14,13 +13,7 @@ from r2mae_bio._errors import DataError
 from r2mae_bio.cells.transfer._label_transfer import LabelTransfer
 from r2mae_bio.evaluate import expected_calibration_error
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def blobs(n, spread, seed, n_classes=3):

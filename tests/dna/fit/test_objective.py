@@ -21,13 +21,7 @@ SHARES = torch.tensor([0.4, 0.3, 0.2, 0.1])
 SIZES = {"d_model": 16, "n_layers": 2, "n_heads": 2}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Networks this small only wait for one another's threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -16,12 +16,8 @@ TRAIN = {"batch_size": 8, "epoch_windows": 56, "progress_bar": False, "precision
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Networks this small only wait for one another's threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def _one_thread(one_thread):
+    """In all tests of this folder."""
 
 
 def periodic(n, *, seed=0, noise=0.05):

@@ -10,13 +10,7 @@ from r2mae_bio.dna.network._depthwise import DepthwiseConvolution
 CLOSE = {"atol": 1e-5, "rtol": 0}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Networks this small only wait for one another's threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize("dilation", [1, 2, 3, 12])

@@ -31,13 +31,7 @@ each_way = pytest.mark.parametrize("hiding", WAYS)
 CLOSE = {"atol": 1e-5, "rtol": 0}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Networks this small only wait for one another's threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def make(hiding="replace", *, cls=DNAMaskedAutoencoder, scale=2.0, **changes):
