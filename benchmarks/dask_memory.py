@@ -22,6 +22,7 @@ import pandas as pd
 from scipy import sparse
 
 import r2mae_bio as rb
+from benchmarks.memory import resident
 from r2mae_bio._rng import derive_generator
 
 DENSITY = 0.07
@@ -58,20 +59,14 @@ def embed(folder: Path, n_blocks: int) -> dict[str, float]:
     import zarr
     from anndata.experimental import read_elem_lazy
 
-    before = _peak()
+    before = resident() / 2**20
     stores = [zarr.open(folder / f"{number}.zarr", mode="r")["X"] for number in range(n_blocks)]
     shapes = [tuple(getattr(store, "shape", None) or store.attrs["shape"]) for store in stores]
     matrix = da.concatenate([read_elem_lazy(store, chunks=shape) for store, shape in zip(stores, shapes, strict=True)])
     names = [f"cell {i}" for i in range(matrix.shape[0])]
     adata = ad.AnnData(matrix, pd.DataFrame(index=names), pd.DataFrame(index=[f"G{i}" for i in range(matrix.shape[1])]))
     rb.tl.embed(adata, folder / "model")
-    return {"cells": matrix.shape[0], "blocks": matrix.numblocks[0], "before": before, "peak": _peak()}
-
-
-def _peak() -> float:
-    """Megabytes; the kernel's own figure, for that of ``getrusage`` begins at the parent's."""
-    line = next(line for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
+    return {"cells": matrix.shape[0], "blocks": matrix.numblocks[0], "before": before, "peak": resident() / 2**20}
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ import anndata as ad
 import numpy as np
 from scipy import sparse
 
+from benchmarks.memory import resident
 from r2mae_bio.model import GeneMAE
 
 if TYPE_CHECKING:
@@ -59,18 +60,12 @@ def _rates(rng: np.random.Generator, n_cells: int, weights: Any, share: Any) -> 
     return depth * rates / rates.sum(1, keepdims=True)
 
 
-def memory(key: str) -> int:
-    """Bytes of this process: ``VmRSS`` now, ``VmHWM`` at the peak."""
-    line = next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith(key))
-    return 1024 * int(line.split()[1])
-
-
 def measure(name: str, step: Callable[[], Any], size: int) -> Any:
     """Print CPU seconds and peak of one step, and return what it returns."""
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    before, started = memory("VmRSS"), time.process_time()
+    before, started = resident("VmRSS"), time.process_time()
     result = step()
-    seconds, peak = time.process_time() - started, memory("VmHWM") - before
+    seconds, peak = time.process_time() - started, resident() - before
     print(f"{name:8s} {seconds:7.1f} CPU seconds, peak {peak / size:5.2f} x the matrix ({peak / 1e6:,.0f} MB)", flush=True)
     return result
 
@@ -88,7 +83,7 @@ def child(file: Path) -> None:
     table = model._training_table()
     statistics = measure("scan", lambda: model._scan(table, 1.0), size)
     measure("factors", lambda: model._build(table, statistics, 1.0), size)
-    print(f"the process at its peak: {memory('VmHWM') / 1e6:,.0f} MB")
+    print(f"the process at its peak: {resident() / 1e6:,.0f} MB")
 
 
 def main() -> None:

@@ -10,7 +10,6 @@ import argparse
 import json
 import logging
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,7 @@ import numpy as np
 import torch
 from scipy import sparse
 
+from benchmarks.memory import resident
 from r2mae_bio._rng import derive_generator
 from r2mae_bio.cells.fit._table import CellTable
 from r2mae_bio.io import align_anndata, open_cells
@@ -118,17 +118,6 @@ def peak_memory(name: str, options: argparse.Namespace) -> float:
     return float(output.strip().splitlines()[-1])
 
 
-def high_water_mark() -> float:
-    """Peak resident memory of this process in MiB; ru_maxrss would carry over that of the
-    parent.
-    """
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-    return float(line.split()[1]) / 1024
-
-
 def spread(values: list[float]) -> str:
     return f"{statistics.median(values):9.2f}  ({min(values):.2f} to {max(values):.2f})"
 
@@ -196,7 +185,7 @@ def main() -> None:
         model = make(options.peak, synthetic(options.cells, options.genes, options.density), options.batch)
         model.train()
         model.embed()
-        print(high_water_mark())
+        print(resident() / 2**20)
         return
     result = measure(options)
     print(report(result))
