@@ -12,7 +12,8 @@ from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.model._gene_mae import GeneMAE
 from r2mae_bio.cells.read._data import writable
 from r2mae_bio.cells.read._uns import add_entry
-from r2mae_bio.cells.transfer._query import Reading, label_query
+from r2mae_bio.cells.transfer._embedding import Reading
+from r2mae_bio.cells.transfer._query import label_query
 from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ def transfer_labels(
     duplicates
         ``"error"`` or ``"sum"`` for columns of the same gene, in either data set.
     min_coverage
-        Smallest share of the model's genes that both data sets must have measured; 0.01 if None.
+        Smallest share of the model's genes that both data sets must have measured; see
+        :func:`r2mae_bio.io.align_genes`.
     seed
         Seed of the folds, and of the molecules that are drawn.
     copy

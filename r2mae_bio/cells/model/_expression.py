@@ -286,7 +286,8 @@ class Expression(GeneReader):
         with self._cells(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage) as table:
             order = derive_generator(seed, "calibration").permutation(table.n_cells)
             some = table.panel_batches(device=self.device, cells=np.sort(order[:max_cells]))
-            batches = ((batch, self._hidden(batch.measured[0].cpu().numpy(), n_masks, hide, seed)) for _, batch in some)
+            masks = cache_by_panel(lambda measured: self._hidden(measured, n_masks, hide, seed))
+            batches = ((batch, masks(batch.measured[0].cpu().numpy())) for _, batch in some)
             fitted = calibrated_dispersion(network, self.config.gene_likelihood, batches)
         if fitted is not None and network.decoder.dispersion is not None:
             with torch.no_grad():

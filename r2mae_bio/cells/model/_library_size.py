@@ -37,8 +37,7 @@ def library_sizes(network: GeneMaskedAutoencoder, table: CellTable, step: int) -
     device = network.content.share.device
     for some, batch in table.panel_batches(step, device):
         tokens = batch.tokens()
-        location = network(
-            tokens, batch.context, measured=tokens.visible
-        ).location  # log of expected counts, which sum to the depth
+        # logarithms of expected counts, which sum to the depth
+        location = network(tokens, batch.context, measured=tokens.visible).location
         sizes[some] = location.logsumexp(1).exp().float().cpu().numpy()
     return sizes

@@ -5,7 +5,7 @@ genes that a panel lacks.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import torch
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Ask", "Predictor", "cache_by_panel", "total_factors"]
 
+T = TypeVar("T")
 _TOTAL_PRIOR: Final = 20.0
 """Counts that the belief in a predicted total is worth, so that few counts move it little."""
 
@@ -89,11 +90,11 @@ class Predictor:
             yield self.network.decode(latent, context.expand(latent.shape[0], -1), visible, measured=tokens.visible)
 
 
-def cache_by_panel(make: Ask) -> Ask:
-    """Make what answers for the cells of a panel (G,) once for each panel."""
-    made: dict[bytes, Predictor] = {}
+def cache_by_panel(make: Callable[[NDArray[np.bool_]], T]) -> Callable[[NDArray[np.bool_]], T]:
+    """Make what is needed for the cells of a panel (G,) once for each panel."""
+    made: dict[bytes, T] = {}
 
-    def ask(measured: NDArray[np.bool_]) -> Predictor:
+    def ask(measured: NDArray[np.bool_]) -> T:
         key = measured.tobytes()
         if key not in made:
             made[key] = make(measured)

@@ -121,13 +121,12 @@ def align_anndata(
 
 def _check_panels(vocabulary: GeneVocabulary, alignment: GeneAlignment, floor: CoverageFloor) -> None:
     """Ask of each panel what is asked of a data set."""
-    panels, total = alignment.gene_panels, float(vocabulary.totals.sum())
+    panels = alignment.gene_panels
     for name, genes in zip(panels.names, panels.measured, strict=True) if panels is not None else ():
-        n_genes, share = int(genes.sum()), float(vocabulary.totals[genes].sum()) / total if total else math.nan
+        n_genes, share = int(genes.sum()), vocabulary.count_share(genes)
         if not floor.passed(n_genes, genes.size, share):
-            counts = "" if math.isnan(share) else f", which hold {share:.2%} of its training counts"
             message = (
-                f"In cells of the panel of {name}, {n_genes:,} of the model's {genes.size:,} genes were measured{counts}; needed are at "
+                f"In cells of the panel of {name}, {n_genes:,} of the model's {genes.size:,} genes were measured{_which_hold(share)}; needed are at "
                 f"least {floor.describe(genes.size)}. Leave these cells out, or lower min_coverage."
             )
             raise GeneCoverageError(message)
@@ -310,7 +309,6 @@ def _report(
     id_kind: str,
 ) -> CoverageReport:
     n_used, matched, columns = int(used.sum()), int(measured.sum()), int((column_to_gene >= 0).sum())
-    total = float(vocabulary.totals.sum())
     missing = np.flatnonzero(~measured)
     missing = missing[np.argsort(-vocabulary.totals[missing], kind="stable")]
     unknown = np.flatnonzero(used & (column_to_gene < 0))
@@ -322,7 +320,7 @@ def _report(
         unknown=unknown.size,
         duplicated=columns - matched,
         matched_fraction=matched / len(vocabulary),
-        count_fraction=float(vocabulary.totals[measured].sum()) / total if total else float("nan"),
+        count_fraction=vocabulary.count_share(measured),
         id_kind=id_kind,
         missing_examples=tuple(vocabulary.names[i] for i in missing[:5].tolist()),
         unknown_examples=tuple(query_names[i] for i in unknown[:5].tolist()),
@@ -330,13 +328,17 @@ def _report(
 
 
 def _raise_coverage(vocabulary: GeneVocabulary, query: Sequence[str], report: CoverageReport, floor: CoverageFloor) -> None:
-    counts = "" if math.isnan(report.count_fraction) else f", which hold {report.count_fraction:.2%} of its training counts"
     message = (
-        f"The data set measures {report.matched:,} of the model's {report.n_model:,} genes ({report.matched_fraction:.2%}){counts}; "
-        f"needed are at least {floor.describe(report.n_model)}. Model genes: {list(vocabulary.names[:5])}; genes of the data set: "
-        f"{list(query[:5])}. {guess_reason(vocabulary.names, query)}"
+        f"The data set measures {report.matched:,} of the model's {report.n_model:,} genes ({report.matched_fraction:.2%})"
+        f"{_which_hold(report.count_fraction)}; needed are at least {floor.describe(report.n_model)}. Model genes: "
+        f"{list(vocabulary.names[:5])}; genes of the data set: {list(query[:5])}. {guess_reason(vocabulary.names, query)}"
     )
     raise GeneCoverageError(message)
+
+
+def _which_hold(count_share: float) -> str:
+    """What genes hold of the training counts, for messages; nothing if that is not known."""
+    return "" if math.isnan(count_share) else f", which hold {count_share:.2%} of its training counts"
 
 
 def _warn_of_style(vocabulary: GeneVocabulary, query: Sequence[str], report: CoverageReport) -> None:

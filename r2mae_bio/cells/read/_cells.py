@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from r2mae_bio.cells.read._align import GeneAlignment
     from r2mae_bio.cells.read._panels import CellPanels
 
-__all__ = ["CSRRows", "CellSource", "open_cells"]
+__all__ = ["CSRRows", "CellSource", "drop_zeros", "open_cells"]
 
 _KEPT_BYTES: Final = 1 << 28
 """Computed blocks of a dask array that are kept, and at least one."""
@@ -44,10 +44,14 @@ class CSRRows:
     n_genes: int
     """Size of the vocabulary."""
 
+    def row_of_entry(self) -> NDArray[np.int64]:
+        """Row of each entry, from 0, ascending, (nnz,)."""
+        return np.repeat(np.arange(self.indptr.size - 1), np.diff(self.indptr))
+
     def to_dense(self) -> NDArray[np.float32]:
         """The same cells as an array of shape (cells, genes)."""
         dense = np.zeros((self.indptr.size - 1, self.n_genes), np.float32)
-        dense[_row_of_entry(self.indptr), self.genes] = self.values
+        dense[self.row_of_entry(), self.genes] = self.values
         return dense
 
 
@@ -104,7 +108,7 @@ class CellSource:
             message = f"Cell positions from {index.min()} to {index.max()} were asked for; there are {self.n_cells} cells."
             raise IndexError(message)
         place = index if self._subset is None else self._subset[index]
-        rows = _drop_zeros(_held(self._reader.fetch(place), place, self._columns))
+        rows = drop_zeros(_held(self._reader.fetch(place), place, self._columns))
         return rows if self._genes is None else self._genes.apply(rows)
 
 
@@ -284,7 +288,7 @@ class _GeneMap:
         n_rows = rows.indptr.size - 1
         genes = self._column_to_gene[rows.genes]
         keep = genes >= 0
-        row, genes, values = _row_of_entry(rows.indptr)[keep], genes[keep], rows.values[keep]
+        row, genes, values = rows.row_of_entry()[keep], genes[keep], rows.values[keep]
         if not self._ascending:
             order = np.lexsort((_shorten(genes, self._n_genes), _shorten(row, n_rows)))
             row, genes, values = row[order], genes[order], values[order]
@@ -294,7 +298,7 @@ class _GeneMap:
             # the sort is stable: repeated genes are added in the order of their columns, for every
             # storage
             values = np.add.reduceat(values.astype(np.float64), first).astype(np.float32)
-        return _drop_zeros(CSRRows(_pointers(row, n_rows), genes, values, self._n_genes))
+        return drop_zeros(CSRRows(_pointers(row, n_rows), genes, values, self._n_genes))
 
 
 def _from_dense(block: NDArray[Any]) -> CSRRows:
@@ -303,17 +307,18 @@ def _from_dense(block: NDArray[Any]) -> CSRRows:
     return CSRRows(_pointers(row, block.shape[0]), genes, block[row, genes], block.shape[1])
 
 
-def _drop_zeros(rows: CSRRows) -> CSRRows:
+def drop_zeros(rows: CSRRows) -> CSRRows:
+    """The same cells without entries whose value is zero."""
     if np.count_nonzero(rows.values) == rows.values.size:
         return rows
-    return _kept(rows, _row_of_entry(rows.indptr), rows.values != 0)
+    return _kept(rows, rows.row_of_entry(), rows.values != 0)
 
 
 def _held(rows: CSRRows, cells: NDArray[np.int64], panels: CellPanels | None) -> CSRRows:
     """Without the entries that the panels of the cells did not measure, whatever they hold."""
     if panels is None:
         return rows
-    row = _row_of_entry(rows.indptr)
+    row = rows.row_of_entry()
     return _kept(rows, row, panels.hold(cells[row], rows.genes))
 
 
@@ -323,10 +328,6 @@ def _kept(rows: CSRRows, row: NDArray[np.int64], keep: NDArray[np.bool_]) -> CSR
 
 def _shorten(numbers: NDArray[np.int64], limit: int) -> NDArray[Any]:
     return numbers.astype(np.uint16) if limit <= 1 << 16 else numbers  # 16-bit numbers are sorted by radix, three times faster
-
-
-def _row_of_entry(indptr: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.repeat(np.arange(indptr.size - 1), np.diff(indptr))
 
 
 def _pointers(row: NDArray[np.int64], n_rows: int) -> NDArray[np.int64]:

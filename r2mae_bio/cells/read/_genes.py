@@ -224,6 +224,17 @@ class GeneVocabulary:
         check_form(data, {"names": list[str], "aliases": dict[str, list[str]], "totals": list[float]})
         return cls(tuple(data["names"]), data["aliases"], np.asarray(data["totals"], np.float64))
 
+    def count_share(self, genes: NDArray[np.bool_]) -> float:
+        """Share of the training counts that some genes hold, in [0, 1]; NaN if these are not known.
+
+        Parameters
+        ----------
+        genes
+            Which genes, (genes,).
+        """
+        total = float(self.totals.sum())
+        return float(self.totals[genes].sum()) / total if total else float("nan")
+
     def fingerprint(self) -> str:
         """SHA-256 of the gene names in their order, 64 hexadecimal digits."""
         digest = hashlib.sha256()

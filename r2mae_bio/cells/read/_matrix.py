@@ -204,11 +204,10 @@ def read_part(matrix: Any, rows: Any, where: str = "The matrix") -> Any:
 
 
 def _dask_entries(matrix: Any, block: int, where: str) -> Iterator[Entries]:
-    edges = block_edges(matrix, "The matrix")
+    edges = block_edges(matrix, where)
     for number, start in enumerate(edges[:-1].tolist()):
-        yield from _entries_from(
-            start, read_block(matrix, number), block, where
-        )  # the block is let go before the next is computed
+        # no name for the block: it is let go before the next is computed
+        yield from _entries_from(start, read_block(matrix, number), block, where)
 
 
 def _entries_from(start: int, part: Any, block: int, where: str) -> Iterator[Entries]:

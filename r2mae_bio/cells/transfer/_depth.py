@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from r2mae_bio._rng import derive_seed
-from r2mae_bio.cells.read._cells import CSRRows
+from r2mae_bio.cells.read._cells import drop_zeros
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from r2mae_bio.cells.read._cells import CellSource
+    from r2mae_bio.cells.read._cells import CellSource, CSRRows
     from r2mae_bio.cells.read._panels import CellPanels
 
 __all__ = ["ThinnedCells", "as_deep_as", "cell_depths", "kept_shares"]
@@ -54,8 +54,7 @@ def cell_depths(cells: CellSource) -> NDArray[np.float64]:
     depths = np.zeros(cells.n_cells)
     for start in range(0, cells.n_cells, _AT_ONCE):
         rows = cells.rows(np.arange(start, min(start + _AT_ONCE, cells.n_cells)))
-        cell = np.repeat(np.arange(rows.indptr.size - 1), np.diff(rows.indptr))
-        depths[start : start + _AT_ONCE] = np.bincount(cell, rows.values, minlength=rows.indptr.size - 1)
+        depths[start : start + _AT_ONCE] = np.bincount(rows.row_of_entry(), rows.values, minlength=rows.indptr.size - 1)
     return depths
 
 
@@ -120,10 +119,7 @@ class ThinnedCells:
             self._thin(int(cell), rows.values[first:last])
             for cell, first, last in zip(index, rows.indptr[:-1], rows.indptr[1:], strict=True)
         ]
-        values = np.concatenate([np.zeros(0, np.float32), *parts])
-        found = values > 0
-        entries = np.concatenate([np.zeros(1, np.int64), np.cumsum(found)])
-        return CSRRows(entries[rows.indptr], rows.genes[found], values[found], rows.n_genes)
+        return drop_zeros(replace(rows, values=np.concatenate([np.zeros(0, np.float32), *parts])))
 
     def _thin(self, cell: int, values: NDArray[np.float32]) -> NDArray[np.float32]:
         share = self.shares[cell]

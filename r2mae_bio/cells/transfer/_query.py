@@ -14,7 +14,7 @@ from r2mae_bio._warn import warn
 from r2mae_bio.cells.fit._table import cells_at_a_time
 from r2mae_bio.cells.read._data import check_anndata
 from r2mae_bio.cells.read._obs import label_values, read_column
-from r2mae_bio.cells.transfer._embedding import Reading, embed_pair
+from r2mae_bio.cells.transfer._embedding import embed_pair
 from r2mae_bio.cells.transfer._label_transfer import LabelTransfer
 from r2mae_bio.cells.transfer._shared_genes import share_genes
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from r2mae_bio.cells.model._gene_mae import GeneMAE
-    from r2mae_bio.cells.transfer._embedding import EmbeddedPair
+    from r2mae_bio.cells.transfer._embedding import EmbeddedPair, Reading
     from r2mae_bio.cells.transfer._label_transfer import Transferred
     from r2mae_bio.cells.transfer._shared_genes import SharedGenes
 
-__all__ = ["LabelledQuery", "Reading", "label_query"]
+__all__ = ["LabelledQuery", "label_query"]
 
 _UNKNOWN: Final = "unknown"
 _FEWEST: Final = 2
@@ -112,6 +112,8 @@ def _without_merging_types(transfer: LabelTransfer, pair: EmbeddedPair) -> NDArr
     """The query as laid on the reference, but as it was read for batches that this would spread
     over fewer classes: then types were taken for a batch, and laid on each other.
     """
+    if pair.query is pair.uncorrected:
+        return pair.query
     latent, known, stay = pair.query.copy(), ~pair.empty, []
     for name in pd.unique(pair.batches[known]):
         rows = known & (pair.batches == name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -85,8 +84,8 @@ def share_genes(
     first = align_anndata(vocabulary, query, duplicates=duplicates, min_coverage=min_coverage)
     second = align_anndata(vocabulary, reference, duplicates=duplicates, min_coverage=min_coverage)
     in_query, in_reference = first.common, second.common
-    shared, total = in_query & in_reference, float(vocabulary.totals.sum())
-    if not floor.passed(int(shared.sum()), shared.size, float(vocabulary.totals[shared].sum()) / total if total else math.nan):
+    shared = in_query & in_reference
+    if not floor.passed(int(shared.sum()), shared.size, vocabulary.count_share(shared)):
         message = (
             f"Query and reference have {int(shared.sum()):,} of the model's {shared.size:,} genes in common ({shared.mean():.2%}); "
             f"needed are at least {floor.describe(shared.size)}. The query measures {int(in_query.sum()):,} of them, the reference "
