@@ -6,7 +6,8 @@ python -m benchmarks.label_confidence --json FILE [--sets pancreas,kidney,...] [
 
 A model is pretrained on the reference cells of a set, without labels, with every gene measured, and
 labels are transferred to query cells of which all genes, or a random panel, were measured, and to
-query cells of which only some molecules were. Beside
+query cells of which only some molecules were. Of few cells the expected calibration error is above
+0 even if confidence is right: that is given, too, by drawing classes from the probabilities. Beside
 them stands the linear probe that was trained once, on reference cells measured in full. Query cells
 of a class that the reference lacks are left out of these scores. Then up to five classes, the
 largest with at least 20 query cells, are taken out of the reference one at a time, and the AUROC
@@ -58,6 +59,7 @@ AT_DEPTH = {
     "confidence": "mean confidence",
     "macro_f1": "macro-F1",
     "ece": "expected calibration error",
+    "ece_floor": "the same if confidence were right",
 }
 COLUMNS = ["set", "seed", "panel", "depth", "n_genes", "kind", "class", "n_class"]
 
@@ -127,6 +129,7 @@ class Workbench:
             "probe_macro_f1": probed.macro_f1,
             "confidence": float(query.obs["r2mae_label_confidence"].mean()),
             "ece": evaluate.expected_calibration_error(truth, probabilities, classes=classes),
+            "ece_floor": error_if_calibrated(probabilities, classes),
             "temperature": record["temperature"],
             "flagged": float(np.mean(query.obs["r2mae_label_unknown"] > LEVEL)),
             "seconds": seconds,
@@ -161,6 +164,18 @@ class Workbench:
         order = [i for i in np.argsort(-number, kind="stable") if number[i] >= FEWEST_CELLS]
         few = self.reference.obs["label"].nunique() < 3
         return {} if few else {str(names[i]): int(number[i]) for i in order[:MOST_CLASSES]}
+
+
+def error_if_calibrated(probabilities: NDArray[np.float32], classes: NDArray[Any], draws: int = 100) -> float:
+    """Expected calibration error where every cell's class is drawn from its probabilities: what few
+    cells leave of it when confidence is right.
+    """
+    rng, reached = np.random.default_rng(0), probabilities.astype(np.float64).cumsum(1)
+    errors = []
+    for _ in range(draws):
+        drawn = (rng.random((len(reached), 1)) * reached[:, -1:] > reached).sum(1)
+        errors.append(evaluate.expected_calibration_error(classes[drawn], probabilities, classes=classes))
+    return float(np.mean(errors))
 
 
 @contextmanager
@@ -205,7 +220,7 @@ def markdown(frame: pd.DataFrame) -> str:
     """
     shares = " / ".join(panel.removesuffix("%") for panel in frame["panel"].unique())
     panels, depths = frame[frame["depth"] == 1], frame[frame["panel"] == "100%"]
-    at_depth = {title: _by_set(depths, column, "depth") for column, title in AT_DEPTH.items()}
+    at_depth = {title: _by_set(depths, column, "depth") for column, title in AT_DEPTH.items() if column in frame}
     parts = [
         "# Transferred labels and their confidence",
         f"{frame['set'].nunique()} sets, means of {frame['seed'].nunique()} seeds. Columns of several figures are shares of the genes measured in the "
