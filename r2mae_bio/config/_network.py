@@ -137,4 +137,4 @@ class DNAConfig(Settings):
             There is no such preset, or a setting is unknown or cannot work.
         """
         check_setting(name in _DNA_PRESETS, f"preset is {name!r}; needed is one of {sorted(_DNA_PRESETS)}.")
-        return cls.from_json({**_DNA_PRESETS[name], **changes})
+        return cls.given(**{**_DNA_PRESETS[name], **changes})

@@ -8,6 +8,7 @@ from typing import Any, Self, get_type_hints
 
 from r2mae_bio._errors import ConfigError
 from r2mae_bio.config._form import check_form
+from r2mae_bio.config._names import check_names
 
 __all__ = ["Settings", "check_setting"]
 
@@ -24,6 +25,27 @@ class Settings:
     def to_json(self) -> dict[str, Any]:
         """The settings as a plain dictionary."""
         return dataclasses.asdict(self)
+
+    @classmethod
+    def given(cls, **settings: Any) -> Self:
+        """Settings as a user names them.
+
+        Parameters
+        ----------
+        settings
+            Those that differ from their defaults.
+
+        Returns
+        -------
+        The settings.
+
+        Raises
+        ------
+        ConfigError
+            A setting is unknown, of another type, or cannot work.
+        """
+        check_names(settings, [f.name for f in dataclasses.fields(cls)], what=cls.__name__)
+        return cls.from_json(settings)
 
     @classmethod
     def from_json(cls, data: dict[str, Any], *, complete: bool = False) -> Self:

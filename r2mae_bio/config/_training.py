@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Final, Self
 
+from r2mae_bio.config._names import PLAN, check_names
 from r2mae_bio.config._settings import Settings, check_setting
 
 __all__ = ["GeneTrainConfig", "TrainConfig"]
+
+_PLAN_NAMES: Final = {"lr": "learning_rate", "weight_decay": "weight_decay"}
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,37 @@ class TrainConfig(Settings):
     """Stop when the validation loss no longer falls, and return to the best epoch."""
     patience: int = 20
     """Epochs without improvement before stopping early."""
+
+    @classmethod
+    def of_call(cls, shown: dict[str, Any], others: dict[str, Any] | None, plan: dict[str, Any] | None = None) -> Self:
+        """Settings as the arguments of a ``train`` method give them.
+
+        Parameters
+        ----------
+        shown
+            Those that are arguments of their own.
+        others
+            ``train_kwargs``.
+        plan
+            ``plan_kwargs``, by the names of scvi-tools.
+
+        Returns
+        -------
+        The settings.
+
+        Raises
+        ------
+        ConfigError
+            A setting is unknown, given twice, of another type, or cannot work.
+        """
+        check_names(plan or {}, _PLAN_NAMES, what="plan_kwargs", instead=PLAN)
+        named = [shown, others or {}, {_PLAN_NAMES[name]: value for name, value in (plan or {}).items()}]
+        twice = sorted({name for i, some in enumerate(named) for name in some if any(name in more for more in named[:i])})
+        check_setting(
+            not twice,
+            f"{', '.join(twice)} given twice, as arguments of train(), in train_kwargs or in plan_kwargs; give each once.",
+        )
+        return cls.given(**{name: value for some in named for name, value in some.items()})
 
     def __post_init__(self) -> None:
         for name in ("max_epochs", "batch_size", "patience"):

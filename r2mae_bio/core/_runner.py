@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import warnings
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import pytorch_lightning as pl
 import torch
 
 from r2mae_bio._errors import ConfigError
+from r2mae_bio.config._names import TRAIN, check_names
 from r2mae_bio.core._callbacks import BestEpoch, Checkpoints, GracefulInterrupt, History, ProgressBar
 from r2mae_bio.core._metrics import RatioMeter
 from r2mae_bio.core._resume import TrainingState, check_unused
@@ -71,6 +73,8 @@ class TrainOptions:
         for name in sorted(given.keys() & _DECIDED):
             message = f"The trainer was given {name}, which a run decides itself: {_DECIDED[name]}. Leave it out."
             raise ConfigError(message)
+        known = inspect.signature(pl.Trainer.__init__).parameters.keys() - {"self"} - TRAIN.keys()
+        check_names(self.trainer_kwargs, known, what="train()", instead=TRAIN)
         for name in _ASKED_FOR_THEIR_CLASS:
             for value in _as_list(given.get(name)):
                 _check_package(name, value)

@@ -11,6 +11,7 @@ import pandas as pd
 from torch import nn
 
 from r2mae_bio._errors import NotTrainedError, SetupError
+from r2mae_bio.config._names import answers_scvi
 from r2mae_bio.core._bundle import load_weights, read_kind, refused_if_misstated, versions
 from r2mae_bio.core._checkpoint import Bundle, check_intact, write_folder
 
@@ -119,6 +120,13 @@ class Saved(ABC, Generic[RecordT, NetworkT]):
         made._after_load()
         return made
 
+    @answers_scvi(
+        prefix="a model is a folder of its own; put the prefix into its name",
+        save_anndata="a model is saved without data; write them by adata.write_h5ad()",
+        save_kwargs="weights are written as safetensors",
+        legacy_mudata_format="a model is saved without data",
+        datamodule="a model is saved without data",
+    )
     def save(self, path: Path | str, *, overwrite: bool = False) -> Path:
         """Write weights and everything that explains them as safetensors and JSON into a folder.
 

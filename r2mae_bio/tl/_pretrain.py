@@ -20,6 +20,7 @@ def pretrain(
     *,
     layer: str | None = None,
     batch_key: str | None = None,
+    labels_key: str | None = None,
     categorical_covariate_keys: str | Sequence[str] | None = None,
     continuous_covariate_keys: str | Sequence[str] | None = None,
     mask_ratio: float | tuple[float, float] | RatioLaw | str = (0, 1),
@@ -39,6 +40,8 @@ def pretrain(
         Layer of raw counts; ``X`` if None.
     batch_key, categorical_covariate_keys, continuous_covariate_keys
         Columns of ``.obs`` that the decoder may use; see :meth:`GeneMAE.setup_anndata`.
+    labels_key
+        Column of ``.obs`` with classes, remembered for :meth:`GeneMAE.finetune`; not read here.
     mask_ratio
         A number (fixed), a pair (uniform; R2MAE), a law of :mod:`r2mae_bio.masking`, or ``"auto"``.
     gene_likelihood
@@ -63,6 +66,7 @@ def pretrain(
         adata,
         layer=layer,
         batch_key=batch_key,
+        labels_key=labels_key,
         categorical_covariate_keys=categorical_covariate_keys,
         continuous_covariate_keys=continuous_covariate_keys,
         gene_likelihood=gene_likelihood,

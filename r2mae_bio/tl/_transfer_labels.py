@@ -10,7 +10,8 @@ import pandas as pd
 
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.model._gene_mae import GeneMAE
-from r2mae_bio.cells.read._data import writable
+from r2mae_bio.cells.model._setup import choose_labels
+from r2mae_bio.cells.read._data import check_anndata, writable
 from r2mae_bio.cells.read._uns import add_entry
 from r2mae_bio.cells.transfer._embedding import Reading
 from r2mae_bio.cells.transfer._query import label_query
@@ -26,7 +27,7 @@ def transfer_labels(
     adata: AnnData,
     reference: AnnData,
     *,
-    labels_key: str,
+    labels_key: str | None = None,
     model: GeneMAE | str | Path,
     groups_key: str | None = None,
     correct_query: bool = True,
@@ -73,7 +74,8 @@ def transfer_labels(
         Labelled cells, with raw counts; not changed. Cells without a label, and classes of a single
         cell, are left out with a warning.
     labels_key
-        Column of ``reference.obs`` with the classes.
+        Column of ``reference.obs`` with the classes; what ``setup_anndata`` was told of the
+        reference, or else of the model's training data, if None.
     model
         A model, or the folder of a saved one. It need not have been trained on either data set.
     groups_key
@@ -152,11 +154,12 @@ def transfer_labels(
     (200, 10)
     """
     model = open_model(model, GeneMAE, what="model of cells")
+    check_anndata(reference)
     moved = label_query(
         model,
         adata,
         reference,
-        labels_key=labels_key,
+        labels_key=choose_labels(labels_key, reference, model.record.setup.labels_key),
         groups_key=groups_key,
         unknown_threshold=unknown_threshold,
         duplicates=duplicates,

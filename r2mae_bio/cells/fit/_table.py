@@ -144,11 +144,11 @@ def cells_at_a_time(batch_size: int | None) -> int:
     Raises
     ------
     ConfigError
-        It is not positive.
+        It is no positive whole number.
     """
     if batch_size is None:
         return _EMBEDDED_AT_ONCE
-    if batch_size < 1:
-        message = f"batch_size is {batch_size}; needed is a positive number of cells, or None."
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
+        message = f"batch_size is {batch_size!r}; needed is a positive number of cells, or None."
         raise ConfigError(message)
     return batch_size

@@ -23,6 +23,7 @@ from r2mae_bio.cells.model._library_size import library_sizes
 from r2mae_bio.cells.model._reader import GeneReader
 from r2mae_bio.cells.read._data import check_anndata
 from r2mae_bio.cells.read._obs import read_column, text_values
+from r2mae_bio.config._names import MISSING_VERBS, answers_scvi
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -36,6 +37,19 @@ __all__ = ["CellEmbedder"]
 class CellEmbedder(GeneReader):
     """Embeddings of cells, with or without what batches add, and the depth they leave out."""
 
+    if not TYPE_CHECKING:  # a type checker should go on knowing which attributes there are
+
+        def __getattr__(self, name: str) -> Any:
+            hint = f"; use {MISSING_VERBS[name]}" if name in MISSING_VERBS else ""
+            message = f"{type(self).__name__!r} object has no attribute {name!r}{hint}"
+            raise AttributeError(message)
+
+    @answers_scvi(
+        give_mean="an embedding is not drawn; there is one for each cell",
+        mc_samples="an embedding is not drawn; there is one for each cell",
+        return_dist="an embedding is not drawn; there is one for each cell",
+        dataloader="pass the cells as adata",
+    )
     def get_latent_representation(
         self,
         adata: AnnData | None = None,

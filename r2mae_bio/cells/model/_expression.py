@@ -20,6 +20,7 @@ from r2mae_bio.cells.model._moments import Predictor, cache_by_panel, total_fact
 from r2mae_bio.cells.model._reader import GeneReader, open_table
 from r2mae_bio.cells.model._setup import query_layer
 from r2mae_bio.cells.read._obs import cell_positions, name_text
+from r2mae_bio.config._names import answers_scvi
 from r2mae_bio.masking import complementary_masks
 
 if TYPE_CHECKING:
@@ -39,6 +40,15 @@ _MOST_REFERENCE: Final = 5000
 class Expression(GeneReader):
     """What a gene model expects of every gene of a cell, measured or not."""
 
+    @answers_scvi(
+        n_samples="expected values are not drawn; get_predictive_moments gives their spread",
+        n_samples_overall="expected values are not drawn; get_predictive_moments gives their spread",
+        return_mean="expected values are not drawn; get_predictive_moments gives their spread",
+        weights="expected values are not drawn; get_predictive_moments gives their spread",
+        importance_weighting_kwargs="expected values are not drawn; get_predictive_moments gives their spread",
+        silent="there is no progress bar",
+        dataloader="pass the cells as adata",
+    )
     def get_normalized_expression(
         self,
         adata: AnnData | None = None,

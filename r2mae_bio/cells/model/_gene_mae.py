@@ -26,13 +26,14 @@ from r2mae_bio.cells.model._finetune import finetune_cells
 from r2mae_bio.cells.model._gene_embeddings import choose_kind, embed_genes
 from r2mae_bio.cells.model._reader import open_source
 from r2mae_bio.cells.model._record import GeneRecord, build_network
-from r2mae_bio.cells.model._setup import Setup, choose_likelihood, set_up
+from r2mae_bio.cells.model._setup import Setup, choose_labels, choose_likelihood, set_up
 from r2mae_bio.cells.network._start import start_from_factors
 from r2mae_bio.cells.read._data import check_anndata
 from r2mae_bio.cells.read._genes import GeneVocabulary
 from r2mae_bio.cells.read._matrix import gene_totals, get_matrix
 from r2mae_bio.cells.read._panels import read_panels
 from r2mae_bio.config import GeneConfig, GeneTrainConfig
+from r2mae_bio.config._names import answers_scvi
 from r2mae_bio.core._run import Run, default_epochs, train_options
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class GeneMAE(CellEmbedder, Expression):
         settings = {"encoder": encoder, "gene_likelihood": likelihood, "n_latent": n_latent, **network_kwargs}
         totals = gene_totals(get_matrix(adata, setup.layer), read_panels(adata))
         self.record = GeneRecord(
-            config=GeneConfig.from_json(settings),
+            config=GeneConfig.given(**settings),
             law=resolve_mask_ratio(mask_ratio, adata, setup, seed=seed),
             seed=seed,
             setup=setup,
@@ -134,12 +135,14 @@ class GeneMAE(CellEmbedder, Expression):
     # ------------------------------------------------------------------ setup
 
     @classmethod
+    @answers_scvi(size_factor_key="the depth of a cell is estimated from its measured genes")
     def setup_anndata(
         cls,
         adata: AnnData,
-        *,
         layer: str | None = None,
         batch_key: str | None = None,
+        *,
+        labels_key: str | None = None,
         categorical_covariate_keys: str | Sequence[str] | None = None,
         continuous_covariate_keys: str | Sequence[str] | None = None,
         gene_likelihood: str = "nb",
@@ -158,6 +161,9 @@ class GeneMAE(CellEmbedder, Expression):
             Column of ``.obs`` with the batch; like all covariates it enters the decoder, so the
             embedding need not carry it. What is left of it is taken out of embeddings, see
             :meth:`get_latent_representation`.
+        labels_key
+            Column of ``.obs`` with classes, which :meth:`finetune` learns unless told another;
+            pretraining does not read it.
         categorical_covariate_keys, continuous_covariate_keys
             Further columns; a single one may be given as text.
         gene_likelihood
@@ -187,11 +193,12 @@ class GeneMAE(CellEmbedder, Expression):
         ConfigError
             ``measured`` is no table, or no column tells the panels of the cells.
         DataError
-            A covariate has missing values or the wrong type, or ``measured`` lacks genes or panels.
+            A covariate has missing values or the wrong type, no cell has a label, or ``measured``
+            lacks genes or panels.
         """
         check_anndata(adata)
         categorical, continuous = as_names(categorical_covariate_keys), as_names(continuous_covariate_keys)
-        setup = Setup(layer, gene_likelihood, batch_key, categorical, continuous)
+        setup = Setup(layer, gene_likelihood, batch_key, categorical, continuous, labels_key)
         GeneConfig(gene_likelihood=gene_likelihood)  # type: ignore[arg-type]  # refuses an unknown name
         Covariates.from_obs(adata.obs, setup.categorical, continuous)
         set_up(adata, setup, measured, panel_key)
@@ -228,6 +235,7 @@ class GeneMAE(CellEmbedder, Expression):
         resume_from: Path | str | None = None,
         progress_bar: bool = True,
         train_kwargs: dict[str, Any] | None = None,
+        plan_kwargs: dict[str, Any] | None = None,
         **trainer_kwargs: Any,
     ) -> None:
         """Pretrain on masked cells.
@@ -261,6 +269,8 @@ class GeneMAE(CellEmbedder, Expression):
         train_kwargs
             Further settings of :class:`r2mae_bio.config.GeneTrainConfig`, such as ``learning_rate``
             and ``patience``.
+        plan_kwargs
+            The same under the names of scvi-tools: ``lr`` and ``weight_decay``.
         trainer_kwargs
             Passed to :class:`pytorch_lightning.Trainer`, such as ``precision="bf16-mixed"``. A
             ``logger`` is told each row of :attr:`history`; ``callbacks`` come after those of the
@@ -280,9 +290,8 @@ class GeneMAE(CellEmbedder, Expression):
         """
         table = self._training_table()
         epochs = default_epochs(table.n_cells, batch_size) if max_epochs is None else max_epochs
-        config = GeneTrainConfig(
-            max_epochs=epochs, batch_size=batch_size, train_size=train_size, early_stopping=early_stopping, **(train_kwargs or {})
-        )
+        shown = {"max_epochs": epochs, "batch_size": batch_size, "train_size": train_size, "early_stopping": early_stopping}
+        config = GeneTrainConfig.of_call(shown, train_kwargs, plan_kwargs)
         options = train_options(
             accelerator=accelerator,
             devices=devices,
@@ -376,7 +385,7 @@ class GeneMAE(CellEmbedder, Expression):
         self,
         adata: AnnData,
         *,
-        labels_key: str,
+        labels_key: str | None = None,
         layer: str | None = None,
         freeze_encoder: bool = False,
         split_key: str | None = None,
@@ -399,7 +408,8 @@ class GeneMAE(CellEmbedder, Expression):
         adata
             Labelled cells; they need not have been set up.
         labels_key
-            Column of ``.obs`` with the classes. Cells without a label are left out with a warning.
+            Column of ``.obs`` with the classes; what :meth:`setup_anndata` was told if None. Cells
+            without a label are left out with a warning.
         layer
             Layer of counts; if None, that of the data's own setup, else that of the training data
             if present, else ``X``.
@@ -441,7 +451,7 @@ class GeneMAE(CellEmbedder, Expression):
             self._network(),
             self.record,
             adata,
-            labels_key=labels_key,
+            labels_key=choose_labels(labels_key, adata, self.record.setup.labels_key),
             layer=layer,
             freeze_encoder=freeze_encoder,
             split_key=split_key,

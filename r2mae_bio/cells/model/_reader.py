@@ -18,6 +18,7 @@ from r2mae_bio.cells.network._mae import GeneMaskedAutoencoder
 from r2mae_bio.cells.read._align import align_anndata
 from r2mae_bio.cells.read._cells import open_cells
 from r2mae_bio.cells.read._uns import write_record
+from r2mae_bio.config._names import answers_scvi
 from r2mae_bio.core._trainable import Trainable
 
 if TYPE_CHECKING:
@@ -47,6 +48,13 @@ class GeneReader(Trainable[GeneRecord, GeneMaskedAutoencoder]):
     # ------------------------------------------------------------------ disk
 
     @classmethod
+    @answers_scvi(
+        accelerator="a model is loaded on the CPU; call to_device() on it",
+        device="a model is loaded on the CPU; call to_device() on it",
+        prefix="a model is a folder of its own; put the prefix into its name",
+        backup_url="nothing is downloaded",
+        datamodule="embedding needs no data; pass adata to train further",
+    )
     def load(cls, path: Path | str, adata: AnnData | None = None) -> Self:
         """Read a model that :meth:`save` wrote, or the newest checkpoint of a training run.
 

@@ -42,6 +42,7 @@ _SETUP: dict[str, Any] = {
     "batch_key": str | None,
     "categorical_covariate_keys": tuple[str, ...],
     "continuous_covariate_keys": tuple[str, ...],
+    "labels_key": str | None,
 }
 """Tuples are lists in JSON."""
 
@@ -87,7 +88,7 @@ class GeneRecord(ModelRecord):
     @classmethod
     def _own_fields(cls, data: dict[str, Any]) -> dict[str, Any]:
         check_form(data, _OWN, optional=_YOUNG)
-        check_form(data["setup"], _SETUP)
+        check_form(data["setup"], _SETUP, optional=("labels_key",))  # older files lack it
         check_duplicates_option(data.get("duplicates", "error"))
         setup: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data["setup"].items()}
         return {

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from r2mae_bio._errors import ConfigError, EmptyCellsError, SetupError
+from r2mae_bio._errors import ConfigError, DataError, EmptyCellsError, SetupError
 from r2mae_bio._keys import KEYS
 from r2mae_bio._warn import warn
 from r2mae_bio.cells.read._check import check_counts, check_finite
 from r2mae_bio.cells.read._matrix import describe_matrix, get_matrix
+from r2mae_bio.cells.read._obs import read_column
 from r2mae_bio.cells.read._panels import CellPanels, panel_table, read_panels, write_panels
 from r2mae_bio.cells.read._unmeasured import GeneTally
 from r2mae_bio.cells.read._uns import read_record, write_record
@@ -32,6 +33,8 @@ class Setup:
     """Further categorical columns."""
     continuous_covariate_keys: tuple[str, ...] = ()
     """Continuous columns."""
+    labels_key: str | None = None
+    """Column of the classes that fine-tuning learns unless told another; pretraining reads none."""
 
     @property
     def categorical(self) -> tuple[str, ...]:
@@ -135,8 +138,12 @@ def set_up(adata: AnnData, setup: Setup, measured: Any, panel_key: str | None) -
     ------
     ConfigError
         ``measured`` without a column of panels, or the reverse.
+    SetupError, DataError
+        The column of labels does not exist, or holds none.
     """
     key = setup.batch_key if panel_key is None else panel_key
+    if setup.labels_key is not None:
+        check_labels(adata, setup.labels_key)
     if measured is None and panel_key is not None:
         message = f"panel_key is {panel_key!r}, but measured is None; needed are both: the panel of each cell, and the genes of each panel."
         raise ConfigError(message)
@@ -150,6 +157,47 @@ def set_up(adata: AnnData, setup: Setup, measured: Any, panel_key: str | None) -
         setup.check(adata, panels=CellPanels.of(table, adata.obs, key))
         write_panels(adata, table, key)
     setup.write(adata)
+
+
+def check_labels(adata: AnnData, key: str) -> None:
+    """Refuse a column of labels that does not exist or holds none.
+
+    Raises
+    ------
+    SetupError
+        There is no such column.
+    DataError
+        No cell has a label.
+    """
+    if read_column(adata.obs, key).isna().all():
+        message = f"obs[{key!r}] has no label in any of {adata.n_obs} cells; needed is the class of some. Check the column, or leave labels_key away."
+        raise DataError(message)
+
+
+def choose_labels(asked: str | None, adata: AnnData, model_key: str | None) -> str:
+    """Column of the classes: the one asked for, else that of the data's own setup, else that of the
+    training data.
+
+    Parameters
+    ----------
+    asked
+        What the caller asked for.
+    adata
+        Labelled cells.
+    model_key
+        What the training data were set up with.
+
+    Raises
+    ------
+    ConfigError
+        There is none.
+    """
+    record: dict[str, Any] = read_record(adata, KEYS.setup) or {}
+    key = asked or record.get("labels_key") or model_key
+    if key is None:
+        message = "labels_key is None, and the data were set up without; needed is the column of .obs that holds the classes."
+        raise ConfigError(message)
+    return str(key)
 
 
 def query_layer(adata: AnnData, layer: str | None, model_layer: str | None, likelihood: str) -> str | None:

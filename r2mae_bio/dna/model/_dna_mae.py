@@ -206,13 +206,9 @@ class DNAMAE(DNAReader):
             The model was loaded without a genome.
         """
         genome = self._training_genome()
-        config = TrainConfig(
-            max_epochs=1 if max_epochs is None else max_epochs,
-            batch_size=batch_size,
-            train_size=train_share(split, train_size),
-            early_stopping=early_stopping,
-            **{"learning_rate": 2e-3, **(train_kwargs or {})},
-        )
+        epochs, share = 1 if max_epochs is None else max_epochs, train_share(split, train_size)
+        shown = {"max_epochs": epochs, "batch_size": batch_size, "train_size": share, "early_stopping": early_stopping}
+        config = TrainConfig.of_call(shown, {"learning_rate": 2e-3, **(train_kwargs or {})})
         split = choose_split(genome, split, train_size=train_size, window=self.window)
         if epoch_windows is None:
             least, most = (batch_size * n for n in _BATCHES_PER_EPOCH)

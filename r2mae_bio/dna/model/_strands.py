@@ -110,7 +110,9 @@ def check_codes(codes: Any, window: int, batch_size: int | None, strand: str) ->
         )
         raise DataError(message)
     check_strand(strand)
-    if batch_size is not None and (not isinstance(batch_size, int | np.integer) or batch_size < 1):
+    if batch_size is not None and (
+        isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1
+    ):
         message = f"batch_size is {batch_size!r}; needed is a positive number of rows, or None."
         raise ConfigError(message)
     return array

@@ -112,7 +112,7 @@ def test_calls_that_come_too_early_or_contradict(adata, sizes, tmp_path):
             call()
     with pytest.raises(ConfigError, match="set up with gene_likelihood='nb'"):
         GeneMAE(adata, gene_likelihood="normal")
-    with pytest.raises(ConfigError, match="Unknown settings"):
+    with pytest.raises(ConfigError, match="has no 'n_latents'. Did you mean 'n_latent'"):
         GeneMAE(adata, n_latents=3)
     with pytest.raises(ConfigError, match="early_stopping needs validation"):
         model.train(max_epochs=1, train_size=1.0, early_stopping=True)

@@ -181,7 +181,7 @@ def test_no_folder(tmp_path):
         ({"dilations": (1, 0)}, "dilations"),
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"hiding": "swap"}, "hiding is 'swap'"),
-        ({"n_layer": 3}, r"Unknown settings \['n_layer'\]"),
+        ({"n_layer": 3}, "has no 'n_layer'. Did you mean 'n_layers'"),
         ({"mask_ratio": 1.5}, "mask_ratio|ratio"),
         ({"mask_ratio": "auto"}, "mask_ratio"),
     ],
