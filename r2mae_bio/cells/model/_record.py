@@ -67,10 +67,12 @@ class GeneRecord(ModelRecord):
     """What to do with columns of the same gene in the training data."""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data from which :meth:`from_json` makes an equal record."""
+        """Plain data from which :meth:`from_json` makes an equal record; without ``labels_key`` where
+        there is none, as in older files.
+        """
         return {
             **super().to_json(),
-            "setup": asdict(self.setup),
+            "setup": {key: value for key, value in asdict(self.setup).items() if key != "labels_key" or value is not None},
             "covariates": self.covariates.to_json(),
             "vocabulary": self.vocabulary.to_json(),
             "batches": list(self.batches),
