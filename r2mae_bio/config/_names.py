@@ -34,16 +34,8 @@ TRAIN: Final = {
     "load_sparse_tensor": "rows are read sparse always",
     "datasplitter_kwargs": "loaders are those of the model",
     "datamodule": "loaders are those of the model",
-    "check_val_every_n_epoch": "every epoch is validated",
-    "val_check_interval": "every epoch is validated once, at its end",
-    "limit_train_batches": "an epoch is all training rows; take fewer by max_epochs, or train on a part of the data",
-    "limit_val_batches": "the validation rows are what train_size leaves",
-    "max_steps": "write max_epochs",
-    "min_epochs": "write max_epochs, and early_stopping for fewer",
-    "min_steps": "write max_epochs, and early_stopping for fewer",
-    "accumulate_grad_batches": "write a larger batch_size",
 }
-"""Arguments of ``train`` in scvi-tools or of Lightning's trainer that have no place here."""
+"""Arguments of ``train`` in scvi-tools that have no place here."""
 
 PLAN: Final = {
     "n_epochs_kl_warmup": "there is no KL term",

@@ -73,7 +73,7 @@ class TrainOptions:
         for name in sorted(given.keys() & _DECIDED):
             message = f"The trainer was given {name}, which a run decides itself: {_DECIDED[name]}. Leave it out."
             raise ConfigError(message)
-        known = inspect.signature(pl.Trainer.__init__).parameters.keys() - {"self"} - TRAIN.keys()
+        known = inspect.signature(pl.Trainer.__init__).parameters.keys() - {"self"}
         check_names(self.trainer_kwargs, known, what="train()", instead=TRAIN)
         for name in _ASKED_FOR_THEIR_CLASS:
             for value in _as_list(given.get(name)):

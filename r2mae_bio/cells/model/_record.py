@@ -67,8 +67,8 @@ class GeneRecord(ModelRecord):
     """What to do with columns of the same gene in the training data."""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data from which :meth:`from_json` makes an equal record; without ``labels_key`` where
-        there is none, as in older files.
+        """Plain data from which :meth:`from_json` makes an equal record; without ``labels_key``
+        where there is none, as in older files.
         """
         return {
             **super().to_json(),
