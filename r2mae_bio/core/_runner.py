@@ -35,6 +35,7 @@ logger = logging.getLogger("r2mae_bio")
 
 # What a run decides itself, and what a user who passes it is to do instead.
 _DECIDED = {
+    "check_val_every_n_epoch": "every epoch is validated",
     "enable_checkpointing": "checkpoints are written by checkpoint_dir and checkpoint_every_n_steps",
     "enable_progress_bar": "it is named progress_bar here",
     "gradient_clip_val": 'it is set by train_kwargs={"gradient_clip": ...}',
