@@ -17,6 +17,8 @@ Subpackages load when first used, so importing this package is cheap:
     Reading cells, genomes and variants, gene identity, and the data sets used in the documentation.
 ``errors``
     Every exception raised on purpose.
+``integrations``
+    A random mask ratio in models of Hugging Face and scvi-tools, and in any Lightning module.
 ``evaluate``
     Probes, transfer and controls: arrays in, a tidy table out.
 """
@@ -31,10 +33,10 @@ from r2mae_bio._version import __version__
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from r2mae_bio import datasets, errors, evaluate, io, masking, model, pl, pp, theory, tl
+    from r2mae_bio import datasets, errors, evaluate, integrations, io, masking, model, pl, pp, theory, tl
 
 
-__all__ = ["__version__", "datasets", "errors", "evaluate", "io", "masking", "model", "pl", "pp", "theory", "tl"]
+__all__ = ["__version__", "datasets", "errors", "evaluate", "integrations", "io", "masking", "model", "pl", "pp", "theory", "tl"]
 
 
 def __getattr__(name: str) -> ModuleType:

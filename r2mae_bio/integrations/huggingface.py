@@ -1,0 +1,301 @@
+"""A random mask ratio for masked language models of Hugging Face."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from r2mae_bio._errors import ConfigError, DataError
+from r2mae_bio._rng import derive_generator
+from r2mae_bio.integrations._laws import law_of, missing
+from r2mae_bio.masking import Choice, Fixed, draw_plan
+
+try:
+    from transformers import DataCollatorForLanguageModeling, Trainer, TrainerCallback
+except ImportError as error:
+    raise missing(error, package="transformers", extra="huggingface") from error
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from r2mae_bio.masking import RatioLaw
+
+__all__ = ["RandomRatioCollator", "RandomRatioTrainer"]
+
+_IGNORED = -100
+"""Label of what is not predicted, in transformers and torch."""
+_GRID = (0.1, 0.3, 0.5, 0.7, 0.9)
+_SCOPES = ("batch", "row", "rectangle")
+
+
+class RandomRatioCollator(DataCollatorForLanguageModeling):
+    """``DataCollatorForLanguageModeling`` whose mask ratio is drawn from a law.
+
+    Of every row ``round(ratio * n)`` of its n tokens (words, with ``whole_word_mask``) are hidden,
+    special tokens aside, at least one and at most n - 1. With a fixed ratio it is the collator of
+    transformers, bit for bit.
+
+    What is hidden is a function of the seed, the epoch and the tokens of the minibatch: neither the
+    number of workers nor a resumed run changes it. The epoch is what :meth:`set_epoch` was told,
+    as :class:`RandomRatioTrainer` does; before that, it is told apart by what a data loader draws
+    for each pass over the data, or by the number of calls without workers.
+
+    Parameters
+    ----------
+    tokenizer
+        Of any masked language model.
+    mask_ratio
+        A number (fixed), a pair (uniform; R2MAE is ``(0, 1)``) or a law of
+        :mod:`r2mae_bio.masking`.
+    scope
+        One ratio for a ``"batch"`` or for each ``"row"``, or ``"rectangle"``: the same slots are
+        hidden in all rows of a minibatch. Of a law its own scope if None, else ``"batch"``.
+    seed
+        Seed of ratios and masks. None, as for transformers, takes PyTorch's.
+    settings
+        As for ``DataCollatorForLanguageModeling``: ``whole_word_mask``, ``mask_replace_prob``,
+        ``random_replace_prob``, ``pad_to_multiple_of``, ``return_tensors`` (``"pt"`` or ``"np"``).
+
+    Raises
+    ------
+    ConfigError
+        ``mask_ratio`` is no law, or the scope is not known.
+
+    Examples
+    --------
+    >>> from r2mae_bio.integrations.huggingface import RandomRatioCollator
+    >>> collator = RandomRatioCollator(tokenizer, mask_ratio=(0, 1))  # doctest: +SKIP
+    >>> trainer = RandomRatioTrainer(model, args, data_collator=collator)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        mask_ratio: float | tuple[float, float] | RatioLaw = (0, 1),
+        *,
+        scope: str | None = None,
+        seed: int | None = 0,
+        **settings: Any,
+    ) -> None:
+        self.law = law_of(mask_ratio, scope, _SCOPES)
+        self.rectangle = scope == "rectangle"
+        ratio = self.law.ratio if isinstance(self.law, Fixed) and scope is None else 0.0
+        self.fixed = ratio > 0
+        if "mlm_probability" in settings or settings.get("mlm") is False:
+            message = "mlm_probability and mlm are told by mask_ratio, as in RandomRatioCollator(tokenizer, mask_ratio=0.15)."
+            raise ConfigError(message)
+        # where the ratio is not fixed, nothing reads the probability
+        super().__init__(tokenizer, mlm_probability=ratio or 0.5, seed=seed, **settings)
+        self._repeats, self._calls = False, 0
+        # epoch, or -1 where nobody told it, and millionths of the training; workers see both
+        self._position = torch.tensor([-1, 0]).share_memory_()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which pass over the data begins.
+
+        Parameters
+        ----------
+        epoch
+            Its number, from 0.
+        """
+        self._position[0] = int(epoch)
+
+    def set_progress(self, share: float) -> None:
+        """Say how much of the training is done, for laws that move, such as
+        :class:`r2mae_bio.masking.Schedule`.
+
+        Parameters
+        ----------
+        share
+            From 0 to 1.
+        """
+        self._position[1] = round(1e6 * share)
+
+    def for_validation(self, ratios: Sequence[float] = _GRID) -> RandomRatioCollator:
+        """A collator for validation, whose masks are the same in every epoch.
+
+        Parameters
+        ----------
+        ratios
+            Each row gets one of these.
+        """
+        names = ("whole_word_mask", "mask_replace_prob", "random_replace_prob", "pad_to_multiple_of", "return_tensors")
+        settings = {name: getattr(self, name) for name in names}
+        made = type(self)(self.tokenizer, Choice(tuple(ratios)), scope="row", seed=self.seed, **settings)
+        made._repeats = True
+        return made
+
+    def torch_call(self, examples: list[Any]) -> dict[str, Any]:
+        """A minibatch, of tensors."""
+        return super().torch_call(_padded(examples, self.pad_to_multiple_of or 1))
+
+    def numpy_call(self, examples: list[Any]) -> dict[str, Any]:
+        """A minibatch, of arrays."""
+        return super().numpy_call(_padded(examples, self.pad_to_multiple_of or 1))
+
+    def torch_mask_tokens(self, inputs: Any, special_tokens_mask: Any = None, offset_mapping: Any = None) -> tuple[Any, Any]:
+        """Hide tokens; called by the collator.
+
+        Parameters
+        ----------
+        inputs
+            Tokens, int64 (B, L), changed in place.
+        special_tokens_mask
+            Which are special, (B, L); asked of the tokenizer if None.
+        offset_mapping
+            Where they stand in the text, (B, L, 2); needed to hide whole words.
+
+        Returns
+        -------
+        The tokens, and those to predict, -100 elsewhere.
+        """
+        if self.fixed:
+            return super().torch_mask_tokens(inputs, special_tokens_mask, offset_mapping)
+        rng = self._generator(inputs)
+        special = self._special(inputs, special_tokens_mask)
+        if self.whole_word_mask:
+            words, inner = _words(self, offset_mapping, special)
+            hidden = self._whole_word_mask(words, self._hidden(~inner, rng))
+        else:
+            hidden = self._hidden(~special, rng)
+        mask = torch.from_numpy(np.ascontiguousarray(hidden))
+        labels = inputs.clone()
+        labels[~mask] = _IGNORED
+        self._replace(inputs, hidden, rng)
+        return inputs, labels
+
+    def numpy_mask_tokens(self, inputs: Any, special_tokens_mask: Any = None, offset_mapping: Any = None) -> tuple[Any, Any]:
+        """As :meth:`torch_mask_tokens`, of arrays."""
+        if self.fixed:
+            return super().numpy_mask_tokens(inputs, special_tokens_mask, offset_mapping)
+        found = self.torch_mask_tokens(torch.from_numpy(np.asarray(inputs)), special_tokens_mask, offset_mapping)
+        return found[0].numpy(), found[1].numpy()
+
+    # ------------------------------------------------------------------ what is hidden
+
+    def _generator(self, inputs: Tensor) -> np.random.Generator:
+        seed = torch.initial_seed() >> 1 if self.seed is None else self.seed
+        digest = hashlib.blake2b(np.ascontiguousarray(inputs.numpy()).tobytes(), digest_size=8).digest()
+        return derive_generator(seed, "collator", *self._pass(), int.from_bytes(digest, "little"))
+
+    def _pass(self) -> tuple[int, int]:
+        """Which pass over the data this is, as far as it is known."""
+        worker = torch.utils.data.get_worker_info()
+        if self._repeats:
+            return 0, 0
+        if int(self._position[0]) >= 0:
+            return 1, int(self._position[0])
+        if worker is not None:
+            return 2, int(worker.seed) - int(worker.id)  # drawn by the loader for each pass
+        self._calls += 1
+        return 3, self._calls
+
+    def _special(self, inputs: Tensor, given: Any) -> NDArray[np.bool_]:
+        if given is None:
+            ask = self.tokenizer.get_special_tokens_mask
+            given = [ask(row, already_has_special_tokens=True) for row in inputs.tolist()]
+        return np.asarray(given).astype(bool)
+
+    def _hidden(self, valid: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
+        """Which of the tokens, or first tokens of words, that may be hidden are, bool (B, L)."""
+        n = valid.sum(1)
+        if not n.any():
+            message = f"None of the {valid.size} tokens of a minibatch can be hidden: all are special or padding. Leave empty texts out."
+            raise DataError(message)
+        ratio = self.law.sample(len(valid), rng, progress=float(self._position[1]) / 1e6)
+        if self.rectangle:
+            return _rectangle(valid, float(ratio[0]), rng)
+        hidden, many = valid.copy(), n > 1  # a single token is hidden
+        if many.any():
+            hidden[many] = draw_plan(torch.from_numpy(valid[many]), ratio[many], rng).hidden.numpy()
+        return hidden
+
+    def _replace(self, inputs: Tensor, hidden: NDArray[np.bool_], rng: np.random.Generator) -> None:
+        """Put the mask, or now and then another token, in the place of what is hidden."""
+        kind, inputs_now = rng.random(hidden.shape), inputs.numpy()  # shares its memory
+        masked = hidden & (kind < self.mask_replace_prob)
+        other = hidden & ~masked & (kind < self.mask_replace_prob + self.random_replace_prob)
+        inputs_now[masked] = self.tokenizer.convert_tokens_to_ids(self.tokenizer.mask_token)
+        inputs_now[other] = rng.integers(len(self.tokenizer), size=int(other.sum()))
+
+
+def _padded(examples: list[Any], multiple: int) -> list[Any]:
+    """The same with offsets of equal length: tokenizers pad everything else."""
+    if not all(isinstance(row, Mapping) and "offset_mapping" in row for row in examples):
+        return examples
+    length = -(-max(len(row["input_ids"]) for row in examples) // multiple) * multiple
+    offsets = [[tuple(pair) for pair in row["offset_mapping"]] for row in examples]
+    return [{**row, "offset_mapping": own + [(0, 0)] * (length - len(own))} for row, own in zip(examples, offsets, strict=True)]
+
+
+def _words(collator: Any, offsets: Any, special: NDArray[np.bool_]) -> tuple[Any, NDArray[np.bool_]]:
+    """Number of the word of each token, and which tokens do not begin one."""
+    if offsets is None:
+        message = "Whole words are told by where tokens stand: tokenize with return_offsets_mapping=True."
+        raise DataError(message)
+    words, inner = collator._calc_word_ids_and_prob_mask(np.asarray(offsets), special.astype(np.int64))
+    return words, inner
+
+
+def _rectangle(valid: NDArray[np.bool_], ratio: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """The same slots of all rows, and of a row that has none of them its first in their order."""
+    order = rng.permutation(valid.shape[1])
+    slots = np.zeros(valid.shape[1], bool)
+    slots[order[: max(1, round(ratio * order.size))]] = True
+    hidden = valid & slots
+    bare = np.flatnonzero(valid.any(1) & ~hidden.any(1))
+    hidden[bare, order[valid[np.ix_(bare, order)].argmax(1)]] = True
+    return hidden
+
+
+class _TellsEpoch(TrainerCallback):
+    def __init__(self, collator: RandomRatioCollator) -> None:
+        self.collator = collator
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.collator.set_epoch(int((state.epoch or 0) + 1e-6))
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.collator.set_progress(state.global_step / max(state.max_steps, 1))
+
+
+class RandomRatioTrainer(Trainer):
+    """``transformers.Trainer`` that tells a :class:`RandomRatioCollator` the epoch, and validates
+    on masks that stay the same, of ratios 0.1 to 0.9.
+
+    Parameters
+    ----------
+    args, kwargs
+        As for ``transformers.Trainer``.
+    validation_ratios
+        See :meth:`RandomRatioCollator.for_validation`.
+
+    Raises
+    ------
+    ConfigError
+        ``data_collator`` is none of ours.
+    """
+
+    def __init__(self, *args: Any, validation_ratios: Sequence[float] = _GRID, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not isinstance(self.data_collator, RandomRatioCollator):
+            message = f"data_collator is a {type(self.data_collator).__name__}; needed is a RandomRatioCollator, or transformers.Trainer."
+            raise ConfigError(message)
+        self.validation_ratios = tuple(validation_ratios)
+        self.add_callback(_TellsEpoch(self.data_collator))
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        """As in ``transformers.Trainer``, with the collator of the validation."""
+        training: Any = self.data_collator
+        self.data_collator = training.for_validation(self.validation_ratios)
+        try:
+            return super().get_eval_dataloader(eval_dataset)
+        finally:
+            self.data_collator = training

@@ -1,0 +1,157 @@
+"""R2SCVI and R2SCANVI: scvi-tools at ratio 0; all its verbs; genes by name, missing ones hidden."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scvi
+import torch
+from scvi.data import synthetic_iid
+
+from r2mae_bio import pp
+from r2mae_bio._errors import ConfigError, GeneCoverageError
+from r2mae_bio.integrations.scvi import R2SCANVI, R2SCVI
+
+from ..quiet import QUIETLY
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread(one_thread):
+    """In all tests of this module."""
+
+
+def cells(**changes):
+    scvi.settings.seed = 0
+    return synthetic_iid(batch_size=100, **changes)
+
+
+def trained(cls, adata, epochs=2, **settings):
+    cls.setup_anndata(adata, batch_key="batch", labels_key="labels")
+    scvi.settings.seed = 0
+    model = cls(adata, **settings)
+    model.train(epochs, **QUIETLY)
+    return model
+
+
+@pytest.fixture(scope="module")
+def model():
+    return trained(R2SCVI, cells(), 5)
+
+
+@pytest.mark.parametrize("settings", [{}, {"use_observed_lib_size": False}, {"gene_likelihood": "nb", "n_layers": 2}])
+def test_a_ratio_of_0_is_scvi(settings):
+    theirs, ours = trained(scvi.model.SCVI, cells(), **settings), trained(R2SCVI, cells(), mask_ratio=0, **settings)
+    np.testing.assert_allclose(theirs.get_latent_representation(), ours.get_latent_representation(), atol=1e-6)
+    elbo = []
+    for made in (theirs, ours):
+        scvi.settings.seed = 0
+        elbo.append(float(made.get_elbo()))
+    assert elbo[0] == pytest.approx(elbo[1], rel=1e-6)
+
+
+def test_a_seed_gives_the_same_model_and_the_law_matters(model):
+    again, other = trained(R2SCVI, cells(), 5), trained(R2SCVI, cells(), 5, mask_ratio=0.5)
+    latent = model.get_latent_representation()
+    np.testing.assert_array_equal(latent, again.get_latent_representation())
+    assert np.abs(latent - other.get_latent_representation()).max() > 1e-3
+
+
+def test_genes_are_found_by_name_and_missing_ones_hidden(model):
+    whole = model.get_latent_representation()
+    order = np.random.default_rng(0).permutation(100)
+    np.testing.assert_allclose(model.get_latent_representation(cells()[:, order].copy()), whole, atol=1e-5)
+    panel = cells()[:, order[:50]].copy()
+    hidden = model.get_latent_representation(panel)
+    zeros = cells()
+    zeros.X[:, order[50:]] = 0
+    assert np.abs(hidden - model.get_latent_representation(zeros)).max() > 1e-2
+    np.testing.assert_array_equal(model.get_latent_representation(), whole)  # nothing of the panel is left
+    assert model.get_normalized_expression(panel, n_samples=1).shape == (200, 100)
+    assert len(model._per_instance_manager_store[model.id]) < 6  # aligned data are not kept for ever
+
+
+def test_a_missing_gene_is_the_mean_gene(model):
+    module = model.module.eval()
+    x = torch.from_numpy(np.asarray(cells().X, np.float32))
+    module.measured = torch.arange(100) < 60
+    seen = []
+    handle = module.z_encoder.register_forward_pre_hook(lambda m, args: seen.append(args[0]))
+    with torch.inference_mode(), module._seeing(x) as shown:
+        module.z_encoder(torch.log1p(shown), torch.zeros(200, 1))
+        found = module._regular_inference(x, torch.zeros(200, 1))["library"]
+    handle.remove()
+    module.measured = None
+    torch.testing.assert_close(shown[:, :60], x[:, :60])
+    assert not shown[:, 60:].any()
+    share = x[:, :60].sum(1) / module.gene_share[:60].sum()
+    torch.testing.assert_close(found[:, 0], share.log())
+
+
+def test_cells_of_other_genes_or_of_several_panels_are_refused(model):
+    strange = cells()
+    strange.var_names = [f"x{i}" for i in range(100)]
+    with pytest.raises(GeneCoverageError, match="0 of the model's 100 genes"):
+        model.get_latent_representation(strange)
+    several = cells()
+    several.var_names = several.var_names[::-1]
+    several.X[np.ix_(several.obs["batch"] == "batch_0", range(30))] = 0
+    pp.measured_by_batch(several, batch_key="batch")
+    with pytest.raises(ConfigError, match="one panel at a time"):
+        model.get_latent_representation(several)
+
+
+def test_saved_and_loaded(model, tmp_path):
+    model.save(tmp_path / "m", save_anndata=True)
+    loaded = R2SCVI.load(tmp_path / "m", accelerator="cpu")
+    np.testing.assert_array_equal(loaded.get_latent_representation(), model.get_latent_representation())
+    panel = cells()[:, :40].copy()
+    np.testing.assert_array_equal(loaded.get_latent_representation(panel), model.get_latent_representation(panel))
+    assert loaded.module.law == model.module.law
+
+
+def test_verbs_of_scvi(model):
+    assert model.differential_expression(groupby="labels", group1="label_1", silent=True).shape[0] == 100
+    assert np.isfinite(float(model.get_elbo()))
+    assert np.isfinite(float(model.get_reconstruction_error()["reconstruction_loss"]))
+    assert model.posterior_predictive_sample(n_samples=2).shape == (200, 100, 2)
+    assert model.get_latent_library_size(give_mean=False).shape == (200, 1)
+
+
+def test_a_query_is_mapped_by_the_means_of_its_reference(model):
+    query = cells()[:, ::-1].copy()
+    query.obs["batch"] = "new"
+    R2SCVI.prepare_query_anndata(query, model)
+    mapped = R2SCVI.load_query_data(query, model)
+    mapped.train(1, **QUIETLY, plan_kwargs={"weight_decay": 0.0})
+    assert torch.equal(mapped.module.gene_mean, model.module.gene_mean)
+    assert mapped.get_latent_representation().shape == (200, 10)
+
+
+def test_scanvi(model):
+    made = R2SCANVI.from_scvi_model(model, unlabeled_category="label_0")
+    made.train(1, **QUIETLY)
+    assert made.module.law == model.module.law
+    assert len(made.predict()) == 200
+    panel = cells()[:, 60:].copy()
+    assert made.predict(panel, soft=True).shape == (200, 2)
+    np.testing.assert_array_equal(made.predict(cells()[:, ::-1].copy()), made.predict())
+
+
+def test_scanvi_at_ratio_0():
+    found = []
+    for cls, settings in ((scvi.model.SCANVI, {}), (R2SCANVI, {"mask_ratio": 0})):
+        adata = cells()
+        cls.setup_anndata(adata, labels_key="labels", unlabeled_category="label_0", batch_key="batch")
+        scvi.settings.seed = 0
+        made = cls(adata, **settings)
+        made.train(2, **QUIETLY)
+        found.append(made.predict(soft=True).to_numpy())
+    np.testing.assert_allclose(found[0], found[1], atol=1e-6)
+
+
+def test_without_cells_there_are_no_means(model):
+    made = R2SCVI(registry=model.registry)
+    with pytest.raises(ConfigError, match="training cells"):
+        made.train(1)
