@@ -62,20 +62,20 @@ class _SeesAPart:
         self.has_statistics = torch.tensor(True)
 
     def _draw_visible(self: Any, x: Tensor) -> Tensor | None:
-        """Genes that the encoder sees, bool (B, G), or (1, G) where all cells agree; None for
-        all.
+        """Genes that the encoder sees, 1 or 0 (B, G), or (1, G) where all cells agree; None for
+        all. Products with numbers are many times faster than those with truth values.
         """
-        visible = None if self.measured is None else self.measured.to(x.device)[None]
+        visible = None if self.measured is None else self.measured.to(x.device, x.dtype)[None]
         if not self.training or not self.law.quantile(np.ones(1))[0] > 0:
             return visible
         seed = int(torch.randint(2**62, (1,)))  # follows scvi.settings.seed
         rng = np.random.default_rng(seed)
-        threshold = np.round(self.law.sample(len(x), rng) * _LEVELS)[:, None]
+        threshold = np.round(self.law.sample(len(x), rng) * (_LEVELS - 1)).astype(np.uint16)[:, None]
         drawn = rng.integers(0, _LEVELS, size=tuple(x.shape), dtype=np.uint16) >= threshold
         bare = np.flatnonzero(~drawn.any(1))
         drawn[bare, rng.integers(drawn.shape[1], size=bare.size)] = True
-        found = torch.from_numpy(drawn).to(x.device)
-        return found if visible is None else found & visible
+        found = torch.from_numpy(drawn).to(x.device, x.dtype)
+        return found if visible is None else found * visible
 
     @contextmanager
     def _seeing(self: Any, x: Tensor) -> Iterator[Tensor]:
@@ -96,7 +96,8 @@ class _SeesAPart:
         values, visible = args[0], self._visible
         assert visible is not None  # the hook is there while it is
         n = visible.shape[-1]
-        genes = torch.where(visible, values[..., :n], self.gene_mean)
+        # values are 0 where hidden: these get the mean
+        genes = torch.addcmul(values[..., :n] + self.gene_mean, visible, self.gene_mean, value=-1)
         return (genes if n == values.shape[-1] else torch.cat([genes, values[..., n:]], -1), *args[1:])
 
     def _regular_inference(self: Any, x: Tensor, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -104,7 +105,7 @@ class _SeesAPart:
             visible = self._visible
             found: dict[str, Any] = super()._regular_inference(seen, *args, **kwargs)  # type: ignore[misc]
         if visible is not None and self.use_observed_lib_size:
-            share = (visible * self.gene_share).sum(-1, keepdim=True).clamp(min=1e-4)
+            share = (visible @ self.gene_share)[:, None].clamp(min=1e-4)
             library = torch.log(seen.sum(1, keepdim=True).clamp(min=1)) - torch.log(share)
             found["library"] = library.expand_as(found["library"])  # one more axis for several samples
         return found
