@@ -55,6 +55,7 @@ class Source:
     def __init__(self, matrix: sparse.csr_array) -> None:
         self.matrix, self.n_cells = matrix, matrix.shape[0]
         self.measured, self.panels = np.ones(matrix.shape[1], bool), None
+        self.buffer = None
 
     def rows(self, index: np.ndarray) -> Rows:
         return Rows(self.matrix[index])

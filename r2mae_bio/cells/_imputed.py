@@ -244,7 +244,7 @@ def _write_names(group: Any, cells: pd.Index, genes: Sequence[str], record: tupl
     """Everything but the numbers."""
     import anndata as ad
 
-    names = ad.AnnData(obs=pd.DataFrame(index=cells.astype(str)), var=pd.DataFrame(index=pd.Index(genes, dtype=object)))
+    names = ad.AnnData(obs=pd.DataFrame(index=pd.Index(cells).astype(str)), var=pd.DataFrame(index=pd.Index(genes, dtype=object)))
     add_entry(names, KEYS.impute, *record)
     # anndata before 0.13 reads nullable text, but writes it only when told to
     with ad.settings.override(allow_write_nullable_strings=True), warnings.catch_warnings():

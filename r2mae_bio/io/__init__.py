@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from r2mae_bio.cells.read._data import make_actual
     from r2mae_bio.cells.read._genes import GeneVocabulary, gene_aliases, measured_genes, strip_version
     from r2mae_bio.cells.read._matrix import describe_matrix, gene_totals, get_matrix, in_memory
+    from r2mae_bio.cells.read._store import CellStore
     from r2mae_bio.cells.read._uns import check_key, write_record
     from r2mae_bio.dna.genome._bases import decode_bases, encode_bases, one_hot_encode, reverse_complement, soft_mask
     from r2mae_bio.dna.genome._contigs import Contig
@@ -45,6 +46,7 @@ __getattr__, __dir__, __all__ = lazily(
         "cells.read._data": "make_actual",
         "cells.read._genes": "GeneVocabulary gene_aliases measured_genes strip_version",
         "cells.read._matrix": "describe_matrix gene_totals get_matrix in_memory",
+        "cells.read._store": "CellStore",
         "cells.read._uns": "check_key write_record",
         "dna.genome._bases": "decode_bases encode_bases one_hot_encode reverse_complement soft_mask",
         "dna.genome._contigs": "Contig",

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from r2mae_bio._errors import ConfigError
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells._imputed import check_store, dense_layers, frames, open_store, sparse_layers, wanted_genes
 from r2mae_bio.cells.fit._table import cells_at_a_time
 from r2mae_bio.cells.model._gene_mae import GeneMAE
-from r2mae_bio.cells.read._data import check_anndata, make_actual, writable
+from r2mae_bio.cells.read._data import check_anndata, in_files, make_actual, writable
 from r2mae_bio.cells.read._uns import add_entry, all_or_nothing, write_record
 from r2mae_bio.core._saved import open_model
 
@@ -62,7 +63,8 @@ def impute(
     ----------
     adata
         Cells; genes are matched by name, and genes of the model that are missing count as hidden,
-        not as zero, also those that a batch lacks, see :func:`r2mae_bio.pp.measured_by_batch`.
+        not as zero, also those that a batch lacks, see :func:`r2mae_bio.pp.measured_by_batch`. Of a
+        :class:`r2mae_bio.io.CellStore` with ``store`` or ``genes``.
     model
         A model, or the folder of a saved one.
     genes
@@ -138,6 +140,11 @@ def impute(
     _check(n_masks, genes, path, unmeasured=unmeasured, threshold=threshold, overwrite=overwrite, copy=copy)
     model = open_model(model, GeneMAE, what="model of cells")
     check_anndata(adata)
+    if in_files(adata) and path is None and genes is None:
+        message = (
+            "adata keeps its cells in files, and layers of all genes would be in memory; pass store= to write a file, or genes=."
+        )
+        raise ConfigError(message)
     adata = writable(adata, copy=True) if copy else adata
     wanted = wanted_genes(model.vocabulary, adata, genes, unmeasured=unmeasured)
     masks: dict[str, Any] = {"n_masks": n_masks, "hide": hide, "own_counts": own_counts, "seed": seed}
@@ -200,7 +207,7 @@ def _parts(adata: AnnData, wanted: Wanted, threshold: float | None, *, layers: b
     elif layers and threshold is not None:
         parts.append((slice(0, n), sparse_layers(adata.n_vars, wanted.columns, threshold)))
     if others:
-        parts.append((slice(n, None), frames(adata.obs_names, wanted.others, wanted.suffix)))
+        parts.append((slice(n, None), frames(pd.Index(adata.obs_names), wanted.others, wanted.suffix)))
     return parts
 
 

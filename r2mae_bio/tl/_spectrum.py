@@ -43,7 +43,8 @@ def spectrum(
     Parameters
     ----------
     adata
-        Cells with raw counts, in memory or backed.
+        Cells with raw counts, in memory, backed, or in a :class:`r2mae_bio.io.CellStore`, of which
+        at most 50,000 cells, drawn at random, are read.
     layer
         Layer of the counts; ``adata.X`` if None.
     n_top_genes

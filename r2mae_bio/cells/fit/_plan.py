@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["OrderedCells", "ShuffledCells", "epoch_batches"]
+__all__ = ["BlockShuffledCells", "OrderedCells", "ShuffledCells", "epoch_batches"]
+
+_AHEAD: Final = 2048
+"""Cells in files that are read in one piece where they come in their own order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +45,20 @@ class OrderedCells:
         batch
             Number of the batch.
         """
-        size, larger = divmod(self.cells.size, self.n_batches)  # np.array_split, one piece of it
-        start = batch * size + min(batch, larger)
-        return self.cells[start : start + size + (batch < larger)]
+        return self.cells[slice(*_span(self.cells.size, self.n_batches, batch))]
+
+    def buffers(self, seed: int, epoch: int, batch: int = 0) -> list[NDArray[np.int64]]:
+        """Cells to read in one piece each, from those of a batch on.
+
+        Parameters
+        ----------
+        seed, epoch
+            Make no difference.
+        batch
+            The first one wanted.
+        """
+        first, _ = _span(self.cells.size, self.n_batches, batch)
+        return [self.cells[start : start + _AHEAD] for start in range(first, self.cells.size, _AHEAD)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +88,76 @@ class ShuffledCells:
             self._drawn.clear()
             self._drawn[seed, epoch] = list(epoch_batches(self.cells.size, self.batch_size, seed=seed, epoch=epoch))
         return self.cells[self._drawn[seed, epoch][batch]]
+
+
+@dataclass(frozen=True, eq=False)
+class BlockShuffledCells:
+    """Every cell once in an epoch, shuffled as far as cells in files can be read fast: blocks of
+    neighbours are put into a random order, and cells are shuffled within buffers of some blocks.
+    """
+
+    cells: NDArray[np.int64]
+    """Positions of the cells, ascending."""
+    batch_size: int
+    """Most cells of a batch, over all ranks."""
+    block: int
+    """Neighbouring cells that stay together until they are in a buffer."""
+    blocks: int
+    """Most blocks of a buffer; buffers differ in size by one block at most."""
+    _drawn: dict[tuple[int, int], list[NDArray[np.int64]]] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def n_batches(self) -> int:
+        """Batches of an epoch; they differ in size by one at most."""
+        return batches_per_epoch(self.cells.size, self.batch_size)
+
+    def place(self, seed: int, epoch: int, batch: int) -> NDArray[np.int64]:
+        """Positions of the cells of one batch.
+
+        Parameters
+        ----------
+        seed, epoch, batch
+            The draw is a pure function of these.
+        """
+        start, stop = _span(self.cells.size, self.n_batches, batch)
+        parts, before = [], 0
+        for buffer in self.buffers(seed, epoch):
+            parts.append(buffer[max(start - before, 0) : max(stop - before, 0)])
+            before += buffer.size
+        return np.concatenate(parts)
+
+    def buffers(self, seed: int, epoch: int, batch: int = 0) -> list[NDArray[np.int64]]:
+        """Cells of the buffers of an epoch, in the order in which batches take them.
+
+        Parameters
+        ----------
+        seed, epoch
+            The draw is a pure function of these.
+        batch
+            The first one wanted; buffers before it are left out.
+        """
+        if (seed, epoch) not in self._drawn:
+            self._drawn.clear()
+            self._drawn[seed, epoch] = self._draw(seed, epoch)
+        drawn = self._drawn[seed, epoch]
+        ends = np.cumsum([buffer.size for buffer in drawn])
+        return drawn[int(np.searchsorted(ends, _span(self.cells.size, self.n_batches, batch)[0], side="right")) :]
+
+    def _draw(self, seed: int, epoch: int) -> list[NDArray[np.int64]]:
+        n_blocks = batches_per_epoch(self.cells.size, self.block)
+        order = derive_generator(seed, "shuffle", epoch).permutation(n_blocks)
+        drawn = []
+        for number, some in enumerate(np.array_split(order, batches_per_epoch(n_blocks, self.blocks))):
+            cells = np.concatenate([self.cells[block * self.block : (block + 1) * self.block] for block in some.tolist()])
+            drawn.append(derive_generator(seed, "shuffle buffer", epoch, number).permutation(cells))
+        return drawn
+
+
+def _span(n_cells: int, n_batches: int, batch: int) -> tuple[int, int]:
+    """First cell of a batch, and the one behind its last, as ``np.array_split`` cuts them."""
+    size, larger = divmod(n_cells, n_batches)
+    start = batch * size + min(batch, larger)
+    return start, start + size + (batch < larger)
 
 
 def epoch_batches(

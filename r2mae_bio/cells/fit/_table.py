@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -10,9 +11,10 @@ import torch
 
 from r2mae_bio._errors import ConfigError
 from r2mae_bio.cells.fit._batch import CellBatch, SparseRows, collate
+from r2mae_bio.cells.fit._buffer import BufferedRows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -20,6 +22,8 @@ __all__ = ["CellTable", "Panels", "cells_at_a_time"]
 
 _EMBEDDED_AT_ONCE = 256
 _SCANNED_AT_ONCE = 512
+_AHEAD = 2048
+"""Cells in files that are read in one piece where they are walked over in order."""
 
 
 class Panels(Protocol):
@@ -34,6 +38,20 @@ class Panels(Protocol):
         """Genes of each panel, no two alike, (n_panels, G)."""
 
 
+class Buffer(Protocol):
+    """How cells are read where a single one costs as much as many; :class:`BufferSize` of
+    ``cells.read`` is one.
+    """
+
+    @property
+    def block(self) -> int:
+        """Neighbouring cells that are read in one piece."""
+
+    @property
+    def blocks(self) -> int:
+        """Pieces that are shuffled together."""
+
+
 class RowSource(Protocol):
     """Random access to cells; :class:`r2mae_bio.io.CellSource` is one."""
 
@@ -42,6 +60,8 @@ class RowSource(Protocol):
     """Genes that were measured in some cells at least, (G,)."""
     panels: Panels | None
     """Which of them in which cell; None where all cells agree."""
+    buffer: Buffer | None
+    """How to read cells that lie in files; None where each can be had for itself."""
 
     def rows(self, index: NDArray[np.int64]) -> SparseRows:
         """Fetch cells."""
@@ -65,6 +85,31 @@ class CellTable:
         """The cells at these positions."""
         measured = torch.from_numpy(self._measured(index))
         return collate(self.source.rows(index), measured, self.context[index])
+
+    @contextmanager
+    def ahead(self, buffers: Sequence[NDArray[np.int64]]) -> Iterator[CellTable]:
+        """The same cells, read ahead by a thread if they lie in files.
+
+        Parameters
+        ----------
+        buffers
+            Cells to read at once, in the order in which they will be asked for; a batch may have
+            cells of two in a row, and none of an earlier one is asked for after it.
+
+        Yields
+        ------
+        The table to ask.
+        """
+        if self.source.buffer is None:
+            yield self
+            return
+        with BufferedRows(self.source, buffers) as rows:
+            yield replace(self, source=rows)
+
+    def _in_order(self, cells: NDArray[np.int64], step: int) -> list[NDArray[np.int64]]:
+        """Buffers of whole steps."""
+        size = step * max(1, _AHEAD // step)
+        return [cells[start : start + size] for start in range(0, cells.size, size)]
 
     def _measured(self, index: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Genes measured in these cells, (B, G), or (1, G) where they agree."""
@@ -97,9 +142,10 @@ class CellTable:
         Which of the cells these are, counted from the first, and the cells.
         """
         chosen = np.arange(self.n_cells) if cells is None else cells
-        for start in range(0, chosen.size, step):
-            some = slice(start, min(start + step, chosen.size))
-            yield some, self.batch(chosen[some]).to(device)
+        with self.ahead(self._in_order(chosen, step)) as table:
+            for start in range(0, chosen.size, step):
+                some = slice(start, min(start + step, chosen.size))
+                yield some, table.batch(chosen[some]).to(device)
 
     def panel_batches(
         self,
@@ -126,11 +172,12 @@ class CellTable:
             yield from self.batches(step, device, cells=cells)
             return
         chosen = np.arange(self.n_cells) if cells is None else cells
-        for start in range(0, chosen.size, step):
-            codes = panels.codes[chosen[start : start + step]]
-            for code in np.unique(codes):
-                some = start + np.flatnonzero(codes == code)
-                yield some, self.batch(chosen[some]).to(device)
+        with self.ahead(self._in_order(chosen, step)) as table:
+            for start in range(0, chosen.size, step):
+                codes = panels.codes[chosen[start : start + step]]
+                for code in np.unique(codes):
+                    some = start + np.flatnonzero(codes == code)
+                    yield some, table.batch(chosen[some]).to(device)
 
 
 def cells_at_a_time(batch_size: int | None) -> int:

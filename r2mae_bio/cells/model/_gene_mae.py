@@ -28,7 +28,7 @@ from r2mae_bio.cells.model._reader import open_source
 from r2mae_bio.cells.model._record import GeneRecord, build_network
 from r2mae_bio.cells.model._setup import Setup, choose_labels, choose_likelihood, set_up
 from r2mae_bio.cells.network._start import start_from_factors
-from r2mae_bio.cells.read._data import check_anndata
+from r2mae_bio.cells.read._data import check_anndata, default_batch
 from r2mae_bio.cells.read._genes import GeneVocabulary
 from r2mae_bio.cells.read._matrix import gene_totals, get_matrix
 from r2mae_bio.cells.read._panels import read_panels
@@ -63,7 +63,8 @@ class GeneMAE(CellEmbedder, Expression):
     Parameters
     ----------
     adata
-        Training data, after :meth:`setup_anndata`.
+        Training data, after :meth:`setup_anndata`: an AnnData, or a
+        :class:`r2mae_bio.io.CellStore`, whose matrices stay in their files.
     mask_ratio
         Share of measured genes to hide: a number (fixed), a pair (uniform, one draw per cell; R2MAE
         is ``(0, 1)``), a law of :mod:`r2mae_bio.masking`, or ``"auto"`` (what
@@ -154,13 +155,15 @@ class GeneMAE(CellEmbedder, Expression):
         Parameters
         ----------
         adata
-            The data; nothing but ``.uns``, and ``.varm`` with ``measured``, is touched.
+            The data, or a :class:`r2mae_bio.io.CellStore`; nothing but ``.uns``, and ``.varm`` with
+            ``measured``, is touched.
         layer
             Layer of raw counts; ``X`` if None.
         batch_key
             Column of ``.obs`` with the batch; like all covariates it enters the decoder, so the
             embedding need not carry it. What is left of it is taken out of embeddings, see
-            :meth:`get_latent_representation`.
+            :meth:`get_latent_representation`. If None, the file of each cell for a store of several
+            files, else there are no batches.
         labels_key
             Column of ``.obs`` with classes, which :meth:`finetune` learns unless told another;
             pretraining does not read it.
@@ -198,6 +201,7 @@ class GeneMAE(CellEmbedder, Expression):
         """
         check_anndata(adata)
         categorical, continuous = as_names(categorical_covariate_keys), as_names(continuous_covariate_keys)
+        batch_key = default_batch(adata) if batch_key is None else batch_key
         setup = Setup(layer, gene_likelihood, batch_key, categorical, continuous, labels_key)
         GeneConfig(gene_likelihood=gene_likelihood)  # type: ignore[arg-type]  # refuses an unknown name
         Covariates.from_obs(adata.obs, setup.categorical, continuous)
@@ -312,6 +316,7 @@ class GeneMAE(CellEmbedder, Expression):
         identity = {
             "genes": record.vocabulary.fingerprint(),
             "covariates": [record.covariates.to_json(), hashlib.sha256(table.context.tobytes()).hexdigest()],
+            "blocks and buffers of the store": table.source.buffer,
         }
         run = Run(config, options, loaders, objective, statistics.fingerprint, identity)
         self._fit(run, lambda: self._build(table, statistics, config.train_size))

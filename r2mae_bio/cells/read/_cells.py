@@ -12,6 +12,7 @@ from scipy import sparse
 from r2mae_bio._errors import DataError
 from r2mae_bio._warn import warn
 from r2mae_bio.cells.read._dask import block_edges, is_dask, read_block
+from r2mae_bio.cells.read._file_matrix import FileMatrix
 from r2mae_bio.cells.read._matrix import canonical, check_supported, describe_matrix, get_matrix, is_backed_sparse, read_part
 from r2mae_bio.cells.read._obs import cell_positions
 from r2mae_bio.cells.read._stored import check_compressed, known_indices, reading
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from r2mae_bio.cells.read._align import GeneAlignment
+    from r2mae_bio.cells.read._file_matrix import BufferSize
     from r2mae_bio.cells.read._panels import CellPanels
 
-__all__ = ["CSRRows", "CellSource", "drop_zeros", "open_cells"]
+__all__ = ["CSRRows", "CellSource", "FileReader", "drop_zeros", "open_cells"]
 
 _KEPT_BYTES: Final = 1 << 28
 """Computed blocks of a dask array that are kept, and at least one."""
@@ -70,7 +72,7 @@ class CellSource:
         self._reader = reader
         self._subset = subset
         self._columns = alignment.panels
-        self._genes = None if alignment.is_identity else _GeneMap(alignment)
+        self._genes = None if alignment.is_identity else _GeneMap(alignment.column_to_gene, alignment.measured.size)
         self.n_cells: int = reader.n_cells if subset is None else subset.size
         """Number of cells."""
         self.measured: NDArray[np.bool_] = alignment.measured
@@ -80,6 +82,8 @@ class CellSource:
         panels = alignment.gene_panels
         self.panels: CellPanels | None = panels if panels is None or subset is None else panels.among(subset)
         """Which of these genes were measured in which cell; None where all cells agree."""
+        self.buffer: BufferSize | None = getattr(reader, "buffer", None)
+        """How to read cells that lie in files; None where each can be had for itself."""
 
     @property
     def n_genes(self) -> int:
@@ -118,9 +122,9 @@ def open_cells(adata: AnnData, *, layer: str | None = None, alignment: GeneAlign
     The matrix is used where it is: CSR and dense matrices in memory are referenced, not copied, and
     backed CSR and dense matrices are read cell by cell. Dask arrays are computed by their own
     blocks of rows, of which the last ones are kept: this suits reading in order, but not training
-    on more than is kept. Copied once into CSR are: column-compressed matrices, in memory or backed,
-    and row-compressed ones whose column indices are not sorted and unique. Batches are bit-equal
-    for all of them.
+    on more than is kept. Cells of a :class:`CellStore` are read in runs of neighbours. Copied once
+    into CSR are: column-compressed matrices, in memory or backed, and row-compressed ones whose
+    column indices are not sorted and unique. Batches are bit-equal for all of them.
 
     Parameters
     ----------
@@ -157,6 +161,8 @@ def open_cells(adata: AnnData, *, layer: str | None = None, alignment: GeneAlign
 
 
 def _open(matrix: Any, where: str) -> _Reader:
+    if isinstance(matrix, FileMatrix):
+        return FileReader(matrix)
     if is_dask(matrix):
         return _DaskReader(matrix)
     if isinstance(matrix, CSCDataset):
@@ -177,9 +183,7 @@ class _SparseReader:
         self.n_cells, self._n_genes = matrix.shape
 
     def fetch(self, index: NDArray[np.int64]) -> CSRRows:
-        rows = self._matrix[index]
-        values = rows.data.astype(np.float32, copy=False)
-        return CSRRows(rows.indptr.astype(np.int64), rows.indices.astype(np.int64), values, self._n_genes)
+        return _from_csr(self._matrix[index])
 
 
 class _DenseReader:
@@ -210,6 +214,30 @@ class _BackedReader:
         if is_backed_sparse(self._matrix):
             return _SparseReader(canonical(block.tocsr())).fetch(place)
         return _from_dense(np.asarray(block)[place])
+
+
+class FileReader:
+    """Matrix of several files: cells are read in runs of neighbours, each file by its own genes."""
+
+    def __init__(self, matrix: FileMatrix) -> None:
+        self._matrix = matrix
+        self.n_cells, self._n_genes = matrix.shape
+        self.buffer = matrix.buffer
+        own = np.arange(self._n_genes)
+        self._maps = [None if np.array_equal(c, own) else _GeneMap(c, self._n_genes) for c in matrix.columns]
+
+    def fetch(self, index: NDArray[np.int64]) -> CSRRows:
+        """Cells in the order asked for, as :meth:`CellSource.rows` over the genes of the files."""
+        if not index.size:
+            return _stack([], self._n_genes)
+        unique, place = np.unique(index, return_inverse=True)
+        parts = []
+        for number, block in self._matrix.select(unique):
+            rows = _from_csr(canonical(block)) if sparse.issparse(block) else _from_dense(block)
+            genes = self._maps[number]
+            parts.append(rows if genes is None else genes.apply(drop_zeros(rows)))
+        rows = parts[0] if len(parts) == 1 else _stack(parts, self._n_genes)
+        return rows if np.array_equal(place, np.arange(unique.size)) else _pick(rows, place)
 
 
 class _DaskReader:
@@ -277,12 +305,11 @@ def _stack(parts: list[CSRRows], n_genes: int) -> CSRRows:
 class _GeneMap:
     """Renames columns to genes, drops those without one, and adds up columns of the same gene."""
 
-    def __init__(self, alignment: GeneAlignment) -> None:
-        self._column_to_gene = alignment.column_to_gene
-        self._n_genes = int(alignment.measured.size)
-        steps = np.diff(self._column_to_gene[self._column_to_gene >= 0])
-        self._ascending = bool(np.all(steps >= 0))
-        self._repeated = alignment.report.duplicated > 0
+    def __init__(self, column_to_gene: NDArray[np.int64], n_genes: int) -> None:
+        self._column_to_gene, self._n_genes = column_to_gene, int(n_genes)
+        used = column_to_gene[column_to_gene >= 0]
+        self._ascending = bool(np.all(np.diff(used) >= 0))
+        self._repeated = np.unique(used).size < used.size
 
     def apply(self, rows: CSRRows) -> CSRRows:
         n_rows = rows.indptr.size - 1
@@ -299,6 +326,12 @@ class _GeneMap:
             # storage
             values = np.add.reduceat(values.astype(np.float64), first).astype(np.float32)
         return drop_zeros(CSRRows(_pointers(row, n_rows), genes, values, self._n_genes))
+
+
+def _from_csr(rows: Any) -> CSRRows:
+    """Of a matrix whose indices are sorted and unique."""
+    values = rows.data.astype(np.float32, copy=False)
+    return CSRRows(rows.indptr.astype(np.int64), rows.indices.astype(np.int64), values, rows.shape[1])
 
 
 def _from_dense(block: NDArray[Any]) -> CSRRows:

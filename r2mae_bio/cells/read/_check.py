@@ -16,7 +16,7 @@ from r2mae_bio._errors import (
     NegativeCountsError,
     NonFiniteError,
 )
-from r2mae_bio.cells.read._matrix import check_supported, iter_entries
+from r2mae_bio.cells.read._matrix import check_supported, iter_entries, remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -215,12 +215,18 @@ def _scan(matrix: Any, where: str, panels: CellPanels | None, watch: Callable[[E
     if 0 in matrix.shape:
         message = f"{where} has {matrix.shape[0]} cells and {matrix.shape[1]} genes; at least one of each is needed."
         raise DataError(message)
-    scan = _Scan(np.zeros(matrix.shape[0], np.float64))
-    for part in iter_entries(matrix, panels=panels, where=where):
-        scan.add(part)
-        if watch is not None:
-            watch(part)
-    return scan
+
+    def look() -> _Scan:
+        scan = _Scan(np.zeros(matrix.shape[0], np.float64))
+        for part in iter_entries(matrix, panels=panels, where=where):
+            scan.add(part)
+            if watch is not None:
+                watch(part)
+        return scan
+
+    # one that is watched is not spared
+    found: _Scan = remembered(matrix, "scan", panels, look) if watch is None else look()
+    return found
 
 
 def _report(scan: _Scan, shape: tuple[int, int]) -> CountReport:

@@ -9,7 +9,24 @@ from anndata import AnnData
 
 from r2mae_bio._errors import DataError
 
-__all__ = ["check_anndata", "make_actual", "writable"]
+__all__ = ["CellsInFiles", "check_anndata", "default_batch", "in_files", "make_actual", "writable"]
+
+
+class CellsInFiles:
+    """What stands for an AnnData, with its attributes, while the matrices stay in files."""
+
+    batch_key: str | None
+    """Column of ``.obs`` that is the batch unless one is named."""
+
+
+def in_files(data: Any) -> bool:
+    """Whether what stands for an AnnData keeps its cells in files."""
+    return isinstance(data, CellsInFiles)
+
+
+def default_batch(data: Any) -> str | None:
+    """Column of ``.obs`` that is the batch unless one is named; none of an AnnData."""
+    return data.batch_key if in_files(data) else None
 
 
 def check_anndata(data: Any) -> None:
@@ -25,7 +42,7 @@ def check_anndata(data: Any) -> None:
     DataError
         It is something else; of a ``MuData`` or a ``SpatialData`` the parts are named.
     """
-    if isinstance(data, AnnData):
+    if isinstance(data, AnnData | CellsInFiles):
         return
     found = type(data).__name__
     mod, tables = (getattr(data, name, None) for name in ("mod", "tables"))  # of a MuData, of a SpatialData

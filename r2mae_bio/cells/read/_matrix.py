@@ -4,6 +4,7 @@ by a file.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,22 +13,26 @@ from anndata.abc import CSCDataset, CSRDataset
 from scipy import sparse
 
 from r2mae_bio._errors import DataError, SetupError
+from r2mae_bio._rng import derive_generator
 from r2mae_bio.cells.read._dask import block_edges, is_dask, read_block
 from r2mae_bio.cells.read._data import check_anndata
+from r2mae_bio.cells.read._file_matrix import FileMatrix
 from r2mae_bio.cells.read._stored import check_compressed, check_stored, known_indices, reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from anndata import AnnData
     from numpy.typing import NDArray
 
     from r2mae_bio.cells.read._panels import CellPanels
 
-__all__ = ["Entries", "describe_matrix", "gene_totals", "get_matrix", "in_memory", "iter_entries"]
+__all__ = ["Entries", "describe_matrix", "gene_totals", "get_matrix", "in_memory", "iter_entries", "remembered"]
 
 BLOCK: Final = 1 << 21
 """Entries looked at in one step: bounds the extra memory to some tens of MB."""
+_SAMPLE: Final = 50_000
+"""Cells of a matrix in files that stand for all where it has to be in memory."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +164,11 @@ def iter_entries(
         It is no matrix of numbers, or its file or its indices are damaged.
     """
     check_supported(matrix, where)
-    for part in _dask_entries(matrix, block, where) if is_dask(matrix) else _stored_entries(matrix, block, where):
+    if isinstance(matrix, FileMatrix):
+        parts = _file_entries(matrix, block)
+    else:
+        parts = _dask_entries(matrix, block, where) if is_dask(matrix) else _stored_entries(matrix, block, where)
+    for part in parts:
         yield part.held_by(panels)
 
 
@@ -210,6 +219,14 @@ def _dask_entries(matrix: Any, block: int, where: str) -> Iterator[Entries]:
         yield from _entries_from(start, read_block(matrix, number), block, where)
 
 
+def _file_entries(matrix: FileMatrix, block: int) -> Iterator[Entries]:
+    for start, part, genes in matrix.pieces(block):
+        rows, cols, values = _part_entries(part)
+        cols = genes[cols]
+        used = cols >= 0
+        yield Entries(rows[used] + start, cols[used], values[used])
+
+
 def _entries_from(start: int, part: Any, block: int, where: str) -> Iterator[Entries]:
     for entries in _stored_entries(part, block, where):
         yield Entries(entries.rows + start, entries.cols, entries.values)
@@ -229,10 +246,38 @@ def gene_totals(matrix: Any, panels: CellPanels | None = None) -> NDArray[np.flo
     -------
     Shape (genes,), in counts.
     """
-    totals = np.zeros(matrix.shape[1], np.float64)
-    for part in iter_entries(matrix, panels=panels):
-        totals += np.bincount(part.cols, part.values, totals.size)
-    return totals
+
+    def add_up() -> NDArray[np.float64]:
+        totals = np.zeros(matrix.shape[1], np.float64)
+        for part in iter_entries(matrix, panels=panels):
+            totals += np.bincount(part.cols, part.values, totals.size)
+        return totals
+
+    found: NDArray[np.float64] = remembered(matrix, "totals", panels, add_up)
+    return found
+
+
+def remembered(matrix: Any, name: str, panels: CellPanels | None, compute: Callable[[], Any]) -> Any:
+    """What a pass over a matrix finds; of one in files it is kept, for these do not change.
+
+    Parameters
+    ----------
+    matrix
+        Of any kind.
+    name
+        Of what is found.
+    panels
+        Which columns were looked at in which cell.
+    compute
+        Finds it.
+    """
+    if not isinstance(matrix, FileMatrix):
+        return compute()
+    if panels is not None:
+        name = f"{name} {hashlib.sha256(panels.measured.tobytes() + panels.codes.tobytes()).hexdigest()}"
+    if name not in matrix.memory:
+        matrix.memory[name] = compute()
+    return matrix.memory[name]
 
 
 def _spans(matrix: Any, *, by_column: bool, block: int) -> Iterator[tuple[int, int]]:
@@ -280,12 +325,29 @@ def in_memory(matrix: Any, columns: NDArray[np.int64] | None = None) -> Any:
 
     Returns
     -------
-    Sparse or dense, (cells, genes).
+    Sparse or dense, (cells, genes); of a matrix in files with more than 50,000 cells so many drawn
+    at random, always the same.
     """
     if columns is not None:
         return in_memory(matrix)[:, columns]
     if sparse.issparse(matrix) or isinstance(matrix, np.ndarray):
         return matrix
+    if isinstance(matrix, FileMatrix):
+        return _sample(matrix)
     parts = list(iter_entries(matrix))
     rows, cols, values = (np.concatenate([getattr(part, name) for part in parts]) for name in ("rows", "cols", "values"))
     return sparse.coo_array((values, (rows, cols)), matrix.shape).tocsr()
+
+
+def _sample(matrix: FileMatrix) -> Any:
+    n_cells = matrix.shape[0]
+    cells = np.arange(n_cells)
+    if n_cells > _SAMPLE:
+        cells = np.sort(derive_generator(0, "cells in memory").choice(n_cells, _SAMPLE, replace=False))
+    parts = []
+    for number, rows in matrix.select(cells):
+        coo, genes = sparse.coo_array(rows), matrix.columns[number]
+        used = genes[coo.col] >= 0
+        entries = (coo.data[used], (coo.row[used], genes[coo.col[used]]))
+        parts.append(sparse.coo_array(entries, (rows.shape[0], matrix.shape[1])).tocsr())
+    return sparse.vstack(parts, format="csr")

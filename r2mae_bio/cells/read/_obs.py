@@ -14,10 +14,14 @@ from r2mae_bio._errors import DataError, SetupError
 from r2mae_bio.cells.read._stored import reading
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-__all__ = ["cell_positions", "complete", "label_values", "name_text", "read_column", "text_values"]
+__all__ = ["UNREAD", "cell_positions", "complete", "label_values", "name_text", "read_column", "text_values"]
 
+UNREAD: Final = "r2mae_unread"
+"""Entry of ``.attrs`` of a table with columns that its files hold and nobody asked for."""
 _WHOLE: Final = re.compile(r"-?\d+\.0")
 
 
@@ -47,7 +51,9 @@ def read_column(frame: Any, key: str, *, where: str = "obs") -> pd.Series:
     columns = list(frame.columns)
     if key not in columns:
         names = ", ".join(map(str, columns)) or "none"
-        message = f"{where} has no column {key!r}; it has {names}. Check the spelling of the key."
+        unread = key in getattr(frame, "attrs", {}).get(UNREAD, ())
+        advice = f"Its files have it: open the store with obs=[{key!r}]." if unread else "Check the spelling of the key."
+        message = f"{where} has no column {key!r}; it has {names}. {advice}"
         raise SetupError(message)
     if columns.count(key) > 1:
         message = f"{where} has {columns.count(key)} columns {key!r}; needed is one. Rename or drop the others."
@@ -125,7 +131,7 @@ def label_values(column: pd.Series) -> NDArray[np.object_]:
     return values[codes]
 
 
-def cell_positions(indices: Any, names: pd.Index) -> NDArray[np.int64] | None:
+def cell_positions(indices: Any, names: Sequence[str]) -> NDArray[np.int64] | None:
     """Positions of the cells that a user asked for.
 
     Parameters
@@ -151,8 +157,10 @@ def cell_positions(indices: Any, names: pd.Index) -> NDArray[np.int64] | None:
     n = len(names)
     if isinstance(indices, slice):
         return np.arange(n)[indices]
-    if isinstance(indices, pd.Series) and len(indices) == n and not indices.index.equals(names):
-        indices = indices.reindex(names) if set(indices.index) == set(names) else indices
+    if isinstance(indices, pd.Series) and len(indices) == n:
+        names = pd.Index(names)
+        same = indices.index.equals(names) or set(indices.index) != set(names)
+        indices = indices if same else indices.reindex(names)
     chosen = np.atleast_1d(np.asarray(indices))
     if chosen.dtype == object:  # nullable masks, and names
         chosen = np.array(chosen.tolist())
@@ -161,7 +169,7 @@ def cell_positions(indices: Any, names: pd.Index) -> NDArray[np.int64] | None:
     if chosen.dtype == bool and chosen.shape == (n,):
         return np.flatnonzero(chosen)
     if chosen.ndim == 1 and chosen.dtype.kind == "U":
-        return _named(chosen, names)
+        return _named(chosen, pd.Index(names))
     message = (
         f"indices has shape {chosen.shape} and dtype {chosen.dtype}; needed are positions from {-n} to {n - 1}, a slice of them, "
         f"a boolean mask of length {n}, or names of cells."

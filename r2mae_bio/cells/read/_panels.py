@@ -152,10 +152,26 @@ def write_panels(adata: AnnData, table: pd.DataFrame, key: str, **settings: Any)
         Column of ``.obs`` with the panel of each cell.
     settings
         Further entries of the record.
+
+    Raises
+    ------
+    SetupError
+        The data are a store whose files measured different genes.
     """
+    _check_not_told_by_files(adata)
     # an array and names beside it: h5ad refuses columns whose names have a slash, as batches may
     adata.varm[KEYS.measured_varm] = table.to_numpy(bool)
     write_record(adata, KEYS.measured, {"obs_key": key, "panels": np.array(table.columns, dtype=object), **settings})
+
+
+def _check_not_told_by_files(adata: AnnData) -> None:
+    """What a store knows of its files is not to be written over."""
+    if (read_record(adata, KEYS.measured) or {}).get("of_files"):
+        message = (
+            "The files of this store measured different genes, which it knows; what cells of one file did not measure is to be said in "
+            "that file. Call pp.measured_by_batch on it, write it again, and open the store anew."
+        )
+        raise SetupError(message)
 
 
 def panel_table(adata: AnnData, measured: Any) -> pd.DataFrame:
@@ -177,10 +193,11 @@ def panel_table(adata: AnnData, measured: Any) -> pd.DataFrame:
     ConfigError
         It is something else.
     SetupError
-        There is no such key.
+        There is no such key, or the data are a store whose files measured different genes.
     DataError
         Genes are missing, or a value is not boolean.
     """
+    _check_not_told_by_files(adata)
     if isinstance(measured, str):
         measured = _from_varm(adata, measured)
     if isinstance(measured, Mapping):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from r2mae_bio.cells.read._cells import CellSource, CSRRows
+    from r2mae_bio.cells.read._file_matrix import BufferSize
     from r2mae_bio.cells.read._panels import CellPanels
 
 __all__ = ["ThinnedCells", "as_deep_as", "cell_depths", "kept_shares"]
@@ -90,6 +91,11 @@ class ThinnedCells:
     """Probability of each cell, (n_cells,)."""
     seed: int
     """Tells apart the draws of different copies."""
+
+    @property
+    def buffer(self) -> BufferSize | None:
+        """How to read cells that lie in files."""
+        return self.cells.buffer
 
     @property
     def n_cells(self) -> int:

@@ -14,6 +14,7 @@ class Source:
     def __init__(self, matrix):
         self.matrix, self.n_cells = sparse.csr_matrix(matrix, dtype=np.float32), matrix.shape[0]
         self.measured, self.panels = np.ones(matrix.shape[1], bool), None
+        self.buffer = None
 
     def rows(self, index):
         r = self.matrix[index]

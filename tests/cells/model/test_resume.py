@@ -19,6 +19,7 @@ import torch
 
 from r2mae_bio._errors import CheckpointError, TrainingError
 from r2mae_bio.core._resume import latest_checkpoint
+from r2mae_bio.io import CellStore
 from r2mae_bio.model import GeneMAE
 
 SETTINGS = {"max_epochs": 6, "batch_size": 8, "progress_bar": False, "early_stopping": True}
@@ -26,10 +27,11 @@ SETTINGS = {"max_epochs": 6, "batch_size": 8, "progress_bar": False, "early_stop
 SCRIPT = """
 import os, signal, sys, time, warnings
 import anndata as ad
+from r2mae_bio.io import CellStore
 from r2mae_bio.model import GeneMAE
 from r2mae_bio.cells.fit._table import CellTable
 
-data, folder, resume, out, delay, interrupt_at = sys.argv[1:7]
+data, folder, resume, out, delay, interrupt_at, kind = sys.argv[1:8]
 sizes = {sizes}
 fetch = CellTable.batch
 calls = 0
@@ -42,7 +44,7 @@ def slow(self, index):
         os.kill(os.getpid(), signal.SIGINT)
     return fetch(self, index)
 
-adata = ad.read_h5ad(data)
+adata = CellStore(data, obs="batch", block_size=4, buffer_blocks=4) if kind == "files" else ad.read_h5ad(data)
 GeneMAE.setup_anndata(adata, batch_key="batch")
 model = GeneMAE(adata, seed=5, **sizes)
 CellTable.batch = slow
@@ -60,8 +62,8 @@ def prepared(adata, sizes, tmp_path):
     return tmp_path
 
 
-def start(folder, checkpoints, *, resume="", out="out", delay=0.0, interrupt_at=-1):
-    command = [sys.executable, "run.py", "cells.h5ad", checkpoints, resume, out, str(delay), str(interrupt_at)]
+def start(folder, checkpoints, *, resume="", out="out", delay=0.0, interrupt_at=-1, kind="memory"):
+    command = [sys.executable, "run.py", "cells.h5ad", checkpoints, resume, out, str(delay), str(interrupt_at), kind]
     one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, cwd=folder, env=one_thread, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -90,9 +92,11 @@ def assert_same_model(a, b):
 
 
 @pytest.mark.slow
-def test_killed_and_resumed_equals_uninterrupted(prepared, sizes):
-    victim = start(prepared, "killed", delay=0.1)
-    adata = ad.read_h5ad(prepared / "cells.h5ad")
+@pytest.mark.parametrize("kind", ["memory", "files"])
+def test_killed_and_resumed_equals_uninterrupted(prepared, sizes, kind):
+    victim = start(prepared, "killed", delay=0.1, kind=kind)
+    path = prepared / "cells.h5ad"
+    adata = CellStore(path, obs="batch", block_size=4, buffer_blocks=4) if kind == "files" else ad.read_h5ad(path)
     GeneMAE.setup_anndata(adata, batch_key="batch")
     whole = GeneMAE(adata, seed=5, **sizes)
     whole.train(**SETTINGS)
@@ -100,7 +104,7 @@ def test_killed_and_resumed_equals_uninterrupted(prepared, sizes):
     victim.send_signal(signal.SIGKILL)
     victim.communicate()
     assert not (prepared / "out").exists()
-    finish(start(prepared, "killed", resume="killed"))
+    finish(start(prepared, "killed", resume="killed", kind=kind))
     assert_same_model(whole, GeneMAE.load(prepared / "out"))
 
 
