@@ -35,7 +35,8 @@ _LEVELS: Final = 1 << 16
 
 class _SeesAPart:
     """Before a module of scvi-tools: its encoder sees some genes, and is given the mean of each of
-    the others, which differs from a measured zero.
+    the others, which differs from a measured zero. Deviations from the mean are enlarged as far as
+    genes are missing: with few of them a cell would else look like the average one.
 
     The library size is what the cell would have if all genes had been seen: its visible counts over
     the share that these genes hold of the counts of the training cells. The sum of all counts would
@@ -96,8 +97,8 @@ class _SeesAPart:
         values, visible = args[0], self._visible
         assert visible is not None  # the hook is there while it is
         n = visible.shape[-1]
-        # values are 0 where hidden: these get the mean
-        genes = torch.addcmul(values[..., :n] + self.gene_mean, visible, self.gene_mean, value=-1)
+        enlarged = visible * (n / visible.sum(-1, keepdim=True).clamp(min=1))
+        genes = torch.addcmul(self.gene_mean, values[..., :n] - self.gene_mean, enlarged)
         return (genes if n == values.shape[-1] else torch.cat([genes, values[..., n:]], -1), *args[1:])
 
     def _regular_inference(self: Any, x: Tensor, *args: Any, **kwargs: Any) -> dict[str, Any]:
