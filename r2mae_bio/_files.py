@@ -43,7 +43,7 @@ def whole_file(path: Path, *, temporary: Path | None = None) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def whole_folder(path: Path, *, overwrite: bool = False, beside: Path | None = None) -> Iterator[Path]:
     """Write a folder that nobody sees before it is complete: a crash leaves the old one or the new
     one.
 
@@ -53,6 +53,9 @@ def whole_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         The folder; folders above it are made.
     overwrite
         Replace what is at ``path``.
+    beside
+        What the folder is written beside, on the same disk; ``path`` if None. Where every folder
+        that lies beside ``path`` counts, as in a zarr group, it is to be something further up.
 
     Yields
     ------
@@ -65,7 +68,7 @@ def whole_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """
     path = path.resolve()  # a link to a folder stays one, and what it points at is replaced
     path.parent.mkdir(parents=True, exist_ok=True)
-    with temporary_folder(path) as temporary:
+    with temporary_folder(path if beside is None else beside.resolve()) as temporary:
         yield temporary
         for file in temporary.rglob("*"):
             if file.is_file():

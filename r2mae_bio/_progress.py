@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -12,7 +12,9 @@ __all__ = ["count_steps"]
 
 
 @contextmanager
-def count_steps(title: str, total: int, *, done: int = 0, shown: bool | None = None) -> Iterator[Callable[[int], None]]:
+def count_steps(
+    title: str, total: int, *, done: int = 0, shown: bool | None = None, unit: str = ""
+) -> Iterator[Callable[[int], None]]:
     """Count steps in a bar, with the time that is left.
 
     Parameters
@@ -23,15 +25,22 @@ def count_steps(title: str, total: int, *, done: int = 0, shown: bool | None = N
         Steps in all, and steps that an earlier run did.
     shown
         Whether there is a bar; if None, there is one in a terminal.
+    unit
+        What a step is, such as ``"cells"``: then the bar says how many of them it does in a second.
 
     Yields
     ------
     The function to tell the number of further steps.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.text import Text
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    class Speed(ProgressColumn):
+        def render(self, task: Any) -> Text:
+            return Text(f"{task.speed:,.0f} {unit}/s" if unit and task.speed else "")
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Speed(), TimeRemainingColumn())
     console = Console(stderr=True)
     if not (console.is_terminal if shown is None else shown):
         yield lambda steps: None  # not a disabled bar: some releases of rich end it with an empty line

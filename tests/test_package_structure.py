@@ -482,7 +482,7 @@ BEHAVIOURS = {
     "cells/network": "leakage",
     "dna/genome": "processes",
     "dna/model": "saving training",
-    "dna/variants": "outside_readers real_variants",
+    "dna/variants": "journal outside_readers real_variants",
     "evaluate": "exports",
     "theory/risk": "refusals",
     ".": "fixtures package_structure readme",

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 from scipy import sparse
@@ -29,10 +30,21 @@ if TYPE_CHECKING:
 
     Block = tuple[slice, NDArray[np.float32], NDArray[np.float32]]
 
-__all__ = ["Wanted", "check_store", "dense_layers", "frames", "open_store", "sparse_layers", "wanted_genes"]
+__all__ = [
+    "ARRAY",
+    "Wanted",
+    "blank_array",
+    "check_store",
+    "dense_layers",
+    "frames",
+    "new_file",
+    "open_store",
+    "sparse_layers",
+    "wanted_genes",
+]
 
 _NAMES: Final = ("mean", "sd")
-_ARRAY: Final = {"encoding-type": "array", "encoding-version": "0.2.0"}
+ARRAY: Final = {"encoding-type": "array", "encoding-version": "0.2.0"}
 """How anndata knows a dense array in a file."""
 
 
@@ -221,12 +233,36 @@ def open_store(
     ------
     The file, to add blocks to.
     """
+    names = ad.AnnData(obs=pd.DataFrame(index=pd.Index(cells).astype(str)), var=pd.DataFrame(index=pd.Index(genes, dtype=object)))
+    add_entry(names, KEYS.impute, *record)
+    with new_file(path, names) as group:
+        shape = len(cells), len(genes)
+        yield _Store([blank_array(group, "X", shape, rows), blank_array(group["layers"], "sd", shape, rows)])
+
+
+@contextmanager
+def new_file(path: Path, content: AnnData) -> Iterator[Any]:
+    """A file of an AnnData that nobody sees before it is complete.
+
+    Parameters
+    ----------
+    path
+        Zarr or h5ad, by its suffix; what is there is replaced.
+    content
+        What it holds to begin with.
+
+    Yields
+    ------
+    Its group, to add arrays to.
+    """
     zarr = path.suffix == ".zarr"
     whole: AbstractContextManager[Path] = whole_folder(path, overwrite=True) if zarr else whole_file(path)
     with whole as temporary, (_zarr_group if zarr else _h5_group)(temporary) as group:
-        _write_names(group, cells, genes, record)
-        shape, chunks = (len(cells), len(genes)), (max(min(rows, len(cells)), 1), max(len(genes), 1))
-        yield _Store([_blank(group, "X", shape, chunks), _blank(group["layers"], "sd", shape, chunks)])
+        # anndata before 0.13 reads nullable text, but writes it only when told to
+        with ad.settings.override(allow_write_nullable_strings=True), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of what the next anndata and zarr will do with such names
+            ad.io.write_elem(group, "/", content)
+        yield group
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,18 +274,6 @@ class _Store:
         for some, *values in blocks:
             for array, block in zip(self.arrays, values, strict=True):
                 array[some] = block
-
-
-def _write_names(group: Any, cells: pd.Index, genes: Sequence[str], record: tuple[str, dict[str, Any]]) -> None:
-    """Everything but the numbers."""
-    import anndata as ad
-
-    names = ad.AnnData(obs=pd.DataFrame(index=pd.Index(cells).astype(str)), var=pd.DataFrame(index=pd.Index(genes, dtype=object)))
-    add_entry(names, KEYS.impute, *record)
-    # anndata before 0.13 reads nullable text, but writes it only when told to
-    with ad.settings.override(allow_write_nullable_strings=True), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of what the next anndata and zarr will do with such names
-        ad.io.write_elem(group, "/", names)
 
 
 def _h5_group(path: Path) -> AbstractContextManager[Any]:
@@ -265,8 +289,19 @@ def _zarr_group(path: Path) -> AbstractContextManager[Any]:
     return nullcontext(zarr.open_group(str(path), mode="w"))
 
 
-def _blank(group: Any, name: str, shape: tuple[int, int], chunks: tuple[int, int]) -> Any:
+def blank_array(group: Any, name: str, shape: tuple[int, int], rows: int) -> Any:
+    """An array that anndata reads, to be filled.
+
+    Parameters
+    ----------
+    group
+        Of h5py or zarr.
+    name, shape
+        Of the array.
+    rows
+        Of a chunk.
+    """
     create = getattr(group, "create_array", None) or group.create_dataset  # of zarr from 3 on; of zarr 2 and h5py
-    array = create(name, shape=shape, dtype="float32", chunks=chunks)
-    array.attrs.update(_ARRAY)
+    array = create(name, shape=shape, dtype="float32", chunks=(max(min(rows, shape[0]), 1), max(shape[1], 1)))
+    array.attrs.update(ARRAY)
     return array

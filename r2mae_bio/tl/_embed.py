@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from r2mae_bio._errors import ConfigError
 from r2mae_bio._keys import KEYS
+from r2mae_bio.cells._embedded import Embedding, write_embeddings
 from r2mae_bio.cells.model._gene_mae import GeneMAE
-from r2mae_bio.cells.read._data import writable
+from r2mae_bio.cells.read._data import check_anndata, in_files, writable
 from r2mae_bio.cells.read._uns import add_entry
 from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     import numpy as np
     from anndata import AnnData
@@ -28,16 +31,22 @@ def embed(
     duplicates: str = "error",
     min_coverage: float | None = None,
     correct_batch: bool | None = None,
+    out: str | Path | None = None,
+    overwrite: bool = False,
     copy: bool = False,
 ) -> AnnData | None:
     """Embed cells with a pretrained model.
 
+    Embeddings of a :class:`r2mae_bio.io.CellStore` are written into its files, or to a new one, and
+    are never in memory as a whole. They grow in a journal (``.part`` and ``.part.json`` beside the
+    file), from which a killed run goes on when it is called again; a file has them all or none.
+
     Parameters
     ----------
     adata
-        Cells; genes are matched by name, and genes of the model that are missing count as hidden,
-        not as zero. Of data joined from several panels, say first which measured what, see
-        :func:`r2mae_bio.pp.measured_by_batch`.
+        Cells, in an AnnData or a store; genes are matched by name, and genes of the model that are
+        missing count as hidden, not as zero. Of data joined from several panels, say first which
+        measured what, see :func:`r2mae_bio.pp.measured_by_batch`.
     model
         A model, or the folder of a saved one.
     key_added
@@ -53,6 +62,12 @@ def embed(
     correct_batch
         Take batches out; if None, where the model was set up with ``batch_key`` and ``adata`` has
         this column. Batches that the model does not know are refused; see :func:`map_query`.
+    out
+        For cells of a store: a new ``.zarr`` folder or ``.h5ad`` file, with the names and ``.obs``
+        of the store; if None, ``.obsm`` of the store's own files, whose matrices are not touched.
+    overwrite
+        For cells of a store: replace an ``out`` that exists, or embeddings of other models or
+        settings under the same key.
     copy
         Leave ``adata`` as it is and return a changed copy.
 
@@ -67,11 +82,20 @@ def embed(
     CheckpointError
         The folder holds no model, or a damaged one.
     NotTrainedError, ConfigError
-        The model has no weights, or ``batch_size`` is not positive.
+        The model has no weights, ``batch_size`` is not positive, or what is to be written exists.
+    JournalError
+        Another run with other settings was begun, or is writing.
     CountsError, DataError, GeneIdentityError, SetupError
         The data cannot be used; nothing is written.
     """
     model = open_model(model, GeneMAE, what="model of cells")
+    _check_places(adata, out, overwrite=overwrite, copy=copy)
+    if in_files(adata):
+        reading: dict[str, Any] = {"layer": layer, "duplicates": duplicates, "min_coverage": min_coverage}
+        reading |= {"batch_size": batch_size, "correct_batch": correct_batch}
+        path = None if out is None else Path(out).expanduser()
+        write_embeddings(adata, _embedding(adata, model, key_added, reading), out=path, overwrite=overwrite)
+        return None
     adata = writable(adata, copy=copy)
     latent = model.get_latent_representation(
         adata,
@@ -83,6 +107,30 @@ def embed(
     )
     write_embedding(adata, latent, key_added, provenance_of(model, layer))
     return adata if copy else None
+
+
+def _check_places(adata: AnnData, out: str | Path | None, *, overwrite: bool, copy: bool) -> None:
+    check_anndata(adata)
+    if in_files(adata) and copy:
+        message = "copy=True would copy the files of a store; pass out= to write a file of embeddings alone."
+        raise ConfigError(message)
+    if not in_files(adata) and (out is not None or overwrite):
+        message = "out and overwrite are for a CellStore; an AnnData gets .obsm, which is replaced. Leave them out, or open the file as a store."
+        raise ConfigError(message)
+
+
+def _embedding(store: AnnData, model: GeneMAE, key_added: str, reading: dict[str, Any]) -> Embedding:
+    """What the files of a store are to hold."""
+
+    def blocks(first: int, last: int) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        return model.iter_latent_representation(store, range(first, last), **reading)
+
+    def record() -> dict[str, dict[str, Any]]:
+        coverage = {} if model.coverage is None else {KEYS.coverage: model.coverage.to_uns()}
+        return {KEYS.embed: provenance_of(model, reading["layer"]), **coverage}
+
+    settings = {**reading, "model": model.checksum(), "batches": list(model.batches)}
+    return Embedding(key_added, model.config.n_latent, blocks, settings, record)
 
 
 def write_embedding(adata: AnnData, latent: NDArray[np.float32], key_added: str, provenance: dict[str, Any]) -> None:

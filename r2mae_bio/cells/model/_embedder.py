@@ -26,6 +26,8 @@ from r2mae_bio.cells.read._obs import read_column, text_values
 from r2mae_bio.config._names import MISSING_VERBS, answers_scvi
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from anndata import AnnData
     from numpy.typing import NDArray
 
@@ -107,14 +109,53 @@ class CellEmbedder(GeneReader):
         DataError
             The batch of a cell is missing, or unknown to the model; see :meth:`map_query`.
         """
-        self._network()  # refuses a model without weights before anything of the data is read
-        cells_at_a_time(batch_size)
-        data = self._training_data() if adata is None else adata
-        check_anndata(data)
-        numbers = self._batch_numbers(data, indices, correct_batch)
+        numbers = self._checked_numbers(adata, indices, batch_size, correct_batch)
         with self._cells(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage) as table:
             latent = self._embed(table, batch_size)
         return latent if numbers is None else without_effects(self._known_effects(), latent, numbers)
+
+    def iter_latent_representation(
+        self,
+        adata: AnnData | None = None,
+        indices: Any = None,
+        batch_size: int | None = None,
+        *,
+        layer: str | None = None,
+        duplicates: str = "error",
+        min_coverage: float | None = None,
+        correct_batch: bool | None = None,
+    ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """The same as :meth:`get_latent_representation`, ``batch_size`` cells at a time, for more
+        cells than embeddings fit into memory.
+
+        Parameters
+        ----------
+        adata, indices, batch_size, layer, duplicates, min_coverage, correct_batch
+            As in :meth:`get_latent_representation`, whose errors these are, too.
+
+        Yields
+        ------
+        Which of the cells these are, counted from the first of ``indices``, and their embedding,
+        float32 (n_some, n_latent).
+        """
+        numbers = self._checked_numbers(adata, indices, batch_size, correct_batch)
+        with self._cells(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage) as table:
+            for some, latent in self._embed_blocks(table, batch_size):
+                yield some, latent if numbers is None else without_effects(self._known_effects(), latent, numbers[some])
+
+    def _checked_numbers(
+        self,
+        adata: AnnData | None,
+        indices: Any,
+        batch_size: int | None,
+        correct_batch: bool | None,  # noqa: FBT001
+    ) -> NDArray[np.int64] | None:
+        """Number of each cell's batch, after what can be refused before values are read."""
+        self._network()
+        cells_at_a_time(batch_size)
+        data = self._training_data() if adata is None else adata
+        check_anndata(data)
+        return self._batch_numbers(data, indices, correct_batch)
 
     def get_latent_library_size(
         self,

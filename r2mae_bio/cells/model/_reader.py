@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -162,14 +163,29 @@ class GeneReader(Trainable[GeneRecord, GeneMaskedAutoencoder]):
         if adata is not None and not adata.is_view:
             write_record(adata, KEYS.coverage, self.coverage.to_uns())
 
-    @torch.inference_mode()
     def _embed(self, table: CellTable, batch_size: int | None) -> NDArray[np.float32]:
         """Embeddings (n_cells, n_latent) from which batches were not taken out."""
-        network = self._network().eval()
         latent = np.zeros((table.n_cells, self.config.n_latent), np.float32)
-        for some, batch in table.panel_batches(cells_at_a_time(batch_size), self.device):
-            latent[some] = network.embed(batch.tokens()).float().cpu().numpy()
+        for some, block in self._embed_blocks(table, batch_size):
+            latent[some] = block
         return latent
+
+    def _embed_blocks(self, table: CellTable, batch_size: int | None) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """The same, some cells at a time, in their order."""
+        network, step = self._network().eval(), cells_at_a_time(batch_size)
+        parts = table.panel_batches(step, self.device)
+        for number, together in itertools.groupby(parts, key=lambda part: _first(part[0]) // step):
+            block = slice(number * step, min((number + 1) * step, table.n_cells))
+            latent = np.zeros((block.stop - block.start, self.config.n_latent), np.float32)
+            for some, batch in together:
+                with torch.inference_mode():
+                    found = network.embed(batch.tokens()).float().cpu().numpy()
+                latent[np.arange(some.start, some.stop) - block.start if isinstance(some, slice) else some - block.start] = found
+            yield block, latent
+
+
+def _first(cells: slice | NDArray[np.int64]) -> int:
+    return int(cells.start if isinstance(cells, slice) else cells[0])
 
 
 def open_table(

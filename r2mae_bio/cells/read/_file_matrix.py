@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -50,7 +51,8 @@ class CellFile:
         The file or folder.
     """
 
-    _opened: Final[dict[int, CellFile]] = {}  # those that are open, the longest first
+    # those that are open, the longest first; what nobody uses any more is closed
+    _opened: Final[weakref.WeakValueDictionary[int, CellFile]] = weakref.WeakValueDictionary()
 
     def __init__(self, path: Path) -> None:
         self.path = path

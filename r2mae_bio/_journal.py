@@ -115,7 +115,7 @@ class Journal:
 
     def _read_state(self) -> dict[str, Any]:
         try:
-            state = json.loads(self.state.read_bytes())
+            state: dict[str, Any] = json.loads(self.state.read_bytes())
             # the number of records is told by nothing else; older versions wrote no checksum
             intact = state.get("check", _check(state)) == _check(state)
             if intact and state["format"] == _FORMAT and all(type(state[key]) is int for key in ("records", "bytes", "crc32")):
