@@ -7,19 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from scipy import sparse
 
 from r2mae_bio.cells.fit._panel_factors import PanelCells, PanelFactors, fit_by_panel
-from r2mae_bio.cells.network._content import Exposure
+from r2mae_bio.cells.fit._statistics import entry_content
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
-    from torch import Tensor
 
-    from r2mae_bio.cells.fit._batch import CellBatch
     from r2mae_bio.cells.fit._table import CellTable, Panels
     from r2mae_bio.cells.network._content import GeneContent
 
@@ -198,17 +195,8 @@ def sparse_expression(table: CellTable, cells: NDArray[np.int64], content: GeneC
     for some, batch in table.batches(cells=cells):
         counts = np.bincount(batch.rows.numpy(), minlength=some.stop - some.start)
         indptr[some.start + 1 : some.stop + 1] = len(data) + np.cumsum(counts)
-        data.frombytes(_expression(batch, content).numpy().astype(np.float32, copy=False).view(np.uint8).data)
+        data.frombytes(entry_content(batch, content).numpy().astype(np.float32, copy=False).view(np.uint8).data)
         indices.frombytes(batch.genes.numpy().astype(np.int32).view(np.uint8).data)
     pointers = indptr.astype(np.int32) if len(data) <= np.iinfo(np.int32).max else indptr
     entries = np.frombuffer(data, np.float32), np.frombuffer(indices, np.int32)
     return sparse.csr_array((*entries, pointers), shape=(cells.size, table.source.measured.size))
-
-
-def _expression(batch: CellBatch, content: GeneContent) -> Tensor:
-    """Content of the non-zero entries of some cells."""
-    if not content.counts:
-        return batch.values
-    total = torch.zeros(batch.context.shape[0], dtype=torch.float64).index_add_(0, batch.rows, batch.values.double()).float()
-    share = (content.share * batch.measured).sum(1).expand_as(total)
-    return content.transform(batch.values * content.depth_factor(Exposure(total, share))[batch.rows])

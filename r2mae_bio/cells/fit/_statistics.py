@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from r2mae_bio.cells.network._content import GeneContent, GeneStatistics
+from r2mae_bio.cells.network._content import Exposure, GeneContent, GeneStatistics
 from r2mae_bio.likelihoods import GeneParams
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from r2mae_bio.cells.fit._batch import CellBatch
     from r2mae_bio.cells.fit._table import CellTable, Panels
 
 _SD_FLOOR = 0.03
@@ -76,9 +77,8 @@ def scan_cells(table: CellTable, cells: NDArray[np.int64], *, counts: bool, tran
     digest = hashlib.sha256(f"{cells.size} x {table.source.measured.size}".encode())
     moments, totals = _Moments(table.source.measured.size), np.zeros(cells.size)
     for some, batch in table.batches(cells=cells):
-        values = batch.tokens().values
-        moments.add(values, batch.measured)
-        totals[some] = values.sum(1, dtype=torch.float64).numpy()
+        moments.add(batch, batch.values)
+        totals[some] = np.bincount(batch.rows.numpy(), batch.values.numpy(), some.stop - some.start)
     digest.update(totals.tobytes())
     digest.update(moments.total.numpy().tobytes())
     mean, variance = moments.mean_and_variance()
@@ -103,11 +103,14 @@ class _Moments:
     def __init__(self, n_genes: int) -> None:
         self.total, self.squares, self.n = (torch.zeros(n_genes, dtype=torch.float64) for _ in range(3))
 
-    def add(self, values: Tensor, measured: Tensor) -> None:
-        values = values.double()
-        self.total += values.sum(0)
-        self.squares += values.square().sum(0)
-        self.n += measured.sum(0) * (values.shape[0] // measured.shape[0])
+    def add(self, batch: CellBatch, values: Tensor) -> None:
+        """Add the entries of some cells, as given or as they will be read; what is not stored is
+        zero either way.
+        """
+        genes, weights, n_genes = batch.genes.numpy(), values.double().numpy(), self.n.numel()
+        self.total += torch.from_numpy(np.bincount(genes, weights, n_genes))
+        self.squares += torch.from_numpy(np.bincount(genes, weights**2, n_genes))
+        self.n += batch.measured.sum(0) * (batch.context.shape[0] // batch.measured.shape[0])
 
     def mean_and_variance(self) -> tuple[Tensor, Tensor]:
         n = self.n.clamp(min=1)
@@ -150,8 +153,25 @@ def _profile(
 def _content_moments(table: CellTable, cells: NDArray[np.int64], content: GeneContent) -> tuple[Tensor, Tensor]:
     moments = _Moments(table.source.measured.size)
     for _, batch in table.batches(cells=cells):
-        tokens = batch.tokens()
-        moments.add(content.expression(tokens, content.exposure(tokens)), batch.measured)
+        moments.add(batch, entry_content(batch, content))
     mean, variance = moments.mean_and_variance()
     # a gene seen in one cell of a thousand must not turn into a huge standardised value
     return mean.float(), variance.sqrt().clamp(min=_SD_FLOOR).float()
+
+
+def entry_content(batch: CellBatch, content: GeneContent) -> Tensor:
+    """Content of the non-zero entries of some cells before it is centred and scaled, float32 (n,);
+    that of the others is zero.
+
+    Parameters
+    ----------
+    batch
+        The cells.
+    content
+        Scales counts to depth.
+    """
+    if not content.counts:
+        return batch.values
+    total = torch.zeros(batch.context.shape[0], dtype=torch.float64).index_add_(0, batch.rows, batch.values.double()).float()
+    share = (content.share * batch.measured).sum(1).expand_as(total)
+    return content.transform(batch.values * content.depth_factor(Exposure(total, share))[batch.rows])

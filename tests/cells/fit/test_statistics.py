@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -26,3 +29,25 @@ def test_statistics_are_those_of_the_training_cells(table, counts, transform, of
     assert scan_cells(table, cells - 1, counts=True).fingerprint != found.fingerprint
     expression = sparse_expression(table, cells, GeneContent(found.network, transform=transform))
     np.testing.assert_allclose(expression.toarray(), content, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("counts_given", [True, False])
+def test_moments_of_a_gene_are_taken_over_the_cells_that_measured_it(table, counts, counts_given):
+    """Entries alone are looked at; what dense tokens say is the same."""
+    codes = np.arange(700) % 2
+    measured = np.stack([np.arange(25) < 20, np.arange(25) > 3])
+    held = counts * measured[codes] / (1 if counts_given else 8)
+    source = type(table.source)(held)
+    source.panels, cells = SimpleNamespace(codes=codes, measured=measured), np.arange(50, 700)
+    found = scan_cells(replace(table, source=source), cells, counts=counts_given)
+    seen = np.where(measured[codes[cells]], held[cells], np.nan)
+    np.testing.assert_allclose(found.mean, np.nanmean(seen, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(found.variance, np.nanvar(seen, axis=0), rtol=1e-4)
+    content = GeneContent(found.network, counts=counts_given)
+    dense = []
+    for _, batch in replace(table, source=source).batches(cells=cells):
+        tokens = batch.tokens()
+        dense.append(np.where(batch.measured, content.expression(tokens, content.exposure(tokens)).numpy(), np.nan))
+    np.testing.assert_allclose(found.network.mean, np.nanmean(np.concatenate(dense), axis=0), rtol=1e-5)
+    expected_sd = np.maximum(np.nanstd(np.concatenate(dense, dtype=float), axis=0), 0.03)
+    np.testing.assert_allclose(found.network.sd, expected_sd, rtol=1e-4)
