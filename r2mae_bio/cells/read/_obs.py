@@ -108,7 +108,11 @@ def text_values(column: pd.Series) -> NDArray[np.object_]:
     column
         Without missing values.
     """
-    codes, found = pd.factorize(column.astype(str).to_numpy(object))
+    if isinstance(column.dtype, pd.CategoricalDtype) and not column.hasnans:
+        # each name once: as a column of text, each cell would be an object of its own
+        codes, found = column.cat.codes.to_numpy(), column.cat.categories.astype(str)
+    else:
+        codes, found = pd.factorize(column.astype(str).to_numpy(object))
     return np.array([name_text(value) for value in found], dtype=object)[codes]
 
 

@@ -54,6 +54,20 @@ def test_whole_numbers_have_one_name(values: Any) -> None:
     assert text_values(pd.Series(values)).tolist() == ["1", "2", "1"]
 
 
+@pytest.mark.parametrize(
+    "values", [["b", "a", "b"], [2.0, 1.0, 2.0], [True, False, True], [2.5, None, 1.0], ["x", None, "x"], []]
+)
+def test_categories_are_the_text_of_what_they_hold(values):
+    plain = pd.Series(values, dtype=None if values else object)
+    assert text_values(plain.astype("category")).tolist() == text_values(plain).tolist()
+
+
+def test_a_category_is_one_text_however_many_cells_have_it():
+    found = text_values(pd.Series(pd.Categorical.from_codes([0, 1] * 500, ["first donor", "second donor"])))
+    assert len({id(text) for text in found}) == 2
+    assert text_values(pd.Series(pd.Categorical(["x", None, "x"])))[1] != "x"  # code -1 is no place in a list
+
+
 def test_other_names_stay_as_they_are() -> None:
     for name in ("1.5", "v1.0", "1.00", "-0", "", "True", "1.0.0"):
         assert name_text(name) == name
