@@ -478,7 +478,7 @@ def test_a_forbidden_import_is_found(copied: Path, contract: str, for_typing: bo
 TESTS = REPOSITORY / "tests"
 # What spans modules is named after the behaviour, in the folder where it shows.
 BEHAVIOURS = {
-    "cells/model": "corruption damage identity inputs interrupt out_of_core panels query resume saving scvi_habits training",
+    "cells/model": "corruption damage distributed identity inputs interrupt out_of_core panels query resume saving scvi_habits training",
     "cells/network": "leakage",
     "dna/genome": "processes",
     "dna/model": "saving training",

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytorch_lightning import Trainer
+    from torch import Tensor
 
     from r2mae_bio.core._checkpoint import Bundle
     from r2mae_bio.core._training_step import MaskedTraining
@@ -45,10 +47,10 @@ class History(Callback):
 
     def on_validation_epoch_end(self, trainer: Trainer, training: Any) -> None:
         """Tell Lightning the validation loss, for early stopping."""
+        training.validation_meter = training.validation_meter.summed(partial(over_ranks, trainer))
         if float(training.validation_meter.sums.sum()) > 0:
-            training.log(
-                "validation_loss", training.validation_meter.report("validation")["validation_loss"], rank_zero_only=True
-            )
+            loss = training.validation_meter.report("validation")["validation_loss"]
+            training.log("validation_loss", loss, sync_dist=trainer.world_size > 1)
 
     def on_train_epoch_end(self, trainer: Trainer, training: Any) -> None:
         """Add the row; an epoch that Ctrl-C cut short has none, and is finished when the run is
@@ -57,6 +59,7 @@ class History(Callback):
         if training.step % training.steps_per_epoch:
             return
         seconds = time.perf_counter() - self.epoch_start
+        training.train_meter = training.train_meter.summed(partial(over_ranks, trainer))
         row = {"epoch": len(self.state.history), "step": training.step, **training.train_meter.report("train")}
         if float(training.validation_meter.sums.sum()) > 0:
             row |= training.validation_meter.report("validation")
@@ -69,8 +72,24 @@ class History(Callback):
         before = self.state.mask_ratios or [0] * len(counts)
         self.state.mask_ratios = [a + b for a, b in zip(before, counts, strict=True)]
         training.train_meter.reset()
-        if self.directory is not None:
+        if self.directory is not None and trainer.is_global_zero:
             write_history(self.state.history, self.directory / "history.csv")
+
+
+def over_ranks(trainer: Trainer, tensor: Tensor) -> Tensor:
+    """The sum of a tensor over all ranks, each of which calls this.
+
+    Parameters
+    ----------
+    trainer
+        Of the run.
+    tensor
+        Of this rank.
+    """
+    if trainer.world_size == 1:
+        return tensor
+    summed: Tensor = trainer.strategy.reduce(tensor, reduce_op="sum")
+    return summed
 
 
 def write_history(history: list[dict[str, float]], path: Path) -> None:
@@ -193,12 +212,15 @@ class Checkpoints(Callback):
         self._write(trainer, training, training.step)
 
     def _write(self, trainer: Trainer, training: MaskedTraining, step: int) -> None:
-        if self.directory is None or not trainer.is_global_zero:
+        if self.directory is None:
+            return
+        meter = training.train_meter.summed(partial(over_ranks, trainer))
+        if not trainer.is_global_zero:
             return
         self.state.step = step
         best = {k: v for k, v in self.state.tensors.items() if k.startswith("best.")}
         moments = optimizer_tensors(training.network, trainer.optimizers[0])
-        self.state.tensors = {**best, **moments, **training.train_meter.tensors()}
+        self.state.tensors = {**best, **moments, **meter.tensors()}
         write_checkpoint(self.directory, self.bundle(), self.state)
 
 

@@ -9,7 +9,7 @@ import torch
 from scipy.stats import rankdata
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -62,6 +62,19 @@ class RatioMeter:
         names = [f"{prefix}_loss_{i / N_COARSE:.1f}-{(i + 1) / N_COARSE:.1f}" for i in range(N_COARSE)]
         parts = {f"{prefix}_loss_{name}": float(x[0] / x[1]) for name, x in self.parts.items()}
         return {f"{prefix}_loss": float(nats.sum() / slots.sum()), **dict(zip(names, losses, strict=True)), **parts}
+
+    def summed(self, over_ranks: Callable[[Tensor], Tensor]) -> RatioMeter:
+        """The meter of all ranks.
+
+        Parameters
+        ----------
+        over_ranks
+            Sums a tensor over ranks; each of them calls it.
+        """
+        made = RatioMeter()
+        made.sums = over_ranks(self.sums.clone())
+        made.parts = {name: over_ranks(self.parts[name].clone()) for name in sorted(self.parts)}
+        return made
 
     def rows(self) -> list[int]:
         """Number of rows in each fine bin of the realised ratio."""

@@ -296,4 +296,5 @@ def restore(training: MaskedTraining, optimizer: torch.optim.Optimizer, state: T
         moments = {kind: tensor.to(parameter.device, parameter.dtype) for kind, tensor in saved.items() if tensor is not None}
         if moments:
             optimizer.state[parameter] = moments
-    training.train_meter.restore(state.tensors)
+    if training.global_rank == 0:  # what it holds is of all ranks
+        training.train_meter.restore(state.tensors)

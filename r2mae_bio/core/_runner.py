@@ -119,6 +119,8 @@ class TrainResult:
     """Loss of a prediction that sees nothing, under the validation masks, nats per hidden slot."""
     interrupted: bool
     """Whether Ctrl-C ended the run."""
+    rank: int = 0
+    """Number of this process among those that trained; the first one saves."""
 
 
 def fit(
@@ -185,7 +187,7 @@ def fit(
             training.total_steps,
             kept,
         )
-    return TrainResult(state.history, state.mask_ratios, state.blind_loss, interrupt.interrupted)
+    return TrainResult(state.history, state.mask_ratios, state.blind_loss, interrupt.interrupted, training.global_rank)
 
 
 def initial_state(options: TrainOptions, config: TrainConfig, identity: dict[str, Any], *, steps_per_epoch: int) -> TrainingState:

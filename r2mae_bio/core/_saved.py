@@ -61,6 +61,8 @@ class Saved(ABC, Generic[RecordT, NetworkT]):
     """
     record: RecordT
     network: NetworkT | None
+    _rank: int = 0
+    """Number of this process among those that trained the model together."""
 
     # ------------------------------------------------------------------ what a subclass fills
 
@@ -139,7 +141,8 @@ class Saved(ABC, Generic[RecordT, NetworkT]):
 
         Returns
         -------
-        The folder. It appears whole or not at all.
+        The folder. It appears whole or not at all. Of several processes that trained the model
+        together the first writes.
 
         Raises
         ------
@@ -148,6 +151,9 @@ class Saved(ABC, Generic[RecordT, NetworkT]):
         CheckpointError
             The folder exists, or holds something else.
         """
+        if self._rank:
+            self._network()
+            return Path(path)
         return write_folder(path, {"model": self._pack(self.record)}, overwrite=overwrite)
 
     def _pack(self, record: RecordT) -> Bundle:

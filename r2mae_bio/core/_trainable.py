@@ -98,6 +98,7 @@ class Trainable(Saved[RecordT, NetworkT]):
             bundle=checkpoint,
         )  # fmt: skip
         network.eval()
+        self._rank = result.rank
         record.history, record.mask_ratios, record.blind_loss = result.history, result.mask_ratios, result.blind_loss
         record.trained = True
 

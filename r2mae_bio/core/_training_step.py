@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import zlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
@@ -21,6 +23,24 @@ if TYPE_CHECKING:
 
 _FINAL_RATE = 0.01
 _CHECK_FINITE_EVERY = 50  # on an accelerator, where asking costs a synchronisation
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Rows of a batch over all ranks."""
+
+    n: int
+    """Their number."""
+    valid: Tensor
+    """Which slots have content, bool (n, L), or (1, L) where all rows agree."""
+    share: slice
+    """Those of this rank."""
+    own: Tensor
+    """``valid`` of these."""
+
+    def mine(self, plan: MaskPlan) -> MaskPlan:
+        """The plan of the rows of this rank."""
+        return MaskPlan(plan.hidden[self.share], self.own)
 
 
 class MaskedTraining(pl.LightningModule):
@@ -112,20 +132,15 @@ class MaskedTraining(pl.LightningModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Nats per hidden slot, over all ranks."""
-        ratios_from = derive_generator(self.seed, "ratio", self.step, self._ratio_stream)
-        ratio = self.law.sample(self.objective.n_rows(batch), ratios_from, progress=self.progress)
-        plan = draw_plan(self.objective.valid(batch), ratio, self._mask_generator("mask", self.step, self.global_rank))
+        rows = self._rows(batch)
+        ratio = self.law.sample(rows.n, derive_generator(self.seed, "ratio", self.step, 0), progress=self.progress)
+        plan = rows.mine(draw_plan(rows.valid, ratio, self._mask_generator("mask", self.step, 0)))
         score = self.objective.score(self.network, batch, plan)
         self.train_meter.update(score, plan.ratio)
         loss = score.nats.sum() * self._share_of_slots(score.weight.sum())
         self._check_finite(loss)
         self.units_seen += self.objective.n_units(batch) * self.trainer.world_size
         return loss
-
-    @property
-    def _ratio_stream(self) -> int:
-        """A ratio per batch is the same on all ranks; ratios per row differ between ranks."""
-        return 0 if self.law.scope == "batch" else self.global_rank
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Advance the global step."""
@@ -149,13 +164,35 @@ class MaskedTraining(pl.LightningModule):
             Score the blind control instead of the network.
         """
         generator = derive_generator(self.seed, "validation", batch_idx)
-        n_rows = self.objective.n_rows(batch)
-        levels = (generator.permutation(n_rows) + 0.5) / n_rows
+        rows = self._rows(batch)
+        levels = (generator.permutation(rows.n) + 0.5) / rows.n
         ratio = self.law.quantile(levels, progress=self.progress)
-        plan = draw_plan(self.objective.valid(batch), ratio, self._mask_generator("validation-mask", batch_idx, 0))
+        plan = rows.mine(draw_plan(rows.valid, ratio, self._mask_generator("validation-mask", batch_idx, 0)))
         if blind:
             return self.objective.blind(batch, plan), plan
         return self.objective.score(self.network, batch, plan), plan
+
+    def _rows(self, batch: Any) -> _Rows:
+        """The rows of a batch over all ranks: masks are drawn for all of them by each rank, so that
+        they are the same whatever the number of ranks.
+        """
+        valid, n = self.objective.valid(batch), self.objective.n_rows(batch)
+        if self._trainer is None or self.trainer.world_size == 1:  # the blind control is measured before there is a trainer
+            return _Rows(n, valid, slice(None), valid)
+        mine = slice(self.global_rank, None, self.trainer.world_size)
+        differ = int(valid.shape[0] > 1)
+        alike = zlib.crc32(valid[:1].cpu().numpy().tobytes())
+        told = self.all_gather(torch.tensor([n, differ, alike], device=valid.device)).view(-1, 3).tolist()
+        sizes = [size for size, _, _ in told]
+        if not any(differ for _, differ, _ in told) and len({alike for _, _, alike in told}) == 1:
+            return _Rows(sum(sizes), valid, mine, valid)
+        padded = torch.zeros(max(sizes), valid.shape[1], dtype=torch.uint8, device=valid.device)
+        padded[:n] = valid
+        gathered = self.all_gather(padded).bool()
+        everything = torch.zeros(sum(sizes), valid.shape[1], dtype=torch.bool, device=valid.device)
+        for rank, size in enumerate(sizes):
+            everything[rank :: len(sizes)] = gathered[rank, :size]
+        return _Rows(sum(sizes), everything, mine, valid)
 
     def _mask_generator(self, stream: str, *position: int) -> Any:
         if self.device.type == "cpu":
