@@ -220,6 +220,7 @@ class FileReader:
     """Matrix of several files: cells are read in runs of neighbours, each file by its own genes."""
 
     def __init__(self, matrix: FileMatrix) -> None:
+        matrix.check_unchanged()
         self._matrix = matrix
         self.n_cells, self._n_genes = matrix.shape
         self.buffer = matrix.buffer

@@ -341,6 +341,17 @@ class FileMatrix:
         """That holds the values of all files."""
         return np.result_type(*(part.dtype for part in self.parts))
 
+    def check_unchanged(self) -> None:
+        """Refuse files that are not what they were when they were first opened.
+
+        Raises
+        ------
+        DataError
+            One was written to, replaced or removed.
+        """
+        for part in self.parts:
+            part.file.check_unchanged()
+
     def pieces(self, entries: int) -> Iterator[tuple[int, Any, NDArray[np.int64]]]:
         """All cells in order.
 
@@ -354,6 +365,7 @@ class FileMatrix:
         First cell, its and the following rows as :meth:`FileBlocks.read` gives them, and the genes
         of their columns.
         """
+        self.check_unchanged()
         for part, columns, first in zip(self.parts, self.columns, self.edges.tolist(), strict=False):
             cuts = np.searchsorted(part.pointers, np.arange(entries, max(int(part.pointers[-1]), 1), entries))
             edges = np.unique(np.concatenate([[0], cuts, [part.shape[0]]])).tolist()

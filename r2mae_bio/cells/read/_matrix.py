@@ -258,7 +258,8 @@ def gene_totals(matrix: Any, panels: CellPanels | None = None) -> NDArray[np.flo
 
 
 def remembered(matrix: Any, name: str, panels: CellPanels | None, compute: Callable[[], Any]) -> Any:
-    """What a pass over a matrix finds; of one in files it is kept, for these do not change.
+    """What a pass over a matrix finds; of one in files it is kept, and given while these are what
+    they were.
 
     Parameters
     ----------
@@ -273,6 +274,7 @@ def remembered(matrix: Any, name: str, panels: CellPanels | None, compute: Calla
     """
     if not isinstance(matrix, FileMatrix):
         return compute()
+    matrix.check_unchanged()  # of a file that is open nobody else asks
     if panels is not None:
         name = f"{name} {hashlib.sha256(panels.measured.tobytes() + panels.codes.tobytes()).hexdigest()}"
     if name not in matrix.memory:

@@ -220,6 +220,20 @@ def test_a_file_that_changed_is_refused(cells, tmp_path, kind):
         dense(store)
 
 
+@pytest.mark.parametrize("kind", ["h5ad", "zarr v2", "zarr v3"])
+def test_a_file_that_changes_while_it_is_open_is_refused(cells, tmp_path, kind):
+    """What a pass found before does not stand for what is there now."""
+    path = write(cells, tmp_path / "cells", kind)
+    store = CellStore(path)
+    store.check()
+    write(cells[::-1].copy(), tmp_path / "others", kind)
+    path.rename(tmp_path / "before")
+    (tmp_path / "others").rename(path)
+    for use in (store.check, lambda: GeneMAE.setup_anndata(store), lambda: dense(store), lambda: gene_totals(store.X)):
+        with pytest.raises(DataError, match="was written to or replaced since it was opened"):
+            use()
+
+
 def test_what_cannot_be_a_store_is_refused(cells, tmp_path):
     paths, _ = write_parts(cells, tmp_path)
     with pytest.raises(DataError, match="There is no file"):
