@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from r2mae_bio._rng import derive_generator
-from r2mae_bio.cells.network._read import LeastSquaresRead
+from r2mae_bio.cells.network._read import LeastSquaresRead, _masked_gram, _MaskedGram, _Posterior
 from r2mae_bio.masking import draw_plan
 from r2mae_bio.tokens import TokenBatch
 
@@ -52,6 +52,8 @@ def test_read_is_the_posterior_mean(n_genes: int, n_factors: int, rows: int, see
         np.testing.assert_allclose(read(taken.values, taken).numpy(), expected, atol=2e-3, rtol=2e-3)
         shared = posterior_means(read, content.numpy(), valid.expand(rows, -1).numpy())
         np.testing.assert_allclose(read(content, everything).numpy(), shared, atol=2e-3, rtol=2e-3)
+        whole = replace(hidden, full=True)
+        np.testing.assert_allclose(read(hidden.values, whole).numpy(), expected, atol=2e-3, rtol=2e-3)
 
 
 @pytest.mark.parametrize("same_ids", [True, False])
@@ -82,8 +84,35 @@ def test_all_ways_of_reading_have_the_same_gradient() -> None:
     shared = gradients([TokenBatch(ids, content, visible)])
     own = gradients([TokenBatch(ids.expand(5, -1), content, visible)])
     single = gradients([TokenBatch(ids, content[i : i + 1], visible[i : i + 1]) for i in range(5)])
-    for other in (own, single):
+    whole = gradients([TokenBatch(ids, content, visible, full=True)])
+    whole_single = gradients([TokenBatch(ids, content[i : i + 1], visible[i : i + 1], full=True) for i in range(5)])
+    for other in (own, single, whole, whole_single):
         torch.testing.assert_close(other, shared, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("rows_of_visible", [4, 1])
+def test_gradient_by_hand_is_the_derivative(rows_of_visible: int) -> None:
+    generator = torch.Generator().manual_seed(5)
+    visible = torch.rand(rows_of_visible, 7, generator=generator) < 0.6
+    content = torch.randn(4, 7, generator=generator, dtype=torch.float64, requires_grad=True)
+    keys = torch.randn(7, 3, generator=generator, dtype=torch.float64, requires_grad=True)
+    log_noise = torch.randn(7, generator=generator, dtype=torch.float64, requires_grad=True)
+
+    def means(content: torch.Tensor, keys: torch.Tensor, log_noise: torch.Tensor) -> torch.Tensor:
+        return _Posterior.apply(content * visible, visible, keys, log_noise)
+
+    assert torch.autograd.gradcheck(means, (content, keys, log_noise))
+    assert torch.autograd.gradcheck(lambda k: _MaskedGram.apply(visible.double(), k), (keys,))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_masked_gram_is_the_sum_of_outer_products(dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(6)
+    visible, keys = torch.rand(5, 40, generator=generator) < 0.5, torch.randn(40, 6, generator=generator, dtype=dtype)
+    expected = torch.einsum("bl,lf,lh->bfh", visible.double(), keys.double(), keys.double())
+    found = _masked_gram(visible.to(dtype), keys)
+    torch.testing.assert_close(found.double(), expected, atol=1e-5 if dtype == torch.float32 else 1e-12, rtol=1e-6)
+    assert torch.equal(found, found.transpose(1, 2))
 
 
 def test_nothing_visible_is_the_average_cell() -> None:
