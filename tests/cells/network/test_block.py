@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from r2mae_bio._errors import ConfigError
 from r2mae_bio.cells.network._block import TransformerBlock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture
@@ -55,3 +61,25 @@ def test_training_moves_every_parameter(block: TransformerBlock) -> None:
     F.mse_loss(block(x), torch.ones_like(x)).backward()
     for name, parameter in block.named_parameters():
         assert (parameter.grad != 0).any(), name
+
+
+def test_attention_is_that_of_torch(block: TransformerBlock) -> None:
+    oracle = nn.MultiheadAttention(8, 2, batch_first=True)
+    oracle.load_state_dict(
+        {
+            "in_proj_weight": block.qkv.weight,
+            "in_proj_bias": block.qkv.bias,
+            "out_proj.weight": block.attention_out.weight,
+            "out_proj.bias": block.attention_out.bias,
+        }
+    )
+    x = torch.randn(5, 7, 8, generator=torch.Generator().manual_seed(1))
+    weight = torch.randn(5, 7, 8, generator=torch.Generator().manual_seed(2))
+
+    def gradient(attend: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        tokens = x.clone().requires_grad_()
+        (attend(tokens) * weight).sum().backward()
+        return tokens.grad
+
+    torch.testing.assert_close(block._attend(x), oracle(x, x, x)[0], atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(gradient(block._attend), gradient(lambda t: oracle(t, t, t)[0]), atol=1e-6, rtol=1e-5)
