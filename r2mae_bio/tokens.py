@@ -7,7 +7,10 @@ C context features, M latent tokens, D model width, Z latent dimensions.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
+
+from r2mae_bio.masking._numbers import as_numbers
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +35,11 @@ class TokenBatch:
     ``ids``.
     """
 
+    @cached_property
+    def seen(self) -> Tensor:
+        """``visible`` as numbers, 1 where content is known, float32 (B, L) or (1, L)."""
+        return as_numbers(self.visible)
+
     def hide(self, plan: MaskPlan) -> TokenBatch:
         """Replace: keep every slot, erase the content of the hidden ones.
 
@@ -45,7 +53,7 @@ class TokenBatch:
         A batch of the same shape in which hidden slots are zero and not visible.
         """
         visible = self.visible & ~plan.hidden
-        return replace(self, values=self.values.masked_fill(~visible, 0), visible=visible)
+        return replace(self, values=_kept(self.values, visible), visible=visible)
 
     def take(self, plan: MaskPlan) -> TokenBatch:
         """Drop: keep only the visible slots, gathered to the front.
@@ -63,4 +71,11 @@ class TokenBatch:
         keep, keep_valid = plan.kept()
         ids = self.ids.expand(keep.shape[0], -1).gather(1, keep)
         visible = self.visible.expand(keep.shape[0], -1).gather(1, keep) & keep_valid
-        return TokenBatch(ids, self.values.gather(1, keep).masked_fill(~visible, 0), visible)
+        return TokenBatch(ids, _kept(self.values.gather(1, keep), visible), visible)
+
+
+def _kept(values: Tensor, visible: Tensor) -> Tensor:
+    """Values where visible and zero elsewhere, (B, L)."""
+    if values.requires_grad:  # a root's infinite slope at zero, times zero, would be no number
+        return values.masked_fill(~visible, 0)
+    return values * as_numbers(visible, values.dtype)

@@ -5,6 +5,7 @@ hidden.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -40,7 +41,12 @@ class MaskPlan:
     @property
     def ratio(self) -> Tensor:
         """Realised ratio of each row, hidden / valid, float32 (B,)."""
-        return self.hidden.sum(1) / self.valid.sum(1)
+        return self.n_hidden / self.valid.sum(1)
+
+    @cached_property
+    def n_hidden(self) -> Tensor:
+        """Number of hidden slots of each row, int64 (B,)."""
+        return self.hidden.sum(1)
 
     def kept(self) -> tuple[Tensor, Tensor]:
         """Positions of the visible slots, for encoders that drop the hidden ones.

@@ -63,7 +63,7 @@ class GeneObjective:
 
     def _score(self, params: GeneParams, batch: CellBatch, plan: MaskPlan) -> Score:
         nats = masked_nll(self.likelihood, params, batch.rows, batch.genes, batch.values, plan.hidden)
-        return Score(nats, plan.hidden.sum(1))
+        return Score(nats, plan.n_hidden)
 
     def parameter_groups(self, network: GeneMaskedAutoencoder, config: GeneTrainConfig) -> list[dict[str, Any]]:
         """The read, the decoder's per-gene weights, the dispersions, and the rest."""

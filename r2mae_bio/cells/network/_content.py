@@ -71,7 +71,7 @@ class GeneContent(nn.Module):
     def exposure(self, batch: TokenBatch) -> Exposure:
         """Visible total and visible share of every row."""
         total = batch.values.sum(1)
-        share = (self.share[batch.ids] * batch.visible).sum(1)
+        share = (self.share[batch.ids] * batch.seen).sum(1)
         return Exposure(total, share.expand_as(total))
 
     def measured_share(self, measured: Tensor) -> Tensor:
@@ -106,4 +106,5 @@ class GeneContent(nn.Module):
 
     def standardize(self, expression: Tensor, batch: TokenBatch) -> Tensor:
         """Centred and scaled content, (B, L); zero where not visible."""
-        return (expression - self.mean[batch.ids]) / self.sd[batch.ids] * batch.visible
+        mean, scale = self.mean[batch.ids], 1 / self.sd[batch.ids]  # (1, L), or (B, L) where rows have ids of their own
+        return torch.addcmul(-mean * scale, expression, scale) * batch.seen

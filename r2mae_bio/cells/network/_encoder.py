@@ -87,8 +87,7 @@ class MLPEncoder(nn.Module):
 
     def forward(self, content: Tensor, batch: TokenBatch) -> Tensor:
         """Encode standardised content (B, L) of the visible slots of ``batch`` into (B, Z)."""
-        visible = batch.visible.to(content.dtype)
-        return self.layers(self.read_content(self._spread(content, batch)) + self.read_visible(self._spread(visible, batch)))
+        return self.layers(self.read_content(self._spread(content, batch)) + self.read_visible(self._spread(batch.seen, batch)))
 
     def embed(self, content: Tensor, batch: TokenBatch) -> Tensor:
         """The same as :meth:`forward`: a plain network does not know how much it shrinks."""

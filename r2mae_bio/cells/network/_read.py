@@ -19,10 +19,6 @@ _LEAST_SPREAD = 1e-4
 """Below this share of a factor's variance nothing is known of it, and stretching what is read would
 stretch rounding errors.
 """
-_PAIRS_AT_ONCE = 192
-"""Columns of the table of products of keys that are made at once: a table of all would leave the
-cache, and its memory be asked of the system anew at every step.
-"""
 
 
 class LeastSquaresRead(nn.Module):
@@ -75,7 +71,7 @@ class LeastSquaresRead(nn.Module):
         """
         with torch.autocast(content.device.type, enabled=False):
             if batch.full:
-                means: Tensor = _Posterior.apply(content.float(), batch.visible, self.keys, self.log_noise)
+                means: Tensor = _Posterior.apply(content.float(), batch.seen, self.keys, self.log_noise)
                 return means
             weights = self._weights()
             return self._solve(content.float(), weights, self._precision(weights, batch), batch)
@@ -125,7 +121,7 @@ class LeastSquaresRead(nn.Module):
     def _precision(self, weights: Tensor, batch: TokenBatch) -> Tensor:
         """Posterior precision, (B, F, F) or (1, F, F)."""
         eye = torch.eye(self.n_factors, dtype=weights.dtype, device=weights.device)
-        visible = batch.visible.to(weights.dtype)
+        visible = batch.seen.to(weights.dtype)
         if not batch.full or visible.shape[0] == 1:
             keys, scaled = self.keys[batch.ids].to(weights.dtype), weights[batch.ids] * visible[..., None]  # (B, L, F)
             return eye + keys.transpose(1, 2) @ scaled
@@ -147,16 +143,15 @@ def _masked_gram(visible: Tensor, keys: Tensor) -> Tensor:
     A product of ``visible`` with a table of the products of keys, of which a symmetric matrix needs
     each pair once.
     """
-    n = keys.shape[1]
-    pairs = torch.triu_indices(n, n, device=keys.device)  # (2, F (F + 1) / 2)
-    columns = keys.T.contiguous()  # whole rows of it are quicker to pick than columns of keys
-    parts = [
-        _product(visible, columns.index_select(0, first).mul_(columns.index_select(0, second)))
-        for first, second in pairs.split(_PAIRS_AT_ONCE, 1)
-    ]
+    n, columns = keys.shape[1], keys.T.contiguous()
+    table, start = keys.new_empty(n * (n + 1) // 2, keys.shape[0]), 0  # one piece of memory, filled in place
+    for factor in range(n):
+        torch.mul(columns[factor:], columns[factor], out=table[start : start + n - factor])
+        start += n - factor
+    first, second = torch.triu_indices(n, n, device=keys.device)
     place = torch.empty(n, n, dtype=torch.long, device=keys.device)
-    place[pairs[0], pairs[1]] = place[pairs[1], pairs[0]] = torch.arange(pairs.shape[1], device=keys.device)
-    return torch.cat(parts, 1).index_select(1, place.flatten()).view(-1, n, n)
+    place[first, second] = place[second, first] = torch.arange(start, device=keys.device)
+    return _product(visible, table).index_select(1, place.flatten()).view(-1, n, n)
 
 
 def _product(x: Tensor, y: Tensor) -> Tensor:
@@ -197,9 +192,9 @@ class _Posterior(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, content: Tensor, visible: Tensor, keys: Tensor, log_noise: Tensor) -> Tensor:  # type: ignore[override]
-        """(B, L), (B or 1, L), (L, F) and (L,) to (B, F)."""
-        seen, scale = visible.to(content.dtype), torch.exp(-log_noise / 2)[:, None]
+    def forward(ctx: Any, content: Tensor, seen: Tensor, keys: Tensor, log_noise: Tensor) -> Tensor:  # type: ignore[override]
+        """(B, L), (B or 1, L), (L, F) and (L,) to (B, F); ``seen`` is 1 or 0."""
+        scale = torch.exp(-log_noise / 2)[:, None]
         scaled = keys * scale  # (L, F)
         eye = torch.eye(keys.shape[1], dtype=keys.dtype, device=keys.device)
         gram = _masked_gram(seen, scaled) if seen.shape[0] > 1 else ((scaled * seen.T).T @ scaled)[None]

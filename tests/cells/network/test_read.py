@@ -93,16 +93,16 @@ def test_all_ways_of_reading_have_the_same_gradient() -> None:
 @pytest.mark.parametrize("rows_of_visible", [4, 1])
 def test_gradient_by_hand_is_the_derivative(rows_of_visible: int) -> None:
     generator = torch.Generator().manual_seed(5)
-    visible = torch.rand(rows_of_visible, 7, generator=generator) < 0.6
+    seen = (torch.rand(rows_of_visible, 7, generator=generator) < 0.6).double()
     content = torch.randn(4, 7, generator=generator, dtype=torch.float64, requires_grad=True)
     keys = torch.randn(7, 3, generator=generator, dtype=torch.float64, requires_grad=True)
     log_noise = torch.randn(7, generator=generator, dtype=torch.float64, requires_grad=True)
 
     def means(content: torch.Tensor, keys: torch.Tensor, log_noise: torch.Tensor) -> torch.Tensor:
-        return _Posterior.apply(content * visible, visible, keys, log_noise)
+        return _Posterior.apply(content * seen, seen, keys, log_noise)
 
     assert torch.autograd.gradcheck(means, (content, keys, log_noise))
-    assert torch.autograd.gradcheck(lambda k: _MaskedGram.apply(visible.double(), k), (keys,))
+    assert torch.autograd.gradcheck(lambda k: _MaskedGram.apply(seen, k), (keys,))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
