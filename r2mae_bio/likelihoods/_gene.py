@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import torch
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+
+from r2mae_bio.masking._numbers import as_numbers
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -159,9 +162,48 @@ def masked_nll(
     -------
     Nats per row, (B,).
     """
-    zero_part = (likelihood.nll_of_zero(params) * hidden).sum(1)
-    chosen = hidden[rows, slots]
-    rows, slots, values = rows[chosen], slots[chosen], values[chosen]
+    place = torch.add(slots, rows, alpha=hidden.shape[1])  # in the flattened minibatch
+    chosen = hidden.reshape(-1)[place].nonzero()[:, 0]
+    rows, slots, values = (entries.index_select(0, chosen) for entries in (rows, slots, values))
+    log_theta, n_slots = params.dispersion, hidden.shape[1]
+    shared = log_theta is not None and log_theta.shape == (1, n_slots)
+    if isinstance(likelihood, NegativeBinomial) and shared and params.location.shape == hidden.shape:
+        nats: Tensor = _MaskedNegativeBinomial.apply(params.location, log_theta, rows, slots, values, hidden)  # type: ignore[no-untyped-call]
+        return nats
+    zero_part = (likelihood.nll_of_zero(params) * as_numbers(hidden)).sum(1)
     picked = params.at(rows, slots)
     correction = likelihood.nll(values, picked) - likelihood.nll_of_zero(picked)
     return zero_part.index_add(0, rows, correction)
+
+
+class _MaskedNegativeBinomial(torch.autograd.Function):
+    """The sum of :class:`NegativeBinomial` over hidden slots in few passes over (B, L), with the
+    gradient by hand: that of the location is t sigmoid(s) - x sigmoid(-s).
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, location: Tensor, log_theta: Tensor, rows: Tensor, slots: Tensor, values: Tensor, hidden: Tensor
+    ) -> Tensor:
+        """Nats (B,) of locations (B, L), log_theta (1, L) and the hidden non-zero entries (n,)."""
+        theta, logit = log_theta[0].exp(), location - log_theta
+        weight = as_numbers(hidden, theta.dtype).mul_(theta)  # (B, L)
+        of_zero = F.softplus(logit).mul_(weight)
+        place = torch.add(slots, rows, alpha=hidden.shape[1])
+        of_entry, theta_entry = logit.view(-1).index_select(0, place), theta[slots]
+        combinations = torch.lgamma(values + 1) + torch.lgamma(theta)[slots] - torch.lgamma(values + theta_entry)
+        correction = values * F.softplus(-of_entry) + combinations
+        ctx.save_for_backward(logit, weight, of_zero, theta, of_entry, rows, slots, values, place)
+        return of_zero.sum(1).index_add_(0, rows, correction)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of location (B, L) and log_theta (1, L)."""
+        logit, weight, of_zero, theta, of_entry, rows, slots, values, place = ctx.saved_tensors
+        of_location = torch.sigmoid(logit).mul_(weight).mul_(grad[:, None])
+        of_entry, theta_entry = grad[rows] * values * torch.sigmoid(-of_entry), theta[slots]
+        of_location.view(-1).index_add_(0, place, of_entry, alpha=-1)
+        slope = torch.digamma(theta)[slots] - torch.digamma(values + theta_entry)
+        of_theta = (grad @ of_zero - of_location.sum(0)).index_add_(0, slots, grad[rows] * theta_entry * slope)
+        return of_location, of_theta[None], None, None, None, None

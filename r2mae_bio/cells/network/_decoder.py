@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from r2mae_bio.likelihoods import GeneParams
 
@@ -106,9 +107,10 @@ class GeneDecoder(nn.Module):
         hidden = self.hidden(inputs)
         location = (self.location(hidden) + self.location_linear(inputs)).float()
         if self.counts:
-            log_share = torch.log_softmax(location, 1)  # (B, G)
+            log_share, seen = _Composition.apply(location, self._seen(batch))  # (B, G), (B,)
             prior = self.log_prior_counts.exp() * (1 if prior_share is None else prior_share)
-            location = log_share + self._log_depth(log_share, batch, exposure, prior, mean_depth)[:, None]
+            log_depth = torch.log(exposure.total + prior) - torch.log(seen + prior / mean_depth)
+            location = log_share + log_depth[:, None]
         dropout = None if self.dropout_logit is None else self.dropout_logit(hidden).float()
         return GeneParams(location, None if self.dispersion is None else self.bounded(self.dispersion), dropout)
 
@@ -118,10 +120,31 @@ class GeneDecoder(nn.Module):
         """
         return dispersion.clamp(max=_LARGEST_LOG_THETA) if self.counts else dispersion
 
+    def _seen(self, batch: TokenBatch) -> Tensor:
+        """1 where a gene is visible, float32 (B or 1, G)."""
+        if batch.full:
+            return batch.seen
+        empty = torch.zeros(batch.seen.shape[0], self.location.out_features, device=batch.seen.device)
+        return empty.scatter_add(1, batch.ids.expand(empty.shape[0], -1), batch.seen)  # padding adds zeros to gene 0
+
+
+class _Composition(torch.autograd.Function):
+    """Logarithms of a softmax over genes, and the share of the visible ones; the gradient by hand
+    passes over (B, G) less often than the composed one.
+    """
+
     @staticmethod
-    def _log_depth(log_share: Tensor, batch: TokenBatch, exposure: Exposure, prior: Tensor, mean_depth: Tensor) -> Tensor:
-        share = log_share.exp()
-        if not batch.full:
-            share = share.gather(1, batch.ids.expand(share.shape[0], -1))
-        seen = (share * batch.visible).sum(1)
-        return torch.log(exposure.total + prior) - torch.log(seen + prior / mean_depth)
+    def forward(ctx: Any, location: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        """(B, G) and (B or 1, G) to (B, G) and (B,)."""
+        log_share, share = torch.log_softmax(location, 1), torch.softmax(location, 1)
+        seen = (share * visible).sum(1)
+        ctx.save_for_backward(share, visible, seen)
+        return log_share, seen
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, grad: Tensor, grad_seen: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        """Gradient of the location, (B, G)."""
+        share, visible, seen = ctx.saved_tensors
+        slope = visible * grad_seen[:, None] - (grad.sum(1) + seen * grad_seen)[:, None]
+        return torch.addcmul(grad, share, slope), None
