@@ -13,6 +13,7 @@ import torch
 from r2mae_bio._errors import TrainingError
 from r2mae_bio._rng import derive_generator, derive_seed
 from r2mae_bio.core._metrics import RatioMeter
+from r2mae_bio.core._seeded import reseed
 from r2mae_bio.masking import MaskPlan, RatioLaw, draw_plan
 
 if TYPE_CHECKING:
@@ -116,11 +117,12 @@ class MaskedTraining(pl.LightningModule):
         if self._scales_gradients or gradient_clip_val is None:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
         else:
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), gradient_clip_val)
+            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            torch.nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Set the learning rate, and the generator that dropout reads, from the global step."""
-        torch.manual_seed(derive_seed(self.seed, "dropout", self.step, self.global_rank))  # noqa: TID251 - inside fork_rng
+        reseed(derive_seed(self.seed, "dropout", self.step, self.global_rank), self.device)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = self.config.learning_rate * group["scale"] * self.rate_factor()
 
