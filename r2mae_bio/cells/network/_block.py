@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from r2mae_bio._errors import ConfigError
+from r2mae_bio.cells.network._linear import Linear
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,12 +36,10 @@ class TransformerBlock(nn.Module):
             raise ConfigError(message)
         self.n_heads = n_heads
         self.norm_attention = nn.LayerNorm(d_model)
-        self.qkv = nn.Linear(d_model, 3 * d_model)
-        self.attention_out = nn.Linear(d_model, d_model)
+        self.qkv = Linear(d_model, 3 * d_model)
+        self.attention_out = Linear(d_model, d_model)
         self.norm_feed_forward = nn.LayerNorm(d_model)
-        self.feed_forward = nn.Sequential(
-            nn.Linear(d_model, expansion * d_model), nn.GELU(), nn.Linear(expansion * d_model, d_model)
-        )
+        self.feed_forward = nn.Sequential(Linear(d_model, expansion * d_model), nn.GELU(), Linear(expansion * d_model, d_model))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:

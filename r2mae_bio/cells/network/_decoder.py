@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from r2mae_bio.cells.network._linear import Linear
 from r2mae_bio.likelihoods import GeneParams
 
 if TYPE_CHECKING:
@@ -48,14 +49,14 @@ class GeneDecoder(nn.Module):
         n_genes = content.share.shape[0]
         self.counts = content.counts
         self.hidden = nn.Sequential(
-            nn.Linear(config.n_latent + n_context, config.n_hidden),
+            Linear(config.n_latent + n_context, config.n_hidden),
             nn.LayerNorm(config.n_hidden),
             nn.GELU(),
             nn.Dropout(config.dropout),
         )
-        self.location = nn.Linear(config.n_hidden, n_genes)
-        self.location_linear = nn.Linear(config.n_latent + n_context, n_genes, bias=False)
-        self.dropout_logit = nn.Linear(config.n_hidden, n_genes) if config.gene_likelihood == "zinb" else None
+        self.location = Linear(config.n_hidden, n_genes)
+        self.location_linear = Linear(config.n_latent + n_context, n_genes, bias=False)
+        self.dropout_logit = Linear(config.n_hidden, n_genes) if config.gene_likelihood == "zinb" else None
         start = torch.log(content.share + _SHARE_FLOOR) if self.counts else content.mean
         spread = torch.zeros(n_genes) if self.counts else torch.log(content.sd)
         self.dispersion = nn.Parameter(spread[None].clone()) if config.gene_likelihood != "poisson" else None

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from r2mae_bio.cells.network._block import TransformerBlock
+from r2mae_bio.cells.network._linear import Linear
 from r2mae_bio.cells.network._read import LeastSquaresRead
 
 if TYPE_CHECKING:
@@ -35,13 +36,13 @@ class GeneTransformer(nn.Module):
         super().__init__()
         self.n_tokens, self.d_model = config.n_tokens, config.d_model
         self.read = LeastSquaresRead(n_genes, config.n_factors)
-        self.linear = nn.Linear(config.n_factors, config.n_latent)
-        self.to_tokens = nn.Linear(config.n_factors, config.n_tokens * config.d_model)
+        self.linear = Linear(config.n_factors, config.n_latent)
+        self.to_tokens = Linear(config.n_factors, config.n_tokens * config.d_model)
         self.blocks = nn.Sequential(
             *(TransformerBlock(config.d_model, config.n_heads, dropout=config.dropout) for _ in range(config.n_layers))
         )
         self.norm = nn.LayerNorm(config.d_model)
-        self.refine = nn.Linear(config.n_tokens * config.d_model, config.n_latent)
+        self.refine = Linear(config.n_tokens * config.d_model, config.n_latent)
         nn.init.zeros_(self.refine.weight)
         nn.init.zeros_(self.refine.bias)
 
@@ -77,12 +78,12 @@ class MLPEncoder(nn.Module):
         super().__init__()
         self.n_genes = n_genes
         width = config.n_hidden
-        self.read_content = nn.Linear(n_genes, width)
-        self.read_visible = nn.Linear(n_genes, width, bias=False)
+        self.read_content = Linear(n_genes, width)
+        self.read_visible = Linear(n_genes, width, bias=False)
         layers: list[nn.Module] = []
         for _ in range(config.n_layers):
-            layers += [nn.LayerNorm(width), nn.GELU(), nn.Dropout(config.dropout), nn.Linear(width, width)]
-        layers[-1] = nn.Linear(width, config.n_latent)
+            layers += [nn.LayerNorm(width), nn.GELU(), nn.Dropout(config.dropout), Linear(width, width)]
+        layers[-1] = Linear(width, config.n_latent)
         self.layers = nn.Sequential(*layers)
 
     def forward(self, content: Tensor, batch: TokenBatch) -> Tensor:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
+
+from r2mae_bio.cells.network._linear import product
 
 if TYPE_CHECKING:
     from r2mae_bio.tokens import TokenBatch
@@ -151,16 +152,7 @@ def _masked_gram(visible: Tensor, keys: Tensor) -> Tensor:
     first, second = torch.triu_indices(n, n, device=keys.device)
     place = torch.empty(n, n, dtype=torch.long, device=keys.device)
     place[first, second] = place[second, first] = torch.arange(start, device=keys.device)
-    return _product(visible, table).index_select(1, place.flatten()).view(-1, n, n)
-
-
-def _product(x: Tensor, y: Tensor) -> Tensor:
-    """The product x y', by oneDNN where it serves: its float32 products are as exact as those of
-    the default library, and twice as fast on processors that are not Intel's.
-    """
-    if x.device.type == "cpu" and x.dtype == torch.float32 and torch.backends.mkldnn.is_available():
-        return F.linear(x.to_mkldnn(), y).to_dense()
-    return x @ y.T
+    return product(visible, table).index_select(1, place.flatten()).view(-1, n, n)
 
 
 class _MaskedGram(torch.autograd.Function):
@@ -179,7 +171,7 @@ class _MaskedGram(torch.autograd.Function):
         visible, keys = ctx.saved_tensors
         n = keys.shape[1]
         symmetric = (grad + grad.transpose(1, 2)).reshape(-1, n * n)
-        return None, ((visible.T @ symmetric).view(-1, n, n) @ keys[:, :, None])[..., 0]
+        return None, (product(visible.T, symmetric.T).view(-1, n, n) @ keys[:, :, None])[..., 0]
 
 
 class _Posterior(torch.autograd.Function):
@@ -199,7 +191,7 @@ class _Posterior(torch.autograd.Function):
         eye = torch.eye(keys.shape[1], dtype=keys.dtype, device=keys.device)
         gram = _masked_gram(seen, scaled) if seen.shape[0] > 1 else ((scaled * seen.T).T @ scaled)[None]
         factor = torch.linalg.cholesky(eye + gram)
-        means = _solve(factor, content @ (scaled * scale))
+        means = _solve(factor, product(content, (scaled * scale).T))
         ctx.save_for_backward(content, seen, keys, log_noise, factor, means)
         return means
 
@@ -209,9 +201,9 @@ class _Posterior(torch.autograd.Function):
         """Gradients of content (B, L), keys (L, F) and logarithms of noise (L,)."""
         content, seen, keys, log_noise, factor, means = ctx.saved_tensors
         adjoint, precision = _solve(factor, grad), torch.exp(-log_noise)  # (B, F), (L,)
-        residual = torch.addmm(content, means, keys.T, alpha=-1).mul_(seen)
-        slope = (adjoint @ keys.T).mul_(seen)  # (B, L)
-        of_keys = torch.addmm(residual.T @ adjoint, slope.T, means, alpha=-1) * precision[:, None]
+        residual = torch.sub(content, product(means, keys)).mul_(seen)
+        slope = product(adjoint, keys).mul_(seen)  # (B, L)
+        of_keys = (product(adjoint.T, residual.T) - product(means.T, slope.T)).T * precision[:, None]
         of_noise = residual.mul_(slope).sum(0).mul_(-precision)
         of_content = slope * precision if ctx.needs_input_grad[0] else None
         return of_content, None, of_keys, of_noise
