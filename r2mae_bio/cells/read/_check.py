@@ -193,6 +193,11 @@ class _Scan:
         values = part.values
         if values.size == 0:
             return
+        self.nnz += values.size
+        if _are_counts(values):  # as nearly always, and quick to see
+            self.max_value = max(self.max_value, float(values.max()))
+            _add_rows(self.totals, part.rows, values)
+            return
         finite = np.abs(values) <= _LARGEST  # false for NaN, too
         self.nonfinite.add(part, ~finite)
         values = np.where(finite, values, 0.0)
@@ -201,8 +206,12 @@ class _Scan:
         self.fractional.add(part, deviation > 0)
         self.max_deviation = max(self.max_deviation, float(deviation.max()))
         self.max_value = max(self.max_value, float(values.max()))
-        self.nnz += values.size
         _add_rows(self.totals, part.rows, values)
+
+
+def _are_counts(values: NDArray[np.float64]) -> bool:
+    """Whether all values are whole, finite and not negative; a NaN is none of these."""
+    return bool(values.min() >= 0 and values.max() <= _LARGEST and np.array_equal(np.rint(values), values))
 
 
 def _add_rows(totals: NDArray[np.float64], rows: NDArray[np.int64], values: NDArray[np.float64]) -> None:
