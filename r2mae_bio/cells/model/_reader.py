@@ -12,9 +12,11 @@ import torch
 from r2mae_bio._errors import SetupError
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.fit._table import CellTable, cells_at_a_time
+from r2mae_bio.cells.model._moments import cache_by_panel
 from r2mae_bio.cells.model._record import GeneRecord, blank_statistics, build_network, check_vocabulary
 from r2mae_bio.cells.model._setup import Setup, choose_likelihood, query_layer
 from r2mae_bio.cells.network._batch_effects import BatchEffects
+from r2mae_bio.cells.network._entries import Entries, EntryEmbedder
 from r2mae_bio.cells.network._mae import GeneMaskedAutoencoder
 from r2mae_bio.cells.read._align import align_anndata
 from r2mae_bio.cells.read._cells import open_cells
@@ -23,12 +25,14 @@ from r2mae_bio.config._names import answers_scvi
 from r2mae_bio.core._trainable import Trainable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from anndata import AnnData
     from numpy.typing import NDArray
+    from torch import Tensor
 
+    from r2mae_bio.cells.fit._batch import CellBatch
     from r2mae_bio.cells.read._cells import CellSource
     from r2mae_bio.cells.read._coverage import CoverageReport
     from r2mae_bio.cells.read._genes import GeneVocabulary
@@ -173,19 +177,35 @@ class GeneReader(Trainable[GeneRecord, GeneMaskedAutoencoder]):
     def _embed_blocks(self, table: CellTable, batch_size: int | None) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """The same, some cells at a time, in their order."""
         network, step = self._network().eval(), cells_at_a_time(batch_size)
+        with torch.inference_mode():
+            embed = _by_entries(network) if self.device.type == "cpu" else lambda batch: network.embed(batch.tokens())
         parts = table.panel_batches(step, self.device)
         for number, together in itertools.groupby(parts, key=lambda part: _first(part[0]) // step):
             block = slice(number * step, min((number + 1) * step, table.n_cells))
             latent = np.zeros((block.stop - block.start, self.config.n_latent), np.float32)
             for some, batch in together:
                 with torch.inference_mode():
-                    found = network.embed(batch.tokens()).float().cpu().numpy()
+                    found = embed(batch).float().cpu().numpy()
                 latent[np.arange(some.start, some.stop) - block.start if isinstance(some, slice) else some - block.start] = found
             yield block, latent
 
 
 def _first(cells: slice | NDArray[np.int64]) -> int:
     return int(cells.start if isinstance(cells, slice) else cells[0])
+
+
+def _by_entries(network: GeneMaskedAutoencoder) -> Callable[[CellBatch], Tensor]:
+    """How cells of one panel are embedded on a CPU, where products of dense rows take longer than
+    all the rest.
+    """
+    embedder = EntryEmbedder(network)
+    of_panel = cache_by_panel(lambda measured: embedder.of_panel(torch.from_numpy(measured)))
+
+    def embed(batch: CellBatch) -> Tensor:
+        entries = Entries(batch.rows, batch.genes, batch.values, batch.context.shape[0])
+        return of_panel(batch.measured[0].numpy())(entries)
+
+    return embed
 
 
 def open_table(

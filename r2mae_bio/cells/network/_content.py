@@ -99,6 +99,10 @@ class GeneContent(nn.Module):
             return batch.values
         return self.transform(batch.values * self.depth_factor(exposure)[:, None])
 
+    def expression_of_entries(self, values: Tensor, rows: Tensor, exposure: Exposure) -> Tensor:
+        """:meth:`expression` of non-zero entries (n,), given the row of each, int64 (n,)."""
+        return self.transform(values * self.depth_factor(exposure)[rows]) if self.counts else values
+
     def depth_factor(self, exposure: Exposure) -> Tensor:
         """Mean depth over estimated depth, (B,)."""
         expected = self.mean_depth * exposure.share + PRIOR_COUNTS

@@ -12,6 +12,8 @@ from r2mae_bio.cells.network._linear import Linear
 from r2mae_bio.cells.network._read import LeastSquaresRead
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from r2mae_bio.config import GeneConfig
     from r2mae_bio.tokens import TokenBatch
 
@@ -56,6 +58,17 @@ class GeneTransformer(nn.Module):
         """
         return self._refined(self.read.stretched(content, batch))
 
+    def table(self) -> Tensor:
+        """What :meth:`embed` first multiplies content by, (G, F)."""
+        return self.read.weights(self.read.summed_in)
+
+    def after_table(self, seen: Tensor) -> Callable[[Tensor], Tensor]:
+        """The rest of :meth:`embed` as a function of that product (B, F), where genes (G,) are
+        seen.
+        """
+        matrix = self.read.stretched_inverse(seen)
+        return lambda product: self._refined((product @ matrix).float())
+
     def _refined(self, read: Tensor) -> Tensor:
         tokens = self.to_tokens(read).view(-1, self.n_tokens, self.d_model)  # (B, M, D)
         tokens = self.norm(self.blocks(tokens))
@@ -93,6 +106,17 @@ class MLPEncoder(nn.Module):
     def embed(self, content: Tensor, batch: TokenBatch) -> Tensor:
         """The same as :meth:`forward`: a plain network does not know how much it shrinks."""
         return self(content, batch)
+
+    def table(self) -> Tensor:
+        """What :meth:`embed` first multiplies content by, (G, H)."""
+        return self.read_content.weight.T
+
+    def after_table(self, seen: Tensor) -> Callable[[Tensor], Tensor]:
+        """The rest of :meth:`embed` as a function of that product (B, H), where genes (G,) are
+        seen.
+        """
+        constant = self.read_content.bias + self.read_visible(seen)
+        return lambda product: self.layers(product + constant)
 
     def _spread(self, x: Tensor, batch: TokenBatch) -> Tensor:
         """Put slots in vocabulary order, (B, L) to (B, G); padding adds zeros to gene 0."""

@@ -74,7 +74,7 @@ class LeastSquaresRead(nn.Module):
             if batch.full:
                 means: Tensor = _Posterior.apply(content.float(), batch.seen, self.keys, self.log_noise)
                 return means
-            weights = self._weights()
+            weights = self.weights()
             return self._solve(content.float(), weights, self._precision(weights, batch), batch)
 
     def stretched(self, content: Tensor, batch: TokenBatch) -> Tensor:
@@ -83,11 +83,31 @@ class LeastSquaresRead(nn.Module):
         Summed in float64 where the device has it, so that what is read of a cell does not depend on
         how the sums over its genes are cut, which differs with the size of the batch.
         """
-        dtype = torch.float32 if content.device.type == "mps" else torch.float64
         with torch.autocast(content.device.type, enabled=False):
-            weights = self._weights().to(dtype)
+            weights = self.weights(self.summed_in)
             precision = self._precision(weights, batch)
-            return (self._solve(content.to(dtype), weights, precision, batch) * self._gain(weights, precision)).float()
+            means = self._solve(content.to(weights.dtype), weights, precision, batch)
+            return (means * self._gain(weights, precision)).float()
+
+    @property
+    def summed_in(self) -> torch.dtype:
+        """The type in which :meth:`stretched` sums."""
+        return torch.float32 if self.keys.device.type == "mps" else torch.float64
+
+    def stretched_inverse(self, seen: Tensor) -> Tensor:
+        """What turns the evidence, the product of content and :meth:`weights`, into
+        :meth:`stretched`, (F, F).
+
+        Parameters
+        ----------
+        seen
+            1 where a gene is visible and 0 elsewhere, (G,).
+        """
+        weights = self.weights(seen.dtype)
+        precision = torch.eye(self.n_factors, dtype=seen.dtype, device=seen.device) + self.keys.T.to(seen.dtype) @ (
+            weights * seen[:, None]
+        )
+        return torch.linalg.inv(precision) * self._gain(weights, precision[None])
 
     def gain(self, batch: TokenBatch) -> Tensor:
         r"""Factors by which a read of few genes is too short, float32 (B, F), or (1, F) when all
@@ -99,7 +119,7 @@ class LeastSquaresRead(nn.Module):
         vocabulary visible to that with the visible ones; 1 where all are.
         """
         with torch.autocast(self.keys.device.type, enabled=False):
-            weights = self._weights()
+            weights = self.weights()
             return self._gain(weights, self._precision(weights, batch))
 
     def _solve(self, content: Tensor, weights: Tensor, precision: Tensor, batch: TokenBatch) -> Tensor:
@@ -115,9 +135,9 @@ class LeastSquaresRead(nn.Module):
         whole = torch.eye(self.n_factors, dtype=weights.dtype, device=weights.device) + self.keys.to(weights.dtype).T @ weights
         return torch.sqrt(_spread(whole[None]) / _spread(precision))
 
-    def _weights(self) -> Tensor:
+    def weights(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """Keys over noise, (G, F)."""
-        return self.keys * torch.exp(-self.log_noise)[:, None]
+        return (self.keys * torch.exp(-self.log_noise)[:, None]).to(dtype)
 
     def _precision(self, weights: Tensor, batch: TokenBatch) -> Tensor:
         """Posterior precision, (B, F, F) or (1, F, F)."""
