@@ -25,7 +25,7 @@ from r2mae_bio._files import whole_folder
 from r2mae_bio._journal import Journal
 from r2mae_bio._keys import KEYS
 from r2mae_bio._progress import count_steps
-from r2mae_bio.cells._imputed import ARRAY, blank_array, check_store, new_file
+from r2mae_bio.cells._imputed import ARRAY, blank_array, check_store, new_file, told_less
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -286,8 +286,9 @@ def _dict(group: Any, name: str) -> Any:
 
 def _write_record(group: Any, embedding: Embedding) -> None:
     home = _dict(_dict(group, "uns"), KEYS.uns)
-    for name, entry in embedding.record().items():
-        if name == KEYS.embed:
-            ad.io.write_elem(_dict(home, name), embedding.key, dict(entry))
-        else:
-            ad.io.write_elem(home, name, dict(entry))
+    with told_less():
+        for name, entry in embedding.record().items():
+            if name == KEYS.embed:
+                ad.io.write_elem(_dict(home, name), embedding.key, dict(entry))
+            else:
+                ad.io.write_elem(home, name, dict(entry))

@@ -40,6 +40,7 @@ __all__ = [
     "new_file",
     "open_store",
     "sparse_layers",
+    "told_less",
     "wanted_genes",
 ]
 
@@ -258,11 +259,18 @@ def new_file(path: Path, content: AnnData) -> Iterator[Any]:
     zarr = path.suffix == ".zarr"
     whole: AbstractContextManager[Path] = whole_folder(path, overwrite=True) if zarr else whole_file(path)
     with whole as temporary, (_zarr_group if zarr else _h5_group)(temporary) as group:
-        # anndata before 0.13 reads nullable text, but writes it only when told to
-        with ad.settings.override(allow_write_nullable_strings=True), warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of what the next anndata and zarr will do with such names
+        with told_less():
             ad.io.write_elem(group, "/", content)
         yield group
+
+
+@contextmanager
+def told_less() -> Iterator[None]:
+    """Let anndata write names of whatever kind, without a word on what its next release will do."""
+    # anndata before 0.13 reads nullable text, but writes it only when told to
+    with ad.settings.override(allow_write_nullable_strings=True), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        yield
 
 
 @dataclass(frozen=True, eq=False)
