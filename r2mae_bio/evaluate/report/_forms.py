@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_new", "report_html", "report_markdown", "save_report"]
 
+_PAGE_NAME = "report.html"
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; font-size: .9rem; display: block; overflow-x: auto; }
@@ -51,16 +52,16 @@ def report_html(result: Findings) -> str:
     return _as_html(list(blocks(result)))
 
 
-def save_report(result: Findings, folder: Path) -> Path:
+def save_report(result: Findings, folder: Path, *, overwrite: bool = False) -> Path:
     """Write the report, its figures and all frames into a new folder: whole or not at all.
 
     Raises
     ------
     ConfigError
-        The folder exists.
+        The folder exists, or is to be replaced and holds no report.
     """
-    check_new(folder)
-    with whole_folder(folder) as temporary:
+    check_new(folder, overwrite=overwrite)
+    with whole_folder(folder, overwrite=overwrite) as temporary:
         _write(result, temporary)
     return folder
 
@@ -68,7 +69,7 @@ def save_report(result: Findings, folder: Path) -> Path:
 def _write(result: Findings, folder: Path) -> None:
     pieces = list(blocks(result))
     (folder / "report.md").write_text(_as_markdown(pieces), encoding="utf-8")
-    (folder / "report.html").write_text(_as_html(pieces), encoding="utf-8")
+    (folder / _PAGE_NAME).write_text(_as_html(pieces), encoding="utf-8")
     for block in pieces:
         if block.kind == "figure":
             (folder / block.file).write_bytes(block.png)
@@ -78,11 +79,14 @@ def _write(result: Findings, folder: Path) -> None:
             frame.to_csv(folder / f"{task}{suffix}.csv", index=False)
 
 
-def check_new(folder: str | Path) -> None:
-    """Refuse a folder that exists."""
-    if Path(folder).expanduser().exists():
-        message = f"{folder} exists; name a folder that does not, or remove it first."
-        raise ConfigError(message)
+def check_new(folder: str | Path, *, overwrite: bool = False) -> None:
+    """Refuse a folder that exists; with ``overwrite`` only what is no report."""
+    path = Path(folder).expanduser()
+    if not path.exists() or (overwrite and (path / _PAGE_NAME).is_file()):
+        return
+    what = "holds no report, and would be lost" if overwrite else "exists"
+    message = f"{folder} {what}; name a folder that does not exist, or remove it first."
+    raise ConfigError(message)
 
 
 def _as_markdown(pieces: list[Block]) -> str:

@@ -23,7 +23,7 @@ class ComparisonResult(Findings):
         """The report as one page that needs no other file."""
         return report_html(self)
 
-    def save(self, folder: str | Path) -> Path:
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write ``report.html``, ``report.md``, its figures, and per task the frame, summary and
         differences as CSV.
 
@@ -33,6 +33,8 @@ class ComparisonResult(Findings):
         ----------
         folder
             Folder to make.
+        overwrite
+            Replace an earlier report there.
 
         Returns
         -------
@@ -41,6 +43,6 @@ class ComparisonResult(Findings):
         Raises
         ------
         ConfigError
-            The folder exists.
+            The folder exists, or is to be replaced and holds no report.
         """
-        return save_report(self, Path(folder).expanduser())
+        return save_report(self, Path(folder).expanduser(), overwrite=overwrite)

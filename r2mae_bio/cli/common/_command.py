@@ -1,0 +1,227 @@
+"""What all commands have in common: their options, where results go, and when one is refused."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import shutil
+import sys
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from r2mae_bio._errors import ConfigError
+from r2mae_bio.cli.common._config import beside, read_config, write_config
+from r2mae_bio.cli.common._console import as_json, only_ours
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["STREAM", "Found", "Job", "State", "command"]
+
+STREAM: Final = "-"
+"""Standard input or output in the place of a file."""
+
+_COMMON: Final = {
+    "config": Annotated[
+        Path | None,
+        typer.Option(
+            "--config", metavar="FILE.yaml", callback=read_config, is_eager=True, help="Settings by name; options given here win."
+        ),
+    ],
+    "overwrite": Annotated[bool, typer.Option("--overwrite", help="Replace a result that exists.")],
+    "json": Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")],
+    "quiet": Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes; warnings stay.")],
+    "debug": Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")],
+}
+"""Options of every command; ``--overwrite`` of those that write."""
+
+
+@dataclass
+class State:
+    """What the outermost frame has to know of the command that ran."""
+
+    debug: bool = False
+    """Whether errors are to be shown with their trace."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a command found."""
+
+    text: str
+    """For a reader; nothing is printed if empty."""
+    data: dict[str, Any]
+    """For a program."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One call of a command."""
+
+    overwrite: bool
+    """Replace a result that exists."""
+    quiet: bool
+    """Show no progress."""
+    stdout: IO[str]
+    """The standard output, which nothing but results goes to."""
+
+    @property
+    def shown(self) -> bool | None:
+        """Whether there are bars: in a terminal, unless the user wants none."""
+        return False if self.quiet else None
+
+    @property
+    def in_terminal(self) -> bool:
+        """The same for verbs that cannot be asked to find out."""
+        return not self.quiet and sys.stderr.isatty()
+
+    @contextmanager
+    def output(self, out: str, suffixes: tuple[str, ...]) -> Iterator[Path]:
+        """Where to write a result.
+
+        Parameters
+        ----------
+        out
+            What the user named; ``-`` is standard output.
+        suffixes
+            What the name may end in; the first is the form of what goes to standard output.
+
+        Yields
+        ------
+        The path; of standard output a temporary file, which is copied there at the end.
+
+        Raises
+        ------
+        ConfigError
+            The name ends in something else.
+        """
+        if out != STREAM:
+            yield named(out, suffixes)
+            return
+        with tempfile.TemporaryDirectory(prefix="r2mae_bio-") as folder:
+            path = Path(folder) / f"stdout{suffixes[0]}"
+            yield path
+            self.stdout.flush()
+            with path.open("rb") as stream:
+                shutil.copyfileobj(stream, self.stdout.buffer)  # type: ignore[attr-defined, unused-ignore]
+            self.stdout.flush()
+
+    @contextmanager
+    def input(self, data: str, suffix: str) -> Iterator[str]:
+        """What to read: the file that the user named, or a copy of standard input.
+
+        Parameters
+        ----------
+        data
+            What the user named.
+        suffix
+            That of the copy.
+
+        Yields
+        ------
+        The path.
+        """
+        if data != STREAM:
+            yield data
+            return
+        with tempfile.NamedTemporaryFile(prefix="r2mae_bio-", suffix=suffix) as copy:
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+            copy.flush()
+            yield copy.name
+
+
+def named(out: str, suffixes: tuple[str, ...]) -> Path:
+    """The path of a result, if its name says in which form it is wanted."""
+    path = Path(out).expanduser()
+    if not path.name.lower().endswith(suffixes):
+        message = f"--out is {out!r}; needed is a name that ends in {', '.join(suffixes)}."
+        raise ConfigError(message)
+    return path
+
+
+def command(
+    app: typer.Typer, *, example: str, holds: tuple[str, ...] = ()
+) -> Callable[[Callable[..., Found]], Callable[..., Found]]:
+    """Make a command of a function that takes a :class:`Job` and returns what it found.
+
+    The options that all commands have are added to those of the function. One whose function has a
+    parameter ``out`` refuses a result that exists, and leaves its settings beside the new one.
+
+    Parameters
+    ----------
+    app
+        Where the command belongs.
+    example
+        Lines for its help, which the tests run.
+    holds
+        Where the result is a folder: files of which one is in every such folder. No other folder is
+        replaced.
+
+    Returns
+    -------
+    A decorator that gives the function back.
+    """
+
+    def register(function: Callable[..., Found]) -> Callable[..., Found]:
+        own = list(inspect.signature(function).parameters.values())[1:]
+        writes = any(parameter.name == "out" for parameter in own)
+        common = {name: form for name, form in _COMMON.items() if writes or name != "overwrite"}
+
+        @functools.wraps(function)
+        def run(ctx: typer.Context, **given: Any) -> None:
+            options = {name: given.pop(name) for name in common}
+            ctx.obj.debug = options["debug"]
+            job = Job(options.get("overwrite", False), options["quiet"], sys.stdout)
+            _check_out(given.get("out"), job, as_object=options["json"], holds=holds)
+            with only_ours(quiet=job.quiet):
+                found = function(job, **given)
+                if given.get("out") not in (None, STREAM):
+                    write_config(Path(given["out"]).expanduser(), str(ctx.info_name), given)
+            text = as_json(found.data) if options["json"] else found.text
+            if text:
+                job.stdout.write(f"{text}\n")
+
+        _give_signature(run, own, common)
+        app.command(
+            help=f"{inspect.getdoc(function)}\n\n\b\nExample:\n" + "\n".join(f"  {line}" for line in example.splitlines())
+        )(run)
+        return function
+
+    return register
+
+
+def _give_signature(run: Callable[..., Any], own: list[inspect.Parameter], common: dict[str, Any]) -> None:
+    """What typer reads of a function: the context, its own parameters, and those that all have."""
+    word = inspect.Parameter.KEYWORD_ONLY
+    context = inspect.Parameter("ctx", word, annotation=typer.Context)
+    added = [
+        inspect.Parameter(name, word, annotation=form, default=None if name == "config" else False)
+        for name, form in common.items()
+    ]
+    parameters = [context, *(parameter.replace(kind=word) for parameter in own), *added]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined, unused-ignore]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+
+
+def _check_out(out: str | None, job: Job, *, as_object: bool, holds: tuple[str, ...]) -> None:
+    """Refuse, before hours of work, a result that cannot be put where it is wanted."""
+    if out is None:
+        return
+    if out == STREAM:
+        if as_object:
+            message = "--json and --out - both print on standard output; give one of them."
+            raise typer.BadParameter(message)
+        return
+    path = Path(out).expanduser()
+    found = next((some for some in (path, beside(path)) if some.exists()), None)
+    if found is not None and not job.overwrite:
+        message = f"{found} exists; pass --overwrite to replace it, or name another --out."
+        raise ConfigError(message)
+    if path.is_dir() and not any((path / name).exists() for name in holds):
+        message = f"{path} is a folder, and none that this command writes; it would be lost. Name another --out."
+        raise ConfigError(message)

@@ -1,0 +1,27 @@
+"""Options that several commands have, named as the parameters of the functions in Python."""
+
+# typer reads annotations while commands are made, so names in them are imported for real
+from typing import Annotated
+
+import typer
+
+Cells = Annotated[str, typer.Argument(metavar="CELLS", help="Cells: .h5ad, .zarr, or - for h5ad from standard input.")]
+Fasta = Annotated[str, typer.Argument(metavar="FASTA", help="Genome: FASTA, plain, gzip or bgzip.")]
+Model = Annotated[str, typer.Option("--model", metavar="FOLDER", help="Folder of a saved model.")]
+Layer = Annotated[str | None, typer.Option(help="Layer of raw counts; X if not given.")]
+BatchKey = Annotated[str | None, typer.Option(help="Column of .obs with the batch.")]
+LabelsKey = Annotated[str | None, typer.Option(help="Column of .obs with the classes.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of all that is drawn; 0 if not given.")]
+BatchSize = Annotated[int | None, typer.Option(help="Rows that the network reads at a time.")]
+Duplicates = Annotated[str | None, typer.Option(help="error or sum: what to do with columns of the same gene.")]
+MinCoverage = Annotated[float | None, typer.Option(help="Smallest share of the model's genes that must be measured.")]
+KeyAdded = Annotated[str | None, typer.Option(help="Key under which results are added to the data.")]
+Strand = Annotated[str | None, typer.Option(help="both: the mean over both strands; +: one alone.")]
+Context = Annotated[int | None, typer.Option(help="Bases of a window; as many as the model reads if not given.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...; auto takes cuda where there is one.")]
+Aliases = Annotated[
+    list[str] | None, typer.Option("--aliases", metavar="ALIAS=NAME", help="Further name of a contig; repeatable.")
+]
+Synonyms = Annotated[str | None, typer.Option(help="File with names of contigs: an assembly report, a chromAlias, a table.")]
+Circular = Annotated[list[str] | None, typer.Option("--circular", help="Name of a circular contig, or all; repeatable.")]
+CacheDir = Annotated[str | None, typer.Option(help="Folder for converted genomes.")]
