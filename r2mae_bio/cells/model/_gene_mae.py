@@ -311,17 +311,20 @@ class GeneMAE(CellEmbedder, Expression):
         record = self.record
         statistics = self._scan(table, config.train_size)
         loaders = cell_loaders(table, *split_cells(table.n_cells, config.train_size, record.seed), config.batch_size)
-        likelihood, observed = record.config.gene_likelihood, record.config.use_observed_lib_size
-        objective = GeneObjective(likelihood, statistics, use_observed_lib_size=observed)
         identity = {
             "genes": record.vocabulary.fingerprint(),
             "covariates": [record.covariates.to_json(), hashlib.sha256(table.context.tobytes()).hexdigest()],
             "blocks and buffers of the store": table.source.buffer,
         }
-        run = Run(config, options, loaders, objective, statistics.fingerprint, identity)
+        run = Run(config, options, loaders, self._objective(statistics), statistics.fingerprint, identity)
         self._fit(run, lambda: self._build(table, statistics, config.train_size))
         if record.setup.batch_key is not None:
             self._fit_batch_effects()
+
+    def _objective(self, statistics: CellStatistics) -> GeneObjective:
+        """What training minimises."""
+        config = self.record.config
+        return GeneObjective(config.gene_likelihood, statistics, use_observed_lib_size=config.use_observed_lib_size)
 
     def _scan(self, table: CellTable, train_size: float) -> CellStatistics:
         cells, _ = split_cells(table.n_cells, train_size, self.record.seed)
