@@ -60,6 +60,9 @@ CANDIDATES = {
     "VICReg 0.03": Candidate(agreement="vicreg", weight=0.03),
     "contrast 0.3": Candidate(agreement="contrast", weight=0.3),
     "contrast 3": Candidate(agreement="contrast", weight=3.0),
+    "start, moments at depth": Candidate(model={"depth_moments": True}, trained=False),
+    "moments at depth": Candidate(model={"depth_moments": True}),
+    "moments at depth, thinning": Candidate(model={"depth_moments": True}, thinning=0.1),
     "second look, 16 factors": Candidate(second_look=16),
 }
 STATES = ("all genes", "10% of genes", "10% of molecules", "gains")

@@ -19,6 +19,7 @@ from r2mae_bio._rng import derive_seed
 from r2mae_bio.cells.fit._objective import GeneObjective
 from r2mae_bio.cells.network._encoder import GeneTransformer
 from r2mae_bio.core._objective import Score
+from r2mae_bio.core._run import default_epochs
 from r2mae_bio.core._seeded import seeded
 from r2mae_bio.model import GeneMAE
 
@@ -69,8 +70,6 @@ class Candidate:
 
     def fit(self, adata: Any, seed: int) -> GeneMAE:
         """Train on cells that were set up."""
-        from r2mae_bio.core._run import default_epochs
-
         settings = dict(self.model)
         model = CandidateMAE(adata, mask_ratio=settings.pop("mask_ratio", (0, 1)), seed=seed, **settings)
         model.candidate = self

@@ -48,6 +48,11 @@ class GeneConfig(Settings):
     """
     content: Literal["sqrt", "log"] = "sqrt"
     """What the encoder reads of a count scaled to depth: its square root, or log(1 + count)."""
+    depth_moments: bool = False
+    """Centre and scale what the encoder reads of a count by the mean and spread that are expected
+    at the depth of the cell, instead of that of an average cell: for queries of a tenth of the
+    reference's depth and less. Needs counts and ``content="sqrt"``.
+    """
     use_observed_lib_size: bool = False
     """Take the depth from all measured genes, hidden ones included, instead of the visible ones."""
 
@@ -57,6 +62,12 @@ class GeneConfig(Settings):
         check_setting(self.gene_likelihood in known, f"gene_likelihood is {self.gene_likelihood!r}; needed is one of {known}.")
         check_setting(self.content in ("sqrt", "log"), f"content is {self.content!r}; needed is 'sqrt' or 'log'.")
         check_setting(self.start in ("factors", "random"), f"start is {self.start!r}; needed is 'factors' or 'random'.")
+        roots = self.content == "sqrt" and self.gene_likelihood != "normal"
+        check_setting(
+            roots or not self.depth_moments,
+            f"depth_moments needs counts and content='sqrt'; content is {self.content!r}, "
+            f"gene_likelihood {self.gene_likelihood!r}. Leave it out.",
+        )
         pooling = self.noise_pooling
         possible = isinstance(pooling, int | float) and 0 <= pooling <= 1
         check_setting(possible, f"noise_pooling is {pooling!r}; needed is a number from 0 to 1.")

@@ -24,6 +24,12 @@ from r2mae_bio.config import GeneConfig
             pytest.param({"noise_pooling": value}, f"noise_pooling is {value!r}; needed is", id=f"noise_pooling={value}")
             for value in (-0.1, 1.5, "auto", float("nan"))
         ),
+        pytest.param({"depth_moments": True, "content": "log"}, "depth_moments needs counts and", id="depth_moments-log"),
+        pytest.param(
+            {"depth_moments": True, "gene_likelihood": "normal"},
+            "gene_likelihood 'normal'. Leave it out",
+            id="depth_moments-normal",
+        ),
         pytest.param({"dropout": 1}, "dropout is 1; needed is a probability below 1", id="dropout-1"),
         pytest.param({"dropout": -0.1}, "dropout is -0.1", id="dropout-negative"),
         pytest.param({"dropout": float("nan")}, "dropout is nan", id="dropout-nan"),

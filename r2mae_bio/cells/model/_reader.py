@@ -178,7 +178,8 @@ class GeneReader(Trainable[GeneRecord, GeneMaskedAutoencoder]):
         """The same, some cells at a time, in their order."""
         network, step = self._network().eval(), cells_at_a_time(batch_size)
         with torch.inference_mode():
-            embed = _by_entries(network) if self.device.type == "cpu" else lambda batch: network.embed(batch.tokens())
+            sparse = self.device.type == "cpu" and network.content.depth_moments is None
+            embed = _by_entries(network) if sparse else lambda batch: network.embed(batch.tokens())
         parts = table.panel_batches(step, self.device)
         for number, together in itertools.groupby(parts, key=lambda part: _first(part[0]) // step):
             block = slice(number * step, min((number + 1) * step, table.n_cells))

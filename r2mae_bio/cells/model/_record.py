@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from r2mae_bio.core._checkpoint import Bundle
 
 
-_BEFORE_THERE_WAS_A_CHOICE = {"content": "log", "noise_pooling": 0.0}
+_BEFORE_THERE_WAS_A_CHOICE = {"content": "log", "noise_pooling": 0.0, "depth_moments": False}
+_UNSAID_IF_OFF = ("noise_pooling", "depth_moments")
 _OWN: dict[str, Any] = {
     "setup": dict[str, Any],
     "covariates": dict[str, Any],
@@ -81,11 +82,9 @@ class GeneRecord(ModelRecord):
         }
 
     def network_settings(self) -> dict[str, Any]:
-        """The configuration; without ``noise_pooling`` where noise is not pooled, as in files of
-        before there was a choice.
-        """
+        """The configuration; without what is off, as in files of before there was a choice."""
         settings = super().network_settings()
-        return {key: value for key, value in settings.items() if key != "noise_pooling" or value}
+        return {key: value for key, value in settings.items() if key not in _UNSAID_IF_OFF or value}
 
     @classmethod
     def _own_fields(cls, data: dict[str, Any]) -> dict[str, Any]:

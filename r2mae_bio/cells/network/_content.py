@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from r2mae_bio.cells.network._depth_moments import DepthMoments
+
 if TYPE_CHECKING:
     from r2mae_bio.tokens import TokenBatch
 
@@ -51,7 +53,9 @@ class GeneContent(nn.Module):
     + x d / d'). The depth d' of the cell is estimated from its visible counts as (visible total +
     a) / (visible share + a / d), the posterior mean under a gamma prior worth a = 10 counts.
     Content is then centred and scaled by the training mean and standard deviation of the gene.
-    Log-normalised input (``counts=False``) is only centred and scaled.
+    Log-normalised input (``counts=False``) is only centred and scaled. With ``depth_moments`` mean
+    and deviation of a root are those expected at the depth of the cell, see
+    :class:`~r2mae_bio.cells.network._depth_moments.DepthMoments`.
     """
 
     share: Tensor
@@ -59,7 +63,9 @@ class GeneContent(nn.Module):
     sd: Tensor
     mean_depth: Tensor
 
-    def __init__(self, statistics: GeneStatistics, *, counts: bool = True, transform: str = "sqrt") -> None:
+    def __init__(
+        self, statistics: GeneStatistics, *, counts: bool = True, transform: str = "sqrt", depth_moments: bool = False
+    ) -> None:
         super().__init__()
         self.counts = counts
         self.transform = TRANSFORMS[transform]
@@ -67,6 +73,7 @@ class GeneContent(nn.Module):
         self.register_buffer("mean", statistics.mean.clone())
         self.register_buffer("sd", statistics.sd.clone())
         self.register_buffer("mean_depth", torch.tensor(float(statistics.mean_depth)))
+        self.depth_moments = DepthMoments(self.share * self.mean_depth, self.mean) if depth_moments else None
 
     def exposure(self, batch: TokenBatch) -> Exposure:
         """Visible total and visible share of every row."""
@@ -89,7 +96,8 @@ class GeneContent(nn.Module):
         """What the encoder reads of visible tokens: standardised content, (B, L), zero where not
         visible.
         """
-        return self.standardize(self.expression(batch, self.exposure(batch)), batch)
+        exposure = self.exposure(batch)
+        return self.standardize(self.expression(batch, exposure), batch, exposure)
 
     def expression(self, batch: TokenBatch, exposure: Exposure) -> Tensor:
         """Root or logarithm of depth-scaled counts, (B, L); zero where the count is zero or not
@@ -108,7 +116,14 @@ class GeneContent(nn.Module):
         expected = self.mean_depth * exposure.share + PRIOR_COUNTS
         return expected / (exposure.total + PRIOR_COUNTS)
 
-    def standardize(self, expression: Tensor, batch: TokenBatch) -> Tensor:
+    def standardize(self, expression: Tensor, batch: TokenBatch, exposure: Exposure) -> Tensor:
         """Centred and scaled content, (B, L); zero where not visible."""
         mean, scale = self.mean[batch.ids], 1 / self.sd[batch.ids]  # (1, L), or (B, L) where rows have ids of their own
+        if self.depth_moments is not None:
+            depth = exposure.total / (self.mean_depth * exposure.share).clamp(min=1e-8)
+            shift, ratio = self.depth_moments(depth, self.depth_factor(exposure))
+            if not batch.full:
+                ids = batch.ids.expand(shift.shape[0], -1)
+                shift, ratio = shift.gather(1, ids), ratio.gather(1, ids)
+            mean, scale = mean + shift, scale / ratio
         return torch.addcmul(-mean * scale, expression, scale) * batch.seen

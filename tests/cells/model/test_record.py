@@ -19,3 +19,11 @@ def test_models_of_before_there_was_a_choice_started_without_pooled_noise(model)
     old = GeneRecord.from_json(data)
     assert old.config.noise_pooling == 0
     assert "noise_pooling" not in old.to_json()["config"]
+
+
+def test_models_of_before_there_was_a_choice_have_one_mean_for_all_depths(model):
+    data = model.record.to_json()
+    assert "depth_moments" not in data["config"]
+    assert GeneRecord.from_json(data).config.depth_moments is False
+    data["config"]["depth_moments"] = True
+    assert GeneRecord.from_json(data).to_json()["config"]["depth_moments"] is True

@@ -42,3 +42,14 @@ def test_a_checkpoint_of_a_run_tells_how_far_it_came(adata, sizes, tmp_path):
     assert first.blind_loss == last.blind_loss == model.blind_loss
     assert last.checksum() == model.checksum() != first.checksum()
     assert set(model.record.train) > {"read_rate", "decoder_decay", "dispersion_rate"}
+
+
+@pytest.mark.parametrize("encoder", ["transformer", "mlp"])
+def test_moments_of_other_depths_are_saved(adata, sizes, tmp_path, encoder):
+    GeneMAE.setup_anndata(adata)
+    model = GeneMAE(adata, encoder=encoder, depth_moments=True, **sizes)
+    model.train(max_epochs=1, batch_size=16, progress_bar=False)
+    read = GeneMAE.load(model.save(tmp_path / "model"))
+    assert torch.equal(read.network.content.depth_moments.root, model.network.content.depth_moments.root)
+    assert model.network.content.depth_moments.root.abs().max() > 0.1
+    assert (read.get_latent_representation(adata) == model.get_latent_representation()).all()
