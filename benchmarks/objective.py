@@ -9,13 +9,14 @@ fifth of the reference cells that the probes did not learn from, by which to cho
 with a tenth of them (two panels), with a tenth of the molecules, and with log-normal gains of genes
 (standard deviation .5). Beside it stand the nats and the Poisson loss of genes of query cells at
 10, 50 and 90% hidden. Rows are written after each set, seed and method. --out writes differences
-to the start, of losses to the default, with 95% intervals over sets and seeds.
+to the start and to the default, with 95% intervals over sets and seeds.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -172,12 +173,13 @@ def markdown(frame: pd.DataFrame) -> str:
     order = sorted(from_start, key=lambda name: -from_start[name]["validation"].to_numpy().mean())
     parts += ["Losses of hidden genes minus those of the default:", ""]
     parts += [table(pd.DataFrame({name: _interval(_over(losses, name, "default"), 4) for name in order}).T), ""]
-    for on in ("validation", "query"):
-        gaps = {name: from_start[name][on] for name in order}
+    for other, on in product(("start", "default"), ("validation", "query")):
+        gaps = {name: _over(scores, name, other)[on] for name in order if name != other}
         texts = pd.DataFrame({name: _interval(gap, 3) for name, gap in gaps.items()}).T
         texts.columns = [f"{state}, {probe}" for state, probe in texts.columns]
         texts.insert(0, "mean", [f"{gap.to_numpy().mean():+.3f}" for gap in gaps.values()])
-        parts += [f"Macro-F1 of {on} cells minus that of the start:", "", table(texts), ""]
+        texts.insert(0, "runs", [str(len(gap)) for gap in gaps.values()])
+        parts += [f"Macro-F1 of {on} cells minus that of the {other}:", "", table(texts), ""]
     return "\n".join(parts)
 
 

@@ -50,8 +50,8 @@ class GeneConfig(Settings):
     """What the encoder reads of a count scaled to depth: its square root, or log(1 + count)."""
     depth_moments: bool = False
     """Centre and scale what the encoder reads of a count by the mean and spread that are expected
-    at the depth of the cell, instead of that of an average cell: for queries of a tenth of the
-    reference's depth and less. Needs counts and ``content="sqrt"``.
+    at the depth of the cell, instead of that of an average cell: for whole cells of a tenth
+    of the reference's depth and less; panels lose by it. Needs counts and ``content="sqrt"``.
     """
     use_observed_lib_size: bool = False
     """Take the depth from all measured genes, hidden ones included, instead of the visible ones."""
