@@ -1,9 +1,12 @@
-"""Names of the AnnData slots this package reads and writes, and names as a user gives them."""
+"""Names of the AnnData slots this package reads and writes; names that users give, or are shown."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True)
@@ -52,3 +55,17 @@ def as_names(names: Any) -> tuple[str, ...]:
     if names is None:
         return ()
     return (names,) if isinstance(names, str) else tuple(map(str, names))
+
+
+def first_names(names: Sequence[str], most: int = 5) -> str:
+    """Names for a message, the first of them where there are many.
+
+    Parameters
+    ----------
+    names
+        All of them.
+    most
+        How many are shown; the others are counted.
+    """
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -10,7 +10,7 @@ from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.explain._attribution import attribute_contrasts
 from r2mae_bio.cells.explain._contrasts import REST, contrast_groups
 from r2mae_bio.cells.model._gene_mae import GeneMAE
-from r2mae_bio.cells.read._align import align_anndata, spread_over_columns
+from r2mae_bio.cells.read._align import spread_over_columns
 from r2mae_bio.cells.read._data import writable
 from r2mae_bio.cells.read._uns import add_entry
 from r2mae_bio.core._saved import open_model
@@ -135,8 +135,8 @@ def attribute(
     adata = writable(adata, copy=copy)
     with model._cells(adata, layer=layer, duplicates=duplicates, min_coverage=min_coverage) as table:
         found = attribute_contrasts(network, table, drawn.contrasts, drawn.samples, method=method, steps=_STEPS)
-    columns = align_anndata(model.vocabulary, adata, duplicates=duplicates, min_coverage=min_coverage).column_to_gene
-    adata.varm[key_added] = spread_over_columns(np.stack([a.contributions for a in found], 1), columns)
+    contributions = np.stack([a.contributions for a in found], 1)
+    adata.varm[key_added] = spread_over_columns(contributions, table.source.column_to_gene)
     settings = {"groupby": groupby, "reference": reference, "method": method, "layer": layer or "", "seed": int(seed)}
     origin = {"vocabulary": model.vocabulary.fingerprint(), "data_fingerprint": model.record.data_fingerprint}
     add_entry(adata, KEYS.attribution, key_added, {**_results(drawn, found), **settings, **origin})

@@ -10,6 +10,7 @@ import pandas as pd
 
 from r2mae_bio._errors import ConfigError
 from r2mae_bio._keys import KEYS
+from r2mae_bio._progress import count_steps
 from r2mae_bio.cells._imputed import check_store, dense_layers, frames, open_store, sparse_layers, wanted_genes
 from r2mae_bio.cells.fit._table import cells_at_a_time
 from r2mae_bio.cells.model._gene_mae import GeneMAE
@@ -18,11 +19,11 @@ from r2mae_bio.cells.read._uns import add_entry, all_or_nothing, write_record
 from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from anndata import AnnData
 
-    from r2mae_bio.cells._imputed import Part, Wanted
+    from r2mae_bio.cells._imputed import Block, Part, Wanted
 
 
 def impute(
@@ -45,6 +46,7 @@ def impute(
     duplicates: str = "error",
     min_coverage: float | None = None,
     copy: bool = False,
+    progress_bar: bool = True,
 ) -> AnnData | None:
     """Denoise counts and fill in genes, with a standard deviation that says how far to trust each
     number.
@@ -112,6 +114,8 @@ def impute(
         Smallest share of the model's genes that must be measured.
     copy
         Leave ``adata`` as it is and return a changed copy.
+    progress_bar
+        Show progress on standard error.
 
     Returns
     -------
@@ -151,8 +155,9 @@ def impute(
     reading = {"layer": layer, "batch_size": batch_size, "duplicates": duplicates, "min_coverage": min_coverage}
     record = {**masks, "reference": reference is not None, **_provenance(model, layer)}
     keys = [f"{key_added}{suffix}_{name}" for suffix in ("", wanted.suffix) for name in ("mean", "sd")]
-    with all_or_nothing(adata, layers=keys, obsm=keys):
-        blocks = model.iter_predictive_moments(adata, gene_list=wanted.names, reference=reference, **masks, **reading)
+    with all_or_nothing(adata, layers=keys, obsm=keys), count_steps("cells", adata.n_obs, shown=progress_bar) as advance:
+        moments = model.iter_predictive_moments(adata, gene_list=wanted.names, reference=reference, **masks, **reading)
+        blocks = _counted(moments, advance)
         if path is not None:
             columns = [*map(str, adata.var_names[wanted.columns]), *wanted.others]
             rows = cells_at_a_time(batch_size)
@@ -170,6 +175,13 @@ def impute(
         if model.coverage is not None:
             write_record(adata, KEYS.coverage, model.coverage.to_uns())
     return adata if copy else None
+
+
+def _counted(blocks: Iterable[Block], advance: Callable[[int], None]) -> Iterator[Block]:
+    """The same blocks, counted once what was asked for is done with them."""
+    for block in blocks:
+        yield block
+        advance(block[0].stop - block[0].start)
 
 
 def _check(

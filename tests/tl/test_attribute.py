@@ -154,6 +154,13 @@ def test_genes_in_another_order_unknown_ones_and_ones_not_measured(model, adata)
     np.testing.assert_allclose(aligned.varm[KEY][6:].sum(0), record(aligned)["difference"], rtol=1e-3)
 
 
+def test_what_is_said_of_the_genes_is_said_once(model, adata):
+    adata.var_names = [*adata.var_names[:-1], "G3-1"]
+    with pytest.warns(UserWarning, match="made unique") as caught:
+        rb.tl.attribute(adata, model, groupby="group")
+    assert [str(w.message) for w in caught if "made unique" in str(w.message)] == [str(caught[0].message)]
+
+
 def test_the_draw_is_that_of_the_seed(model, adata):
     one, again, other = (rb.tl.attribute(adata, model, groupby="group", n_cells=10, seed=seed, copy=True) for seed in (0, 0, 1))
     np.testing.assert_array_equal(one.varm[KEY], again.varm[KEY])

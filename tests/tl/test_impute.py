@@ -224,6 +224,37 @@ def test_reference_cells_correct_totals_of_unmeasured_genes(adata, model):
     assert panel.uns["r2mae"]["impute"]["r2mae"]["reference"]
 
 
+def test_each_panel_is_corrected_as_if_it_were_alone(adata, model):
+    few = ["G9", "G3", "G0", "G14", "G1", "G2"]
+    parts = {"whole": adata[:30].copy(), "few": adata[30:, few].copy()}
+    panels = {"whole": list(adata.var_names), "few": few}
+    joined = ad.concat(parts, join="outer", label="panel")[np.random.default_rng(1).permutation(60)].copy()
+    rb.model.GeneMAE.setup_anndata(joined, layer="counts", measured=panels, panel_key="panel")
+    rb.tl.impute(joined, model, reference=adata, layer="counts")
+    plain = rb.tl.impute(joined, model, copy=True)
+    unmeasured = ~joined.var_names.isin(few)
+    for name, part in parts.items():
+        rb.tl.impute(part, model, unmeasured=True, reference=adata, layer="counts")
+        for kind in ("mean", "sd"):
+            alone = pd.DataFrame(part.layers[f"r2mae_{kind}"], part.obs_names, part.var_names)
+            alone = alone.join(part.obsm[f"r2mae_unmeasured_{kind}"])
+            together = pd.DataFrame(joined.layers[f"r2mae_{kind}"], joined.obs_names, joined.var_names)
+            np.testing.assert_allclose(together.loc[part.obs_names], alone.loc[:, joined.var_names], rtol=1e-4, err_msg=name)
+    rows = (joined.obs["panel"] == "few").to_numpy()
+    moved = joined.layers["r2mae_mean"] / plain.layers["r2mae_mean"]
+    np.testing.assert_allclose(moved[~rows], 1, rtol=1e-4)
+    np.testing.assert_allclose(moved[rows][:, ~unmeasured], 1, rtol=1e-4)
+    assert np.abs(np.log(moved[rows][:, unmeasured])).max() > 0.05
+
+
+def test_cells_are_counted_in_a_bar(adata, model, tmp_path, capsys):
+    rb.tl.impute(adata, model, batch_size=16, progress_bar=False)
+    assert capsys.readouterr().err == ""
+    for settings in ({}, {"store": tmp_path / "imputed.zarr"}):
+        rb.tl.impute(adata, model, batch_size=16, **settings)
+        assert "60/60" in capsys.readouterr().err
+
+
 # ---------------------------------------------------------------- memory, and calls that do not end
 
 

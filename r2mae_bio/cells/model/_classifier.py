@@ -158,7 +158,7 @@ class CellClassifier(SavedClassifier[CellClassifierRecord, CellClassifierNetwork
         """
         step, gene = cells_at_a_time(batch_size), self.record.gene
         layer = query_layer(adata, layer, gene.setup.layer, gene.config.gene_likelihood)
-        table, _ = open_table(gene, adata, None, layer, duplicates, min_coverage)
+        table, _ = open_table(gene, adata, None, layer, duplicates, min_coverage, compare=gene.setup.batch_key)
         return pd.DataFrame(self._probabilities(table, step), index=adata.obs_names, columns=self.classes)
 
     def predict(self, adata: AnnData, **options: Any) -> pd.Series:

@@ -110,8 +110,8 @@ class CellEmbedder(GeneReader):
             The batch of a cell is missing, or unknown to the model; see :meth:`map_query`.
         """
         numbers = self._checked_numbers(adata, indices, batch_size, correct_batch)
-        with self._cells(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage) as table:
-            latent = self._embed(table, batch_size)
+        reading = {"layer": layer, "duplicates": duplicates, "min_coverage": min_coverage}
+        latent = self._uncorrected(adata, indices, batch_size, **reading)
         return latent if numbers is None else without_effects(self._known_effects(), latent, numbers)
 
     def iter_latent_representation(
@@ -280,9 +280,10 @@ class CellEmbedder(GeneReader):
         CountsError, DuplicateGenesError, GeneCoverageError
             The data cannot be used; the message says why and what to do.
         """
-        latent = self.get_latent_representation(
-            query, None, batch_size, layer=layer, duplicates=duplicates, min_coverage=min_coverage, correct_batch=False
-        )
+        self._network()
+        check_anndata(query)
+        reading = {"layer": layer, "duplicates": duplicates, "min_coverage": min_coverage}
+        latent = self._uncorrected(query, None, batch_size, batch_key=batch_key, **reading)
         names = query_names(self.record, query, batch_key, layer)
         effects = self._effects_of_reference()
         known = self.record.batches
@@ -299,6 +300,14 @@ class CellEmbedder(GeneReader):
         """
         numbers = batch_numbers(self.record.batches, batch_names(adata, str(self.record.setup.batch_key), indices))
         return without_effects(self._known_effects(), latent, numbers)
+
+    def _uncorrected(self, adata: AnnData | None, indices: Any, batch_size: int | None, **reading: Any) -> NDArray[np.float32]:
+        """Embeddings (n_cells, n_latent) with what batches add; ``reading`` goes to
+        :meth:`_cells`.
+        """
+        cells_at_a_time(batch_size)
+        with self._cells(adata, indices, **reading) as table:
+            return self._embed(table, batch_size)
 
     def _known_effects(self) -> BatchEffects:
         effects = self._network().batch_effects

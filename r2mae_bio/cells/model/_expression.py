@@ -350,7 +350,7 @@ class Expression(GeneReader):
         """
         record = self.record
         layer = query_layer(reference, layer, record.setup.layer, record.config.gene_likelihood)
-        return open_table(record, reference, None, layer, record.duplicates, None)[0]
+        return open_table(record, reference, None, layer, record.duplicates, None, compare=record.setup.batch_key)[0]
 
     def _hidden(self, measured: NDArray[np.bool_], n_masks: int, hide: float, seed: int) -> Tensor:
         """Masks (M, G) of cells of one panel (G,); a single one that hides nothing if there are to

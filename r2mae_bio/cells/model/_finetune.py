@@ -66,7 +66,7 @@ def finetune_cells(
     split = split_labelled(labels, adata, split_key=split_key, dev_size=dev_size, groups_key=groups_key, seed=seed)
     used = np.concatenate([split.train, split.dev])
     layer = query_layer(adata, layer, record.setup.layer, record.config.gene_likelihood)
-    table, _ = open_table(record, adata, used, layer, "error", None)
+    table, _ = open_table(record, adata, used, layer, "error", None, compare=record.setup.batch_key)
     classes = sorted(set(labels.names[split.train].tolist()))
     cells = LabelledCells(
         table=table,

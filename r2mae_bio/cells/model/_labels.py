@@ -12,7 +12,7 @@ from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio._rng import derive_generator
 from r2mae_bio._warn import warn
 from r2mae_bio.cells.read._data import check_anndata
-from r2mae_bio.cells.read._obs import label_values, read_column
+from r2mae_bio.cells.read._obs import group_values, label_values, read_column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,7 +147,7 @@ def split_labelled(
         train, dev = train[part[train] == "train"], train[part[train] == "dev"]
     _check_classes(labels, train)
     if not dev.size:
-        groups = None if groups_key is None else _groups(adata, groups_key, train)
+        groups = None if groups_key is None else group_values(adata.obs, groups_key, train)
         rng = derive_generator(seed, "finetune-split")
         held = _by_class(labels, train, dev_size, rng) if groups is None else _by_group(groups, dev_size, rng)
         train, dev = train[~held], train[held]
@@ -196,13 +196,3 @@ def _by_group(groups: NDArray[np.object_], dev_size: float, rng: np.random.Gener
             break
         held |= groups == name
     return held
-
-
-def _groups(adata: AnnData, key: str, cells: NDArray[np.intp]) -> NDArray[np.object_]:
-    column = read_column(adata.obs, key).iloc[cells]
-    if n_missing := int(column.isna().sum()):
-        message = (
-            f"obs[{key!r}] is missing for {n_missing} of {cells.size} labelled cells; fill the values or leave these cells out."
-        )
-        raise DataError(message)
-    return column.astype(str).to_numpy(object)

@@ -149,8 +149,10 @@ class GeneReader(Trainable[GeneRecord, GeneMaskedAutoencoder]):
         layer: str | None = None,
         duplicates: str = "error",
         min_coverage: float | None = None,
+        batch_key: str | None = None,
     ) -> Iterator[CellTable]:
-        """Cells of a query, or of the training data, checked and aligned to the model's genes.
+        """Cells of a query, or of the training data, checked and aligned to the model's genes;
+        genes that batches of a query lack are looked for by ``batch_key``, the model's if None.
 
         A report of the matched genes is kept, and written to a query that is no view once what is
         done with its cells has succeeded.
@@ -162,7 +164,9 @@ class GeneReader(Trainable[GeneRecord, GeneMaskedAutoencoder]):
         else:
             layer = query_layer(adata, layer, record.setup.layer, record.config.gene_likelihood)
         data = self._training_data() if adata is None else adata
-        table, self.coverage = open_table(record, data, indices, layer, duplicates, min_coverage, known=adata is None)
+        # batches of the training data were compared when they were set up
+        compare = None if adata is None else batch_key or record.setup.batch_key
+        table, self.coverage = open_table(record, data, indices, layer, duplicates, min_coverage, compare=compare)
         yield table
         if adata is not None and not adata.is_view:
             write_record(adata, KEYS.coverage, self.coverage.to_uns())
@@ -217,7 +221,7 @@ def open_table(
     duplicates: str,
     min_coverage: float | None,
     *,
-    known: bool = False,
+    compare: str | None,
 ) -> tuple[CellTable, CoverageReport]:
     """Cells as a model reads them: every value checked, genes aligned, covariates left blank.
 
@@ -235,8 +239,9 @@ def open_table(
         What to do with columns of the same gene: ``"error"`` or ``"sum"``.
     min_coverage
         Smallest share of the model's genes that must be measured; see :func:`align_genes`.
-    known
-        Whether these are the training data, whose batches were compared when they were set up.
+    compare
+        Column of ``.obs``, which need not exist, of batches that may have measured other genes
+        each; see :meth:`Setup.check`.
 
     Returns
     -------
@@ -247,7 +252,6 @@ def open_table(
     CountsError, DuplicateGenesError, GeneCoverageError, SetupError
         The data cannot be used.
     """
-    compare = None if known else record.setup.batch_key
     Setup(layer, record.config.gene_likelihood).check(adata, allow_empty=True, compare=compare)
     source, report = open_source(record, adata, layer, indices, duplicates=duplicates, min_coverage=min_coverage)
     return CellTable(source, record.covariates.blank(source.n_cells)), report

@@ -79,6 +79,8 @@ class CellSource:
         """Whether each gene was measured, shape (genes,). A gene that was not has no entries, and
         they do not mean zero.
         """
+        self.column_to_gene: NDArray[np.int64] = alignment.column_to_gene
+        """Vocabulary position of each column of the matrix, -1 for none, shape (columns,)."""
         panels = alignment.gene_panels
         self.panels: CellPanels | None = panels if panels is None or subset is None else panels.among(subset)
         """Which of these genes were measured in which cell; None where all cells agree."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["UNREAD", "cell_positions", "complete", "label_values", "name_text", "read_column", "text_values"]
+__all__ = ["UNREAD", "cell_positions", "complete", "group_values", "label_values", "name_text", "read_column", "text_values"]
 
 UNREAD: Final = "r2mae_unread"
 """Entry of ``.attrs`` of a table with columns that its files hold and nobody asked for."""
@@ -65,13 +65,15 @@ def read_column(frame: Any, key: str, *, where: str = "obs") -> pd.Series:
         return frame[[key]].to_memory()[key]
 
 
-def complete(column: pd.Series) -> pd.Series:
+def complete(column: pd.Series, *, where: str = "obs", cells: str = "cells") -> pd.Series:
     """The same column of ``.obs``, after a check that no value is missing.
 
     Parameters
     ----------
     column
         From :func:`read_column`.
+    where, cells
+        How the user calls the frame, and what the rows are, for messages.
 
     Raises
     ------
@@ -80,9 +82,7 @@ def complete(column: pd.Series) -> pd.Series:
     """
     n_missing = int(column.isna().sum())
     if n_missing:
-        message = (
-            f"obs[{column.name!r}] is missing for {n_missing} of {len(column)} cells; fill the values or leave these cells out."
-        )
+        message = f"{where}[{column.name!r}] is missing for {n_missing} of {len(column)} {cells}; fill the values or leave these cells out."
         raise DataError(message)
     return column
 
@@ -114,6 +114,24 @@ def text_values(column: pd.Series) -> NDArray[np.object_]:
     else:
         codes, found = pd.factorize(column.astype(str).to_numpy(object))
     return np.array([name_text(value) for value in found], dtype=object)[codes]
+
+
+def group_values(frame: Any, key: str, cells: NDArray[np.intp], *, where: str = "obs") -> NDArray[np.object_]:
+    """Groups of some labelled cells, such as donors, as text, (n_chosen,).
+
+    Parameters
+    ----------
+    frame, key, where
+        As in :func:`read_column`, whose errors these are.
+    cells
+        Positions of the cells.
+
+    Raises
+    ------
+    DataError
+        One of the cells has no group.
+    """
+    return text_values(complete(read_column(frame, key, where=where).iloc[cells], where=where, cells="labelled cells"))
 
 
 def label_values(column: pd.Series) -> NDArray[np.object_]:

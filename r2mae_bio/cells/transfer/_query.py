@@ -13,7 +13,7 @@ from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio._warn import warn
 from r2mae_bio.cells.fit._table import cells_at_a_time
 from r2mae_bio.cells.read._data import check_anndata
-from r2mae_bio.cells.read._obs import label_values, read_column
+from r2mae_bio.cells.read._obs import group_values, label_values, read_column
 from r2mae_bio.cells.transfer._embedding import embed_pair
 from r2mae_bio.cells.transfer._label_transfer import LabelTransfer
 from r2mae_bio.cells.transfer._shared_genes import share_genes
@@ -87,7 +87,7 @@ def label_query(
     labels = label_values(read_column(reference.obs, labels_key, where="reference.obs"))
     cells = _usable(labels, labels_key)
     _check_unknown(labels[cells], labels_key, unknown_threshold)
-    groups = None if groups_key is None else _groups(reference, groups_key, cells)
+    groups = None if groups_key is None else group_values(reference.obs, groups_key, cells, where="reference.obs")
     genes = share_genes(model.vocabulary, query, reference, duplicates=duplicates, min_coverage=min_coverage)
     pair = embed_pair(model, query, reference, cells, genes, reading)
     transfer = LabelTransfer.fit(pair.reference, labels[cells], groups=groups, seed=reading.seed)
@@ -189,18 +189,6 @@ def _usable(labels: NDArray[np.object_], key: str) -> NDArray[np.intp]:
         message = f"Classes with a single reference cell are left out, since nothing can be validated on it: {', '.join(map(str, single[:5]))}."
         warn(message)
     return cells
-
-
-def _groups(reference: AnnData, key: str, cells: NDArray[np.intp]) -> NDArray[np.str_]:
-    """Groups as text, of some cells."""
-    column = read_column(reference.obs, key, where="reference.obs").iloc[cells]
-    if column.isna().any():
-        message = (
-            f"{int(column.isna().sum())} of {len(column)} labelled reference cells have no group in obs[{key!r}]; needed is one for each. "
-            "Fill them in, drop these cells, or leave groups_key away."
-        )
-        raise DataError(message)
-    return column.astype(str).to_numpy(str)
 
 
 def _results(model: GeneMAE, transfer: LabelTransfer, genes: SharedGenes) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from r2mae_bio._errors import AmbiguousContigError, ConfigError, UnknownContigError
+from r2mae_bio._keys import first_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -144,9 +145,8 @@ class ContigNames:
         qualified = {contig.name: contig.qualified for contig in self._contigs} | {known: known for known in self._exact}
         close = dict.fromkeys(qualified[known] for known in difflib.get_close_matches(name, qualified, n=3))
         hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
-        shown = ", ".join(list(self._exact)[:_N_SHOWN])
-        more = f" and {len(self._exact) - _N_SHOWN} more" if len(self._exact) > _N_SHOWN else ""
-        return f"There is no contig {name!r}.{hint} Known are {shown}{more}. For another name pass aliases={{{name!r}: 'a known name'}} or a file of synonyms=."
+        known = first_names(list(self._exact), _N_SHOWN)
+        return f"There is no contig {name!r}.{hint} Known are {known}. For another name pass aliases={{{name!r}: 'a known name'}} or a file of synonyms=."
 
 
 class _SpeciesNames:

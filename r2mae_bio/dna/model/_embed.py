@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from r2mae_bio._errors import RegionError
+from r2mae_bio._keys import first_names
 from r2mae_bio._version import __version__
 from r2mae_bio._warn import warn
 from r2mae_bio.dna.genome._bases import encode_bases
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from r2mae_bio.dna._protocols import StateModel
     from r2mae_bio.dna.genome._genome import Genome
     from r2mae_bio.dna.model._tiles import Tiles
-
-_N_SHOWN: Final = 5
 
 
 class Embedding(NamedTuple):
@@ -172,8 +171,7 @@ class _RegionReader:
 def _warn_unknown(names: Sequence[str], n_known: NDArray[np.int64], what: str) -> None:
     empty = [name for name, n in zip(names, n_known.tolist(), strict=True) if n == 0]
     if empty:
-        shown = ", ".join(empty[:_N_SHOWN]) + (", ..." if len(empty) > _N_SHOWN else "")
-        message = f"{len(empty)} of {len(names)} {what} hold no A, C, G or T, and their embedding is NaN: {shown}."
+        message = f"{len(empty)} of {len(names)} {what} hold no A, C, G or T, and their embedding is NaN: {first_names(empty)}."
         warn(message)
 
 

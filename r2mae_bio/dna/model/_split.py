@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from r2mae_bio._errors import ConfigError, DataError
+from r2mae_bio._keys import first_names
 from r2mae_bio.dna.fit._markov import MarkovModel, markov_floors
 from r2mae_bio.dna.regions._shared_kmers import shared_kmers
 from r2mae_bio.dna.regions._split import split_genome
@@ -120,12 +121,8 @@ def choose_split(genome: Genome, split: GenomeSplit | None, *, train_size: float
         (part.end > genome.lengths[part.contig]).any() for part in (split.train, split.validation)
     ):
         message = (
-            f"{split!r} is one of another genome: its contigs are {_named(split.contigs)}, those of {genome!r} are "
-            f"{_named(genome.contigs)}, and no interval may be longer than its contig. Split this genome with io.split_genome."
+            f"{split!r} is one of another genome: its contigs are {first_names(split.contigs, 3)}, those of {genome!r} are "
+            f"{first_names(genome.contigs, 3)}, and no interval may be longer than its contig. Split this genome with io.split_genome."
         )
         raise ConfigError(message)
     return split
-
-
-def _named(contigs: tuple[str, ...]) -> str:
-    return ", ".join(contigs[:3]) + (f" and {len(contigs) - 3} more" if len(contigs) > 3 else "")

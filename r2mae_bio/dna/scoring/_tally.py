@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from r2mae_bio._errors import VcfError
+from r2mae_bio._keys import first_names
 from r2mae_bio._warn import warn
 from r2mae_bio.dna.variants._status import AlleleStatus
 
@@ -26,7 +27,6 @@ _MANY: Final = 0.1
 """Share of alleles that are wrong in one way from which on the fault lies hardly with them ..."""
 _ENOUGH: Final = 10
 """... if they are so many; fewer tell it only if they are the greater part."""
-_N_SHOWN: Final = 5
 
 
 def count_records(reader: VariantReader) -> Counter[str]:
@@ -69,8 +69,8 @@ def check_contigs(records: Counter[str], lengths: Mapping[str, int | None], geno
     if _is_many(unknown.total(), records.total()):
         warn(
             f"{unknown.total():,} of {records.total():,} records are on contigs that the genome does not have and get no score "
-            f"(off_contig): {_some([f'{name} ({n:,})' for name, n in unknown.most_common()])}. The genome has "
-            f"{_some(genome.contigs)}. Pass io.Genome(..., aliases={{name in the variants: name in the genome}}) or synonyms=, or another genome."
+            f"(off_contig): {first_names([f'{name} ({n:,})' for name, n in unknown.most_common()])}. The genome has "
+            f"{first_names(genome.contigs)}. Pass io.Genome(..., aliases={{name in the variants: name in the genome}}) or synonyms=, or another genome."
         )
     differing = []
     for name in set(records) - set(unknown):
@@ -78,7 +78,7 @@ def check_contigs(records: Counter[str], lengths: Mapping[str, int | None], geno
         if length is not None and length != found:
             differing.append(f"{name} has {length:,} bases in the header and {found:,} in the genome")
     if differing:
-        warn(f"Variants and genome seem to be of different assemblies: {_some(sorted(differing))}.")
+        warn(f"Variants and genome seem to be of different assemblies: {first_names(sorted(differing))}.")
 
 
 def check_count(found: int, expected: int) -> None:
@@ -178,8 +178,3 @@ def _is_many(n: int, total: int) -> bool:
 
 def _site(batch: VariantBatch, i: int) -> str:
     return f"{batch.allele_chrom[i]}:{int(batch.allele_pos[i])}"
-
-
-def _some(names: list[str] | tuple[str, ...]) -> str:
-    more = f" and {len(names) - _N_SHOWN:,} more" if len(names) > _N_SHOWN else ""
-    return ", ".join(names[:_N_SHOWN]) + more

@@ -456,3 +456,16 @@ def test_zeros_throughout_a_batch_are_warned_of():
         GeneMAE.setup_anndata(joined, batch_key="study")
         GeneMAE.setup_anndata(few, batch_key="study")  # a handful is left to biology
         GeneMAE.setup_anndata(scaled, batch_key="study", gene_likelihood="normal")
+
+
+def test_a_query_is_looked_at_by_its_own_batches():
+    """Not by a column that is called as the model's, and means something else there."""
+    cells = make_cells(n_genes=80)
+    GeneMAE.setup_anndata(cells, batch_key="batch")
+    model = GeneMAE(cells, seed=0, **SIZES)
+    model.initialize()
+    with pytest.warns(UserWarning, match=r"zero in all cells of obs\['study'\] == 'panel'"):
+        model.map_query(many(), batch_key="study")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*zero in all cells")
+        model.map_query(many(), batch_key="batch")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from r2mae_bio._errors import DataError, SetupError
-from r2mae_bio.cells.read._obs import cell_positions, complete, label_values, name_text, read_column, text_values
+from r2mae_bio.cells.read._obs import cell_positions, complete, group_values, label_values, name_text, read_column, text_values
 
 from .conftest import _lazy, make
 
@@ -28,6 +28,15 @@ def test_a_column_is_found_once_or_refused() -> None:
         read_column(pd.concat([obs, obs[["a"]]], axis=1), "a", where="reference.obs")
     with pytest.raises(DataError, match=r"obs\['c'\] is missing for 1 of 2 cells"):
         complete(pd.Series([None, "x"], name="c"))
+
+
+def test_groups_are_those_of_some_cells_and_none_is_missing() -> None:
+    obs = pd.DataFrame({"donor": [2.0, np.nan, 1.0, 2.0]})
+    assert group_values(obs, "donor", np.array([0, 2, 3])).tolist() == ["2", "1", "2"]
+    with pytest.raises(DataError, match=r"reference\.obs\['donor'\] is missing for 1 of 2 labelled cells"):
+        group_values(obs, "donor", np.array([0, 1]), where="reference.obs")
+    with pytest.raises(SetupError, match=r"reference\.obs has no column 'd'"):
+        group_values(obs, "d", np.array([0]), where="reference.obs")
 
 
 def test_columns_of_lazy_data_come_into_memory(counts: np.ndarray, tmp_path: Path) -> None:
