@@ -43,7 +43,7 @@ class Bundle:
     """Whether the safetensors file is, bit for bit, the one its JSON was written with."""
 
 
-def write_folder(path: Path | str, bundles: Mapping[str, Bundle], *, overwrite: bool = False) -> Path:
+def write_folder(path: Path, bundles: Mapping[str, Bundle], *, overwrite: bool = False) -> Path:
     """Write bundles into a new folder.
 
     A crash leaves either the old folder or the new one.
@@ -66,7 +66,6 @@ def write_folder(path: Path | str, bundles: Mapping[str, Bundle], *, overwrite: 
     CheckpointError
         The folder exists and ``overwrite`` is false, or it holds files that are not a checkpoint.
     """
-    path = Path(path).expanduser()
     if path.exists():
         _check_replaceable(path, bundles, overwrite=overwrite)
     with whole_folder(path, overwrite=overwrite) as temporary:
@@ -137,7 +136,7 @@ def read_bundle(path: Path | str, name: str) -> Bundle:
     CorruptCheckpointError
         A file is missing, truncated or changed.
     """
-    folder = Path(path).expanduser()
+    folder = Path(path)
     if not folder.is_dir():
         message = f"{folder} is not a folder; needed is a folder written by save()."
         raise CheckpointError(message)

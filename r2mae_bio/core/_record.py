@@ -61,6 +61,13 @@ class ModelRecord:
         settings: dict[str, Any] = self.config.to_json()
         return settings
 
+    @staticmethod
+    def before_there_was_a_choice() -> dict[str, Any]:
+        """What those settings of ``config`` were that older versions lack, where that is not what
+        they are by default today.
+        """
+        return {}
+
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """The record that :meth:`to_json` described.

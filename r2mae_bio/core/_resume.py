@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r2mae_bio._errors import CheckpointError, ConfigError, CorruptCheckpointError, TrainingError
+from r2mae_bio._keys import first_names
 from r2mae_bio.config._form import check_form
 from r2mae_bio.core._bundle import misfit
 from r2mae_bio.core._checkpoint import Bundle, check_intact, read_bundle, write_folder
@@ -16,6 +17,8 @@ from r2mae_bio.core._metrics import RatioMeter
 from r2mae_bio.core._record import HISTORY
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import torch
     from torch import nn
 
@@ -91,7 +94,9 @@ class TrainingState:
             message = f"{folder} lacks or misstates part of a training state ({str(error).rstrip('.')}); it was written by another version."
             raise CorruptCheckpointError(message) from error
 
-    def check_continues(self, identity: dict[str, Any], path: Path | str) -> None:
+    def check_continues(
+        self, identity: dict[str, Any], path: Path | str, *, unsaid: Mapping[str, Sequence[Mapping[str, Any]]] | None = None
+    ) -> None:
         """Refuse to continue another run.
 
         Parameters
@@ -100,16 +105,23 @@ class TrainingState:
             Of the run that wants to continue this state.
         path
             Where the state came from, for the message.
+        unsaid
+            Settings by part of the identity, with the values that they may have where an older
+            version did not know them, so that the state lacks them.
 
         Raises
         ------
         CheckpointError
             Data, configuration, seed or law differ; the message names them.
         """
-        differing = sorted(key for key in identity if not _same(identity[key], self.identity.get(key)))
+        parts = {
+            key: _differing(now, self.identity.get(key), (unsaid or {}).get(key, ())) for key, now in sorted(identity.items())
+        }
+        differing = {key: names for key, names in parts.items() if names is not None}
         if differing:
+            which = "; ".join(f"{key}: {first_names(names)}" for key, names in differing.items() if names)
             message = (
-                f"The checkpoint in {path} belongs to another run: {', '.join(differing)} differ. "
+                f"The checkpoint in {path} belongs to another run: {', '.join(differing)} differ{f' ({which})' if which else ''}. "
                 "Resume with the data and settings it was started with, or train without resume_from."
             )
             raise CheckpointError(message)
@@ -179,16 +191,19 @@ def _like(tensors: dict[str, torch.Tensor], network: nn.Module) -> dict[str, tor
     return like
 
 
-def _same(now: Any, then: Any) -> bool:
-    """Whether two parts of an identity agree; settings that an older version did not have are not
-    compared.
+def _differing(now: Any, then: Any, unsaid: Sequence[Mapping[str, Any]]) -> list[str] | None:
+    """Names of the settings in which a part of an identity differs, none if it has none; or None
+    if it does not differ.
     """
-    if isinstance(now, dict) and isinstance(then, dict):
-        return then.keys() <= now.keys() and all(now[key] == value for key, value in then.items())
-    return bool(now == then)
+    if not isinstance(now, dict) or not isinstance(then, dict):
+        return None if now == then else []
+    gone = [name for name in then if name not in now]
+    other = [name for name in now if name in then and now[name] != then[name]]
+    new = [name for name in now if name not in then and not any(name in some and now[name] == some[name] for some in unsaid)]
+    return sorted([*gone, *other, *new]) or None
 
 
-def check_unused(directory: Path | str, resume_from: Path | str | None) -> None:
+def check_unused(directory: Path, resume_from: Path | str | None) -> None:
     """Refuse a folder with checkpoints of another run: the newest of both would be taken for this
     one's.
 
@@ -204,7 +219,6 @@ def check_unused(directory: Path | str, resume_from: Path | str | None) -> None:
     CheckpointError
         There are such checkpoints.
     """
-    directory = Path(directory).expanduser()
     if resume_from is not None and latest_checkpoint(resume_from).resolve().parent == directory.resolve():
         return
     if any(_STEP.fullmatch(p.name) for p in directory.glob("step_*")):
@@ -232,7 +246,7 @@ def latest_checkpoint(path: Path | str) -> Path:
     CheckpointError
         It holds no checkpoint of a training run.
     """
-    folder = Path(path).expanduser()
+    folder = Path(path)
     if (folder / "state.json").exists():
         return folder
     found = sorted(p for p in folder.glob("step_*") if _STEP.fullmatch(p.name)) if folder.is_dir() else []
@@ -242,7 +256,7 @@ def latest_checkpoint(path: Path | str) -> Path:
     return found[-1]
 
 
-def write_checkpoint(directory: Path | str, model: Bundle, state: TrainingState) -> Path:
+def write_checkpoint(directory: Path, model: Bundle, state: TrainingState) -> Path:
     """Write one checkpoint and remove all but the last two.
 
     Parameters
@@ -258,7 +272,6 @@ def write_checkpoint(directory: Path | str, model: Bundle, state: TrainingState)
     -------
     The folder ``step_...``.
     """
-    directory = Path(directory).expanduser()
     path = write_folder(directory / f"step_{state.step:08d}", {"model": model, "state": state.bundle()}, overwrite=True)
     for old in sorted(p for p in directory.glob("step_*") if _STEP.fullmatch(p.name))[:-_KEPT]:
         shutil.rmtree(old, ignore_errors=True)

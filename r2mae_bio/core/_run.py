@@ -5,7 +5,7 @@ when it is resumed.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,10 +117,34 @@ def run_identity(record: ModelRecord, run: Run) -> dict[str, Any]:
     identity = {
         "data": run.data_fingerprint,
         **run.identity,
-        "network": record.network_settings(),
+        "network": record.config.to_json(),
         "training settings": run.config.to_json(),
         "mask ratio": record.law.to_json(),
         "seed": record.seed,
     }
-    plain: dict[str, Any] = json.loads(json.dumps(identity))
+    return _plain(identity)
+
+
+def unsaid_settings(record: ModelRecord, run: Run) -> dict[str, list[dict[str, Any]]]:
+    """What settings may be that the files of an older version lack: as they are by default, or as
+    they were before there was a choice; anything else is another run.
+
+    Parameters
+    ----------
+    record, run
+        As for :func:`run_identity`, in whose parts these settings are.
+    """
+    return {
+        "network": [_plain(_defaults(record.config)), _plain(record.before_there_was_a_choice())],
+        "training settings": [_plain(_defaults(run.config))],
+    }
+
+
+def _defaults(config: Any) -> dict[str, Any]:
+    return {one.name: one.default for one in fields(config) if one.default is not MISSING}
+
+
+def _plain(data: dict[str, Any]) -> dict[str, Any]:
+    """The same as it comes back from disk."""
+    plain: dict[str, Any] = json.loads(json.dumps(data))
     return plain

@@ -20,7 +20,7 @@ from r2mae_bio.core._resume import TrainingState, check_unused
 from r2mae_bio.core._training_step import MaskedTraining
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from torch import nn
@@ -190,7 +190,14 @@ def fit(
     return TrainResult(state.history, state.mask_ratios, state.blind_loss, interrupt.interrupted, training.global_rank)
 
 
-def initial_state(options: TrainOptions, config: TrainConfig, identity: dict[str, Any], *, steps_per_epoch: int) -> TrainingState:
+def initial_state(
+    options: TrainOptions,
+    config: TrainConfig,
+    identity: dict[str, Any],
+    *,
+    steps_per_epoch: int,
+    unsaid: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+) -> TrainingState:
     """The state a run begins with: nothing, or what a checkpoint holds.
 
     Parameters
@@ -201,6 +208,8 @@ def initial_state(options: TrainOptions, config: TrainConfig, identity: dict[str
         Plain data that a checkpoint must agree with before it is continued.
     steps_per_epoch
         Batches of a whole epoch.
+    unsaid
+        What settings may be that the checkpoint lacks; see :meth:`TrainingState.check_continues`.
 
     Returns
     -------
@@ -218,7 +227,7 @@ def initial_state(options: TrainOptions, config: TrainConfig, identity: dict[str
     if options.resume_from is None:
         return TrainingState(identity=identity)
     state = TrainingState.read(options.resume_from)
-    state.check_continues(identity, options.resume_from)
+    state.check_continues(identity, options.resume_from, unsaid=unsaid)
     state.check_unfinished(steps_per_epoch * config.max_epochs, options.resume_from)
     return state
 

@@ -76,6 +76,11 @@ class Saved(ABC, Generic[RecordT, NetworkT]):
     def _blank_network(cls, record: RecordT) -> NetworkT:
         """A network of the record's sizes, whose weights are about to be replaced."""
 
+    @classmethod
+    def _folder_of(cls, path: Path) -> Path:
+        """The folder to read where the user named ``path``."""
+        return path
+
     def _marks(self) -> dict[str, str]:
         """Strings kept inside the weights' file to recognise one put beside the JSON of another
         model.
@@ -118,7 +123,7 @@ class Saved(ABC, Generic[RecordT, NetworkT]):
     def _loaded(cls, path: Path | str, blank: Callable[[RecordT], NetworkT]) -> Self:
         """Read a folder into the network that ``blank`` makes of its record."""
         made = cls.__new__(cls)
-        made.record, made.network = cls._unpack(path, blank)
+        made.record, made.network = cls._unpack(cls._folder_of(Path(path).expanduser()), blank)
         made._after_load()
         return made
 
@@ -151,9 +156,10 @@ class Saved(ABC, Generic[RecordT, NetworkT]):
         CheckpointError
             The folder exists, or holds something else.
         """
+        path = Path(path).expanduser()
         if self._rank:
             self._network()
-            return Path(path)
+            return path
         return write_folder(path, {"model": self._pack(self.record)}, overwrite=overwrite)
 
     def _pack(self, record: RecordT) -> Bundle:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 from torch import nn
@@ -14,12 +13,13 @@ from torch import nn
 from r2mae_bio.core._bundle import checksum, versions
 from r2mae_bio.core._record import ModelRecord
 from r2mae_bio.core._resume import latest_checkpoint
-from r2mae_bio.core._run import run_identity
+from r2mae_bio.core._run import run_identity, unsaid_settings
 from r2mae_bio.core._runner import fit, initial_state
 from r2mae_bio.core._saved import Saved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from r2mae_bio.core._checkpoint import Bundle
     from r2mae_bio.core._run import Run
@@ -35,28 +35,9 @@ class Trainable(Saved[RecordT, NetworkT]):
     """A saved model that is trained on masked rows; a subclass brings network and rows."""
 
     @classmethod
-    def load(cls, path: Path | str) -> Self:
-        """Read a model that :meth:`save` wrote, or the newest checkpoint of a training run.
-
-        Parameters
-        ----------
-        path
-            The folder.
-
-        Returns
-        -------
-        The model, on the CPU.
-
-        Raises
-        ------
-        CheckpointError
-            The folder is none of a model of this kind; its subclasses tell damage, a pickle, and
-            weights of another model apart.
-        """
-        folder = Path(path).expanduser()
-        if folder.is_dir() and any(folder.glob("step_*/model.json")):
-            folder = latest_checkpoint(folder)
-        return super().load(folder)
+    def _folder_of(cls, path: Path) -> Path:
+        """The newest checkpoint, where ``path`` is the folder of a training run."""
+        return latest_checkpoint(path) if path.is_dir() and any(path.glob("step_*/model.json")) else path
 
     # ------------------------------------------------------------------ training
 
@@ -77,10 +58,11 @@ class Trainable(Saved[RecordT, NetworkT]):
 
     def _run(self, run: Run, build: Callable[[], NetworkT]) -> None:
         record = self.record
-        state = initial_state(run.options, run.config, run_identity(record, run), steps_per_epoch=len(run.loaders.train))
+        steps, unsaid = len(run.loaders.train), unsaid_settings(record, run)
+        state = initial_state(run.options, run.config, run_identity(record, run), steps_per_epoch=steps, unsaid=unsaid)
         if run.options.resume_from is not None:  # nothing of the model has changed up to here
             stored, self.network = self._unpack(latest_checkpoint(run.options.resume_from), self._blank_network)
-            state.check_consistent(self.network, len(run.loaders.train), run.options.resume_from)
+            state.check_consistent(self.network, steps, run.options.resume_from)
             record.config = stored.config  # an older version may have lacked a setting
         network = self.network = build() if self.network is None else self.network
         self._before_training()

@@ -10,17 +10,29 @@ from r2mae_bio.core._checkpoint import write_folder
 from r2mae_bio.core._metrics import RatioMeter
 from r2mae_bio.core._resume import TrainingState
 
+UNSAID = {"network": [{"width": 8, "later": True}, {"later": 0}]}
 
-def test_settings_that_an_older_version_lacked_are_not_compared():
+
+@pytest.mark.parametrize("later", [True, 0])
+def test_settings_that_an_older_version_lacked_are_as_they_were_or_by_default(later):
     state = TrainingState(identity={"network": {"width": 8}, "seed": 1})
-    state.check_continues({"network": {"width": 8, "later": True}, "seed": 1}, "folder")
+    state.check_continues({"network": {"width": 8, "later": later}, "seed": 1}, "folder", unsaid=UNSAID)
 
 
-@pytest.mark.parametrize("network", [{"width": 9, "later": True}, {"later": True}])
-def test_settings_that_it_had_are_compared(network):
+@pytest.mark.parametrize(
+    ("identity", "words"),
+    [
+        ({"network": {"width": 9, "later": True}, "seed": 1}, r"network differ \(network: width\)"),
+        ({"network": {"later": True}, "seed": 1}, r"network differ \(network: width\)"),
+        ({"network": {"width": 8, "later": 3}, "seed": 1}, r"network differ \(network: later\)"),
+        ({"network": {"width": 8, "unheard of": 3}, "seed": 2}, r"network, seed differ \(network: unheard of\)"),
+        ({"network": {"width": 8}, "seed": 2}, r"run: seed differ\. "),
+    ],
+)
+def test_another_run_is_refused_and_its_settings_named(identity, words):
     state = TrainingState(identity={"network": {"width": 8}, "seed": 1})
-    with pytest.raises(CheckpointError, match="network differ"):
-        state.check_continues({"network": network, "seed": 1}, "folder")
+    with pytest.raises(CheckpointError, match=words):
+        state.check_continues(identity, "folder", unsaid=UNSAID)
 
 
 def state_of(network, **changes):

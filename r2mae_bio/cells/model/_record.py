@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from r2mae_bio.core._checkpoint import Bundle
 
 
-_BEFORE_THERE_WAS_A_CHOICE = {"content": "log", "noise_pooling": 0.0, "depth_moments": False}
 _UNSAID_IF_OFF = ("noise_pooling", "depth_moments")
 _OWN: dict[str, Any] = {
     "setup": dict[str, Any],
@@ -86,6 +85,11 @@ class GeneRecord(ModelRecord):
         settings = super().network_settings()
         return {key: value for key, value in settings.items() if key not in _UNSAID_IF_OFF or value}
 
+    @staticmethod
+    def before_there_was_a_choice() -> dict[str, Any]:
+        """See :class:`ModelRecord`."""
+        return {"content": "log", "noise_pooling": 0.0, "depth_moments": False}
+
     @classmethod
     def _own_fields(cls, data: dict[str, Any]) -> dict[str, Any]:
         check_form(data, _OWN, optional=_YOUNG)
@@ -93,7 +97,7 @@ class GeneRecord(ModelRecord):
         check_duplicates_option(data.get("duplicates", "error"))
         setup: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data["setup"].items()}
         return {
-            "config": GeneConfig.from_json({**_BEFORE_THERE_WAS_A_CHOICE, **data["config"]}, complete=True),
+            "config": GeneConfig.from_json({**cls.before_there_was_a_choice(), **data["config"]}, complete=True),
             "setup": Setup(**setup),
             "covariates": Covariates.from_json(data["covariates"]),
             "vocabulary": GeneVocabulary.from_json(data["vocabulary"]),

@@ -52,7 +52,7 @@ def report_html(result: Findings) -> str:
     return _as_html(list(blocks(result)))
 
 
-def save_report(result: Findings, folder: Path, *, overwrite: bool = False) -> Path:
+def save_report(result: Findings, folder: str | Path, *, overwrite: bool = False) -> Path:
     """Write the report, its figures and all frames into a new folder: whole or not at all.
 
     Raises
@@ -60,7 +60,7 @@ def save_report(result: Findings, folder: Path, *, overwrite: bool = False) -> P
     ConfigError
         The folder exists, or is to be replaced and holds no report.
     """
-    check_new(folder, overwrite=overwrite)
+    folder = check_new(folder, overwrite=overwrite)
     with whole_folder(folder, overwrite=overwrite) as temporary:
         _write(result, temporary)
     return folder
@@ -79,13 +79,13 @@ def _write(result: Findings, folder: Path) -> None:
             frame.to_csv(folder / f"{task}{suffix}.csv", index=False)
 
 
-def check_new(folder: str | Path, *, overwrite: bool = False) -> None:
+def check_new(folder: str | Path, *, overwrite: bool = False) -> Path:
     """Refuse a folder that exists; with ``overwrite`` only what is no report."""
     path = Path(folder).expanduser()
     if not path.exists() or (overwrite and (path / _PAGE_NAME).is_file()):
-        return
+        return path
     what = "holds no report, and would be lost" if overwrite else "exists"
-    message = f"{folder} {what}; name a folder that does not exist, or remove it first."
+    message = f"{path} {what}; name a folder that does not exist, or remove it first."
     raise ConfigError(message)
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from r2mae_bio.evaluate.report._findings import Findings
 from r2mae_bio.evaluate.report._forms import report_html, report_markdown, save_report
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["ComparisonResult"]
 
@@ -45,4 +48,4 @@ class ComparisonResult(Findings):
         ConfigError
             The folder exists, or is to be replaced and holds no report.
         """
-        return save_report(self, Path(folder).expanduser(), overwrite=overwrite)
+        return save_report(self, folder, overwrite=overwrite)

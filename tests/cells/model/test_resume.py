@@ -18,7 +18,8 @@ import pytest
 import torch
 
 from r2mae_bio._errors import CheckpointError, TrainingError
-from r2mae_bio.core._resume import latest_checkpoint
+from r2mae_bio.core._checkpoint import read_bundle, write_folder
+from r2mae_bio.core._resume import TrainingState, latest_checkpoint
 from r2mae_bio.io import CellStore
 from r2mae_bio.model import GeneMAE
 
@@ -137,6 +138,26 @@ def test_another_run_is_not_continued(run, sizes):
     other.X = other.X * 2
     with pytest.raises(CheckpointError, match="data differ"):
         GeneMAE(other, seed=1, **sizes).train(**SETTINGS, resume_from=folder)
+
+
+def test_settings_that_the_run_lacks_are_compared_too(run, sizes):
+    """As in a run of before there was a choice."""
+    _, adata, folder = run
+    earlier = sorted(folder.glob("step_*"))[0]
+    state = TrainingState.read(earlier)
+    for part, name in (("network", "noise_pooling"), ("network", "content"), ("training settings", "decoder_decay")):
+        del state.identity[part][name]
+    write_folder(earlier, {"model": read_bundle(earlier, "model"), "state": state.bundle()}, overwrite=True)
+    others = {"noise_pooling": 0.5}, {"content": "log", "noise_pooling": 0.1}
+    for network in others:
+        with pytest.raises(CheckpointError, match=r"network differ \(network: noise_pooling\)"):
+            GeneMAE(adata, seed=1, **sizes, **network).train(**SETTINGS, resume_from=earlier)
+    with pytest.raises(CheckpointError, match=r"training settings differ \(training settings: decoder_decay\)"):
+        GeneMAE(adata, seed=1, **sizes).train(**SETTINGS, train_kwargs={"decoder_decay": 1.0}, resume_from=earlier)
+    for network in ({}, {"noise_pooling": 0.0}):
+        again = GeneMAE(adata, seed=1, **sizes, **network)
+        again.train(**SETTINGS, resume_from=earlier, checkpoint_dir=folder.parent / f"again{len(network)}")
+        assert_same_model(run[0], again)
 
 
 def test_a_complete_run_and_an_empty_folder(run, sizes, tmp_path):
