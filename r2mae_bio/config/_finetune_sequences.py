@@ -73,13 +73,7 @@ class FinetuneConfig(Settings):
         for name in ("batch_size", "patience", "n_hidden", "n_projected", "n_steps", "evaluate_every"):
             value = getattr(self, name)
             check_setting(value is None or value >= 1, f"{name} is {value}; needed is at least 1.")
-        precisions = ("auto", "float32", "bfloat16")
-        check_setting(self.precision in precisions, f"precision is {self.precision!r}; needed is one of {precisions}.")
         check_setting(self.weight_decay >= 0, f"weight_decay is {self.weight_decay}; needed is 0 or more.")
-        known = (True, False, "auto")
-        check_setting(
-            self.reverse_complement in known, f"reverse_complement is {self.reverse_complement!r}; needed is one of {known}."
-        )
 
     def steps(self, n_batches: int) -> int:
         """Steps of the schedule for an epoch of ``n_batches`` batches."""

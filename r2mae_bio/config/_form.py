@@ -47,9 +47,14 @@ def check_form(data: Mapping[str, Any], form: Mapping[str, Any], *, optional: Co
             message = f"{name} is missing."
             raise ConfigError(message)
         if not _fits(data[name], kind):
-            shown = kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind).replace("typing.", "")
-            message = f"{name} is {repr(data[name])[:80]}; needed is {shown}."
+            message = f"{name} is {repr(data[name])[:80]}; needed is {_shown(kind)}."
             raise ConfigError(message)
+
+
+def _shown(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(map(repr, get_args(kind)))}"
+    return kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind).replace("typing.", "")
 
 
 def _fits(value: Any, kind: Any) -> bool:

@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import difflib
 import functools
-from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+import inspect
+from abc import ABCMeta
+from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, TypeVar
 
 from r2mae_bio._errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-__all__ = ["MISSING_VERBS", "PLAN", "TRAIN", "answers_scvi", "check_names"]
+__all__ = ["MISSING_VERBS", "NETWORK", "PLAN", "TRAIN", "AnswersForClass", "answers_scvi", "check_names", "refuse_attribute"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,6 +36,8 @@ TRAIN: Final = {
     "load_sparse_tensor": "rows are read sparse always",
     "datasplitter_kwargs": "loaders are those of the model",
     "datamodule": "loaders are those of the model",
+    "plan_config": 'write plan_kwargs={"lr": ..., "weight_decay": ...}',
+    "trainer_config": "write what pytorch_lightning.Trainer takes as arguments of their own",
 }
 """Arguments of ``train`` in scvi-tools that have no place here."""
 
@@ -57,23 +61,59 @@ PLAN: Final = {
 }
 """Keys of ``plan_kwargs`` in scvi-tools that have no place here."""
 
+NETWORK: Final = {
+    "dropout_rate": "write dropout=...",
+    "dispersion": "every gene has one dispersion",
+    "latent_distribution": "an embedding is not drawn from a distribution",
+    "registry": "pass data that were set up",
+    "encode_covariates": "covariates enter the decoder alone",
+    "deeply_inject_covariates": "covariates enter the decoder alone",
+    "use_batch_norm": "layers are normalised by themselves, never over cells",
+    "use_layer_norm": "layers are always normalised by themselves",
+    "use_size_factor_key": "the depth of a cell is estimated from its measured genes",
+}
+"""Arguments of models in scvi-tools that have no place here."""
+
 MISSING_VERBS: Final = {
     "load_query_data": "GeneMAE.load(path), then model.map_query(query), which retrains nothing",
     "prepare_query_anndata": "nothing: genes are matched by name, and those that a query lacks are hidden",
     "differential_expression": "tl.attribute for the genes that set groups apart in the model, and scanpy.tl.rank_genes_groups for tests on counts",
-    "get_elbo": "history, whose val_loss is the negative log-likelihood of hidden genes; there is no ELBO",
-    "get_reconstruction_error": "history, whose val_loss is the negative log-likelihood of hidden genes",
-    "get_marginal_ll": "history, whose val_loss is the negative log-likelihood of hidden genes",
+    "get_elbo": "history, whose validation_loss is the negative log-likelihood of hidden genes; there is no ELBO",
+    "get_reconstruction_error": "history, whose validation_loss is the negative log-likelihood of hidden genes",
+    "get_marginal_ll": "history, whose validation_loss is the negative log-likelihood of hidden genes",
     "posterior_predictive_sample": "get_predictive_moments, the mean and the standard deviation of every gene",
     "get_likelihood_parameters": "get_predictive_moments, the mean and the standard deviation of every gene",
     "get_feature_correlation_matrix": "get_gene_embeddings, compared by cosine",
     "view_anndata_setup": 'adata.uns["r2mae"]["setup"]',
+    "view_setup_args": 'adata.uns["r2mae"]["setup"]',
+    "view_registry": 'adata.uns["r2mae"]["setup"]',
+    "registry": 'adata.uns["r2mae"]["setup"]',
+    "prepare_query_mudata": "nothing: pass the part with gene expression, mdata.mod[...]",
     "minify_adata": "nothing: a saved model holds no data",
+    "convert_legacy_save": "nothing: files of older versions are read as they are",
+    "from_scvi_model": "finetune, which makes a classifier of the model",
+    "predict": "finetune, which makes a classifier; or tl.transfer_labels",
+    "get_batch_representation": "get_latent_representation, from which batches are taken out",
+    "get_aggregated_posterior": "get_latent_representation; an embedding has no distribution",
+    "differential_abundance": "get_latent_representation, and a package for abundances such as pertpy",
+    "get_importance_weights": "get_normalized_expression; expected values are not drawn",
+    "get_ranked_features": "tl.attribute for the genes that set groups apart in the model",
+    "shap_predict": "tl.attribute for the genes that set groups apart in the model",
+    "train_indices": "nothing; the split is drawn from train_size and the seed of the model",
+    "validation_indices": "nothing; the split is drawn from train_size and the seed of the model",
+    "test_indices": "data that were not trained on; there is no third part",
 }
 """Methods of models of scvi-tools, and what to call instead."""
 
 
-def check_names(given: Iterable[str], known: Collection[str], *, what: str, instead: Mapping[str, str] | None = None) -> None:
+def check_names(
+    given: Iterable[str],
+    known: Collection[str],
+    *,
+    what: str,
+    instead: Mapping[str, str] | None = None,
+    near: Collection[str] = (),
+) -> None:
     """Refuse a name that is not known.
 
     Parameters
@@ -86,6 +126,8 @@ def check_names(given: Iterable[str], known: Collection[str], *, what: str, inst
         What the names are of, for the message, such as "train_kwargs".
     instead
         What to do instead, for names that other packages know.
+    near
+        Further names that a misspelt one may stand for.
 
     Raises
     ------
@@ -98,33 +140,79 @@ def check_names(given: Iterable[str], known: Collection[str], *, what: str, inst
         if instead is not None and name in instead:
             message = f"{what} has no {name!r}: {instead[name]}."
             raise ConfigError(message)
-        near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Known are {', '.join(sorted(known))}."
+        alike = difflib.get_close_matches(name, [*known, *near, *(instead or ())], n=1, cutoff=0.7)
+        hint = f"Did you mean {alike[0]!r}?" if alike else f"Known are {', '.join(sorted({*known, *near}))}."
         message = f"{what} has no {name!r}. {hint}"
         raise ConfigError(message)
 
 
-def answers_scvi(**instead: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def answers_scvi(order: str = "", /, **instead: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a method answer arguments that it has in scvi-tools, but not here.
 
     Parameters
     ----------
+    order
+        Names of the arguments there, by position, parted by spaces; where we have one, by our name.
+        More positional arguments than the method takes are read by them.
     instead
         What to do instead, by the name of the argument.
 
     Returns
     -------
-    A decorator; the method then raises a ConfigError for one of these, and is otherwise as it was.
+    A decorator; the method then raises a ConfigError for one of these that is not None, and is
+    otherwise as it was.
     """
+    names = order.split()
 
     def decorate(method: Callable[P, R]) -> Callable[P, R]:
+        n_positional = sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in inspect.signature(method).parameters.values())
+
         @functools.wraps(method)
         def called(*args: P.args, **kwargs: P.kwargs) -> R:
-            for name in instead.keys() & kwargs.keys():
-                message = f"{method.__name__}() has no {name!r}: {instead[name]}."
-                raise ConfigError(message)
-            return method(*args, **kwargs)
+            itself, given = args[:1], dict(kwargs)
+            if n_positional < len(args) <= len(names) + 1:
+                by_place = dict(zip(names, args[1:], strict=False))
+                if twice := sorted(by_place.keys() & given.keys()):
+                    message = f"{method.__name__}() was given {', '.join(twice)} by position and by name; give each once."
+                    raise ConfigError(message)
+                args, given = itself, by_place | given  # type: ignore[assignment]
+            for name in [name for name in given if name in instead]:
+                if given.pop(name) is not None:
+                    message = f"{method.__name__}() has no {name!r}: {instead[name]}."
+                    raise ConfigError(message)
+            return method(*args, **given)  # type: ignore[arg-type]
 
         return called
 
     return decorate
+
+
+class AnswersForClass(ABCMeta):
+    """Answers a method that scvi-tools calls on a class, such as ``load_query_data``, as an object
+    of the class does.
+    """
+
+    if not TYPE_CHECKING:  # a type checker should go on knowing which attributes there are
+
+        def __getattr__(cls, name: str) -> Any:
+            refuse_attribute(f"type object {cls.__name__!r}", name)
+
+
+def refuse_attribute(owner: str, name: str) -> NoReturn:
+    """Say that an attribute is not there, and what to call instead.
+
+    Parameters
+    ----------
+    owner
+        Whose attribute, such as "'GeneMAE' object".
+    name
+        Its name.
+
+    Raises
+    ------
+    AttributeError
+        Always, so that ``hasattr`` is False.
+    """
+    hint = f"; use {MISSING_VERBS[name]}" if name in MISSING_VERBS else ""
+    message = f"{owner} has no attribute {name!r}{hint}"
+    raise AttributeError(message)

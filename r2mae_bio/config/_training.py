@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final, Self
 
-from r2mae_bio.config._names import PLAN, check_names
+from r2mae_bio.config._names import PLAN, TRAIN, check_names
 from r2mae_bio.config._settings import Settings, check_setting
 
-__all__ = ["GeneTrainConfig", "TrainConfig"]
+__all__ = ["TRAIN_INSTEAD", "GeneTrainConfig", "TrainConfig"]
 
 _PLAN_NAMES: Final = {"lr": "learning_rate", "weight_decay": "weight_decay"}
 
@@ -61,18 +61,20 @@ class TrainConfig(Settings):
             A setting is unknown, given twice, of another type, or cannot work.
         """
         check_names(plan or {}, _PLAN_NAMES, what="plan_kwargs", instead=PLAN)
+        renamed = {name: f'it is named "{ours}" here' for name, ours in _PLAN_NAMES.items() if name != ours}
+        check_names(others or {}, [field.name for field in fields(cls)], what="train_kwargs", instead={**PLAN, **renamed})
         named = [shown, others or {}, {_PLAN_NAMES[name]: value for name, value in (plan or {}).items()}]
         twice = sorted({name for i, some in enumerate(named) for name in some if any(name in more for more in named[:i])})
         check_setting(
             not twice,
             f"{', '.join(twice)} given twice, as arguments of train(), in train_kwargs or in plan_kwargs; give each once.",
         )
-        return cls.given(**{name: value for some in named for name, value in some.items()})
+        return cls(**{name: value for some in named for name, value in some.items()})
 
     def __post_init__(self) -> None:
         for name in ("max_epochs", "batch_size", "patience"):
             value = getattr(self, name)
-            check_setting(isinstance(value, int) and value > 0, f"{name} is {value!r}; needed is a positive integer.")
+            check_setting(value > 0, f"{name} is {value!r}; needed is a positive integer.")
         check_setting(0 < self.train_size <= 1, f"train_size is {self.train_size}; needed is a share in (0, 1].")
         check_setting(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; needed is a positive rate.")
         check_setting(self.weight_decay >= 0, f"weight_decay is {self.weight_decay}; needed is at least 0.")
@@ -106,3 +108,10 @@ class GeneTrainConfig(TrainConfig):
         for name in ("read_rate", "decoder_decay", "dispersion_rate"):
             value = getattr(self, name)
             check_setting(value >= 0, f"{name} is {value}; needed is at least 0.")
+
+
+TRAIN_INSTEAD: Final = {
+    **{field.name: f'write train_kwargs={{"{field.name}": ...}}' for field in fields(GeneTrainConfig)},
+    **TRAIN,
+}
+"""What to write for an argument that a ``train`` method does not have."""

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from r2mae_bio.core._resume import latest_checkpoint
-from r2mae_bio.core._runner import TrainOptions
+from r2mae_bio.core._runner import TrainOptions, check_trainer_kwargs
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from r2mae_bio.config import TrainConfig
     from r2mae_bio.core._loader import Loaders
     from r2mae_bio.core._objective import Objective
@@ -69,6 +71,7 @@ def train_options(
     checkpoint_every_n_steps: int | None,
     resume_from: Path | str | None,
     trainer_kwargs: dict[str, Any],
+    own: Collection[str] = (),
 ) -> TrainOptions:
     """The arguments of a ``train`` method that do not change what is learnt.
 
@@ -84,12 +87,17 @@ def train_options(
         Where and how often to save.
     resume_from
         Folder of an earlier run, or one of its checkpoints.
+    own
+        Names of all arguments of the method; those in ``trainer_kwargs`` may be misspelt ones.
 
     Raises
     ------
+    ConfigError
+        ``trainer_kwargs`` holds what a run decides itself, or what Lightning does not know.
     CheckpointError
         ``resume_from`` holds no checkpoint.
     """
+    check_trainer_kwargs(trainer_kwargs, own)
     resume = None if resume_from is None else Path(resume_from).expanduser()
     folder = latest_checkpoint(resume).parent if checkpoint_dir is None and resume is not None else checkpoint_dir
     return TrainOptions(

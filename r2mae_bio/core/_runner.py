@@ -13,14 +13,15 @@ import pytorch_lightning as pl
 import torch
 
 from r2mae_bio._errors import ConfigError
-from r2mae_bio.config._names import TRAIN, check_names
+from r2mae_bio.config._names import check_names
+from r2mae_bio.config._training import TRAIN_INSTEAD
 from r2mae_bio.core._callbacks import BestEpoch, Checkpoints, GracefulInterrupt, History, ProgressBar
 from r2mae_bio.core._metrics import RatioMeter
 from r2mae_bio.core._resume import TrainingState, check_unused
 from r2mae_bio.core._training_step import MaskedTraining
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from torch import nn
@@ -74,13 +75,30 @@ class TrainOptions:
         for name in sorted(given.keys() & _DECIDED):
             message = f"The trainer was given {name}, which a run decides itself: {_DECIDED[name]}. Leave it out."
             raise ConfigError(message)
-        known = inspect.signature(pl.Trainer.__init__).parameters.keys() - {"self"}
-        check_names(self.trainer_kwargs, known, what="train()", instead=TRAIN)
         for name in _ASKED_FOR_THEIR_CLASS:
             for value in _as_list(given.get(name)):
                 _check_package(name, value)
         for callback in _as_list(given.get("callbacks")):
             _check_writes_no_checkpoints(callback)
+
+
+def check_trainer_kwargs(trainer_kwargs: dict[str, Any], own: Collection[str]) -> None:
+    """Refuse arguments of a ``train`` method that neither it has nor Lightning's trainer.
+
+    Parameters
+    ----------
+    trainer_kwargs
+        What the user gave beside the method's own arguments.
+    own
+        Names of these, for which others may be misspelt.
+
+    Raises
+    ------
+    ConfigError
+        There is one; the message gives what to write instead.
+    """
+    known = inspect.signature(pl.Trainer.__init__).parameters.keys() - {"self"}
+    check_names(trainer_kwargs, known, what="train()", instead=TRAIN_INSTEAD, near=set(own) - {"self", "trainer_kwargs"})
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -128,6 +128,8 @@ class Saved(ABC, Generic[RecordT, NetworkT]):
         return made
 
     @answers_scvi(
+        "path prefix overwrite save_anndata save_kwargs legacy_mudata_format datamodule",
+        dir_path="it is named path here",
         prefix="a model is a folder of its own; put the prefix into its name",
         save_anndata="a model is saved without data; write them by adata.write_h5ad()",
         save_kwargs="weights are written as safetensors",

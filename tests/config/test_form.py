@@ -52,8 +52,8 @@ def test_what_fits(value: Any, kind: Any) -> None:
         ({"a": [1, None]}, dict[str, list[int]], r"dict\[str, list\[int\]\]"),
         ({1: 1}, dict[str, int], "dict"),
         ([], dict[str, Any], "dict"),
-        ("some", Literal["all"], "Literal"),
-        ([1], Literal["all"], "Literal"),
+        ("some", Literal["all", "none"], "one of 'all', 'none'"),
+        ([1], Literal["all"], "one of 'all'"),
     ],
 )
 def test_what_does_not_fit_is_named(value: Any, kind: Any, needed: str) -> None:

@@ -14,11 +14,12 @@ from r2mae_bio.config import GeneConfig
     ("setting", "message"),
     [
         pytest.param({"encoder": "lstm"}, "encoder is 'lstm'; needed is", id="encoder"),
-        pytest.param({"gene_likelihood": "gamma"}, "gene_likelihood is 'gamma'; needed is one of", id="likelihood"),
+        pytest.param({"gene_likelihood": "gamma"}, "gene_likelihood is 'gamma'; needed is one of 'nb', 'zinb'", id="likelihood"),
         *(
-            pytest.param({name: value}, f"{name} is {value!r}; needed is a positive integer", id=f"{name}={value}")
+            pytest.param({name: value}, f"{name} is {value!r}; needed is {needed}", id=f"{name}={value}")
             for name in ("n_latent", "n_factors", "n_tokens", "d_model", "n_heads", "n_layers", "n_hidden")
-            for value in (0, -1, 2.0, "8", None)
+            for needed, values in {"a positive integer": (0, -1), "int": (2.0, "8", None, True)}.items()
+            for value in values
         ),
         *(
             pytest.param({"noise_pooling": value}, f"noise_pooling is {value!r}; needed is", id=f"noise_pooling={value}")

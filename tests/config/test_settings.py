@@ -6,12 +6,14 @@ import dataclasses
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from r2mae_bio._errors import ConfigError
-from r2mae_bio.config import GeneConfig, GeneTrainConfig, TrainConfig
+from r2mae_bio.config import CellFinetuneConfig, DNAConfig, FinetuneConfig, GeneConfig, GeneTrainConfig, TrainConfig
+from r2mae_bio.config._settings import Settings, check_batch_size
 
 size = st.integers(1, 4096)
 
@@ -69,3 +71,45 @@ def test_settings_do_not_change(config: GeneConfig | TrainConfig) -> None:
 def test_unknown_settings_are_refused(cls: type[GeneConfig | TrainConfig]) -> None:
     with pytest.raises(ConfigError, match=rf"Unknown settings \['a_width', 'z_width'\] for {cls.__name__}"):
         cls.from_json({"z_width": 1, "a_width": 2} if cls is GeneConfig else {"max_epochs": 1, "z_width": 1, "a_width": 2})
+
+
+def _needed(cls: type[Settings]) -> dict[str, Any]:
+    return {field.name: 1 for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING}
+
+
+EVERY = [CellFinetuneConfig, DNAConfig, FinetuneConfig, GeneConfig, GeneTrainConfig, TrainConfig]
+
+
+@pytest.mark.parametrize("cls", EVERY)
+def test_a_misspelt_setting_is_answered_by_the_nearest(cls: type[Settings]) -> None:
+    for name in (field.name for field in dataclasses.fields(cls)):
+        with pytest.raises(ConfigError, match=f"{cls.__name__} has no '{name}x'. Did you mean '{name}'?"):
+            cls(**_needed(cls), **{f"{name}x": 1})
+    with pytest.raises(ConfigError, match=f"{cls.__name__} has no 'zzz'. Known are "):
+        dataclasses.replace(cls(**_needed(cls)), zzz=1)
+
+
+@pytest.mark.parametrize("cls", EVERY)
+def test_every_setting_has_a_type(cls: type[Settings]) -> None:
+    """And True is no number."""
+    plain = cls(**_needed(cls)).to_json()
+    for name, value in plain.items():
+        for other in ({"a": 1}, *([True] if type(value) in (int, float) else [])):
+            with pytest.raises(ConfigError, match=f"{name} is {other!r}; needed is"):
+                cls(**{**plain, name: other})
+
+
+def test_settings_by_position_are_checked_and_numbers_of_numpy_are_numbers() -> None:
+    with pytest.raises(ConfigError, match="batch_size is '8'; needed is int"):
+        TrainConfig(3, "8")  # type: ignore[arg-type]
+    config = TrainConfig(np.int64(3), learning_rate=np.float32(0.5))  # type: ignore[arg-type]
+    assert config == TrainConfig(3, learning_rate=0.5)
+    assert json.loads(json.dumps(config.to_json())) == TrainConfig(3, learning_rate=0.5).to_json()
+
+
+@pytest.mark.parametrize("size", [True, False, 0, -1, 2.0, "8", None, np.bool_(True), float("nan")])
+def test_a_batch_size_is_a_positive_whole_number(size: Any) -> None:
+    with pytest.raises(ConfigError, match="batch_size is .*; needed is a positive number of rows, or None"):
+        check_batch_size(size, "rows")
+    for good in (1, 128, np.int32(7)):
+        check_batch_size(good, "rows")

@@ -14,9 +14,10 @@ from r2mae_bio.config import GeneTrainConfig, TrainConfig
     ("setting", "message"),
     [
         *(
-            pytest.param({name: value}, f"{name} is {value!r}; needed is a positive integer", id=f"{name}={value}")
+            pytest.param({name: value}, f"{name} is {value!r}; needed is {needed}", id=f"{name}={value}")
             for name in ("max_epochs", "batch_size", "patience")
-            for value in (0, -1, 2.0, None)
+            for needed, values in {"a positive integer": (0, -1), "int": (2.0, None, True)}.items()
+            for value in values
         ),
         pytest.param({"train_size": 0}, r"train_size is 0; needed is a share in \(0, 1\]", id="train_size-0"),
         pytest.param({"train_size": 1.1}, "train_size is 1.1", id="train_size-above"),

@@ -313,6 +313,7 @@ def test_a_model_without_states_scores_without_the_distance(genome: Genome) -> N
         ({"flank": 13}, "flank is 13 bp; needed is at least 1, and less than half of the context of 25"),
         ({"max_length": 0}, "max_length is 0"),
         ({"batch_size": 0}, "batch_size is 0"),
+        ({"batch_size": True}, "batch_size is True"),
         ({"aliases": {"x": "chr1"}}, "aliases were passed together with an open genome"),
     ],
 )

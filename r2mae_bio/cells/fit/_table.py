@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 
-from r2mae_bio._errors import ConfigError
 from r2mae_bio.cells.fit._batch import CellBatch, SparseRows, collate
 from r2mae_bio.cells.fit._buffer import BufferedRows
+from r2mae_bio.config._settings import check_batch_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -195,7 +195,5 @@ def cells_at_a_time(batch_size: int | None) -> int:
     """
     if batch_size is None:
         return _EMBEDDED_AT_ONCE
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
-        message = f"batch_size is {batch_size!r}; needed is a positive number of cells, or None."
-        raise ConfigError(message)
+    check_batch_size(batch_size, "cells")
     return batch_size

@@ -17,6 +17,7 @@ from r2mae_bio.cells.model._setup import query_layer
 from r2mae_bio.cells.network._classifier import CellClassifierNetwork
 from r2mae_bio.config import CellFinetuneConfig
 from r2mae_bio.config._form import check_form
+from r2mae_bio.config._names import answers_scvi
 from r2mae_bio.core._metrics import class_metrics
 from r2mae_bio.core._record import HISTORY
 from r2mae_bio.core._saved import SavedClassifier
@@ -161,6 +162,11 @@ class CellClassifier(SavedClassifier[CellClassifierRecord, CellClassifierNetwork
         table, _ = open_table(gene, adata, None, layer, duplicates, min_coverage, compare=gene.setup.batch_key)
         return pd.DataFrame(self._probabilities(table, step), index=adata.obs_names, columns=self.classes)
 
+    @answers_scvi(
+        "adata indices soft batch_size",
+        indices="pass the cells, adata[indices]",
+        soft="call predict_proba()",
+    )
     def predict(self, adata: AnnData, **options: Any) -> pd.Series:
         """The most probable class of each cell.
 

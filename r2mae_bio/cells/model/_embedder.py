@@ -23,7 +23,7 @@ from r2mae_bio.cells.model._library_size import library_sizes
 from r2mae_bio.cells.model._reader import GeneReader
 from r2mae_bio.cells.read._data import check_anndata
 from r2mae_bio.cells.read._obs import read_column, text_values
-from r2mae_bio.config._names import MISSING_VERBS, answers_scvi
+from r2mae_bio.config._names import AnswersForClass, answers_scvi, refuse_attribute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,17 +36,16 @@ if TYPE_CHECKING:
 __all__ = ["CellEmbedder"]
 
 
-class CellEmbedder(GeneReader):
+class CellEmbedder(GeneReader, metaclass=AnswersForClass):
     """Embeddings of cells, with or without what batches add, and the depth they leave out."""
 
     if not TYPE_CHECKING:  # a type checker should go on knowing which attributes there are
 
         def __getattr__(self, name: str) -> Any:
-            hint = f"; use {MISSING_VERBS[name]}" if name in MISSING_VERBS else ""
-            message = f"{type(self).__name__!r} object has no attribute {name!r}{hint}"
-            raise AttributeError(message)
+            refuse_attribute(f"{type(self).__name__!r} object", name)
 
     @answers_scvi(
+        "adata indices give_mean mc_samples batch_size return_dist dataloader",
         give_mean="an embedding is not drawn; there is one for each cell",
         mc_samples="an embedding is not drawn; there is one for each cell",
         return_dist="an embedding is not drawn; there is one for each cell",
@@ -157,6 +156,11 @@ class CellEmbedder(GeneReader):
         check_anndata(data)
         return self._batch_numbers(data, indices, correct_batch)
 
+    @answers_scvi(
+        "adata indices give_mean batch_size dataloader",
+        give_mean="it is the mean always",
+        dataloader="pass the cells as adata",
+    )
     def get_latent_library_size(
         self,
         adata: AnnData | None = None,

@@ -20,7 +20,7 @@ from r2mae_bio.cells.model._moments import Predictor, cache_by_panel, total_fact
 from r2mae_bio.cells.model._reader import GeneReader, open_table
 from r2mae_bio.cells.model._setup import query_layer
 from r2mae_bio.cells.read._obs import cell_positions, name_text
-from r2mae_bio.config._names import answers_scvi
+from r2mae_bio.config._names import answers_scvi, check_names
 from r2mae_bio.masking import complementary_masks
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from r2mae_bio.cells.fit._table import CellTable
     from r2mae_bio.cells.model._moments import Ask
 
+_OPTIONS: Final = ("duplicates", "min_coverage", "hide", "seed", "own_counts", "reference")
+"""What is handed on to :meth:`Expression._prepared`."""
 _MOST_REFERENCE: Final = 5000
 """Cells of a reference from which totals are learned."""
 
@@ -41,12 +43,15 @@ class Expression(GeneReader):
     """What a gene model expects of every gene of a cell, measured or not."""
 
     @answers_scvi(
+        "adata indices transform_batch gene_list library_size n_samples n_samples_overall weights batch_size return_mean return_numpy "
+        "silent dataloader",
         n_samples="expected values are not drawn; get_predictive_moments gives their spread",
         n_samples_overall="expected values are not drawn; get_predictive_moments gives their spread",
         return_mean="expected values are not drawn; get_predictive_moments gives their spread",
         weights="expected values are not drawn; get_predictive_moments gives their spread",
         importance_weighting_kwargs="expected values are not drawn; get_predictive_moments gives their spread",
         silent="there is no progress bar",
+        data_loader_kwargs="cells are read batch_size at a time",
         dataloader="pass the cells as adata",
     )
     def get_normalized_expression(
@@ -112,6 +117,7 @@ class Expression(GeneReader):
         CountsError, DuplicateGenesError, GeneCoverageError, SetupError
             The data cannot be used; the message says why and what to do.
         """
+        check_names(options, _OPTIONS, what="get_normalized_expression()")
         columns = _columns(self.vocabulary.names, gene_list)
         _check_library_size(library_size, self.config.gene_likelihood)
         settings = {"transform_batch": transform_batch, "n_masks": n_masks, "batch_size": batch_size, "layer": layer, **options}
@@ -235,6 +241,8 @@ class Expression(GeneReader):
         GeneCoverageError, SetupError
             As for :meth:`get_predictive_moments`, before anything is yielded.
         """
+        known = (*_OPTIONS, "n_masks", "transform_batch", "batch_size", "layer")
+        check_names(options, known, what="iter_predictive_moments()")
         columns = None if gene_list is None else _columns(self.vocabulary.names, gene_list)
         with self._prepared(adata, indices, **{"n_masks": 8, **options}) as prepared:
             yield from _blocks(*prepared, columns)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import operator
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +35,7 @@ from r2mae_bio.cells.read._genes import GeneVocabulary
 from r2mae_bio.cells.read._matrix import gene_totals, get_matrix
 from r2mae_bio.cells.read._panels import read_panels
 from r2mae_bio.config import GeneConfig, GeneTrainConfig
-from r2mae_bio.config._names import answers_scvi
+from r2mae_bio.config._names import NETWORK, TRAIN, answers_scvi, check_names
 from r2mae_bio.core._run import Run, default_epochs, train_options
 
 if TYPE_CHECKING:
@@ -116,12 +118,14 @@ class GeneMAE(CellEmbedder, Expression):
         duplicate_genes: str = "error",
         **network_kwargs: Any,
     ) -> None:
+        known, near = [field.name for field in fields(GeneConfig)], ("mask_ratio", "seed", "duplicate_genes")
+        check_names(network_kwargs, known, what="GeneMAE()", instead=NETWORK, near=near)
         setup, seed = Setup.read(adata), operator.index(seed)  # a NumPy number could not be saved
         likelihood = choose_likelihood(gene_likelihood, setup)
-        settings = {"encoder": encoder, "gene_likelihood": likelihood, "n_latent": n_latent, **network_kwargs}
+        settings: dict[str, Any] = {"encoder": encoder, "gene_likelihood": likelihood, "n_latent": n_latent, **network_kwargs}
         totals = gene_totals(get_matrix(adata, setup.layer), read_panels(adata))
         self.record = GeneRecord(
-            config=GeneConfig.given(**settings),
+            config=GeneConfig(**settings),
             law=resolve_mask_ratio(mask_ratio, adata, setup, seed=seed),
             seed=seed,
             setup=setup,
@@ -136,7 +140,10 @@ class GeneMAE(CellEmbedder, Expression):
     # ------------------------------------------------------------------ setup
 
     @classmethod
-    @answers_scvi(size_factor_key="the depth of a cell is estimated from its measured genes")
+    @answers_scvi(
+        "adata layer batch_key labels_key size_factor_key categorical_covariate_keys continuous_covariate_keys",
+        size_factor_key="the depth of a cell is estimated from its measured genes",
+    )
     def setup_anndata(
         cls,
         adata: AnnData,
@@ -225,6 +232,10 @@ class GeneMAE(CellEmbedder, Expression):
             if self.record.setup.batch_key is not None:
                 self._fit_batch_effects()
 
+    @answers_scvi(
+        "max_epochs accelerator devices train_size validation_size shuffle_set_split load_sparse_tensor batch_size early_stopping",
+        **TRAIN,
+    )
     def train(
         self,
         max_epochs: int | None = None,
@@ -304,6 +315,7 @@ class GeneMAE(CellEmbedder, Expression):
             checkpoint_every_n_steps=checkpoint_every_n_steps,
             resume_from=resume_from,
             trainer_kwargs=trainer_kwargs,
+            own=inspect.signature(self.train).parameters,
         )
         self._train(table, config, options)
 

@@ -54,6 +54,9 @@ class GeneReader(Trainable[GeneRecord, GeneMaskedAutoencoder]):
 
     @classmethod
     @answers_scvi(
+        "path adata accelerator device prefix backup_url datamodule allowed_classes_names_list",
+        dir_path="it is named path here",
+        allowed_classes_names_list="nothing is unpickled",
         accelerator="a model is loaded on the CPU; call to_device() on it",
         device="a model is loaded on the CPU; call to_device() on it",
         prefix="a model is a folder of its own; put the prefix into its name",

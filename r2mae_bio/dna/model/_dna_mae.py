@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import operator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -228,6 +229,7 @@ class DNAMAE(DNAReader):
             checkpoint_every_n_steps=checkpoint_every_n_steps,
             resume_from=resume_from,
             trainer_kwargs={**trainer_kwargs, "precision": precision},
+            own=inspect.signature(self.train).parameters,
         )
         loaders = window_loaders(genome, split, window=self.window, batch_size=batch_size, **windows)  # type: ignore[arg-type]
         if max_epochs is None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import torch
 
-from r2mae_bio._errors import ConfigError, DataError
+from r2mae_bio._errors import DataError
+from r2mae_bio.config._settings import check_batch_size
 from r2mae_bio.dna.genome._bases import UNKNOWN
 from r2mae_bio.dna.model._mean_states import check_strand
 from r2mae_bio.dna.network._mae import base_tokens
@@ -110,11 +111,8 @@ def check_codes(codes: Any, window: int, batch_size: int | None, strand: str) ->
         )
         raise DataError(message)
     check_strand(strand)
-    if batch_size is not None and (
-        isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1
-    ):
-        message = f"batch_size is {batch_size!r}; needed is a positive number of rows, or None."
-        raise ConfigError(message)
+    if batch_size is not None:
+        check_batch_size(batch_size, "rows")
     return array
 
 

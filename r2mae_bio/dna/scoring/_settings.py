@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from r2mae_bio._errors import ConfigError
+from r2mae_bio.config._settings import check_batch_size
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,10 @@ def choose_settings(
     if flank < 1 or room < 1:
         message = f"flank is {flank} bp; needed is at least 1, and less than half of the context of {context} bp."
         raise ConfigError(message)
-    for name, value in (("max_length", max_length), ("batch_size", batch_size)):
-        if value is not None and value < 1:
-            message = f"{name} is {value}; it must be at least 1, or None."
-            raise ConfigError(message)
+    if max_length is not None and max_length < 1:
+        message = f"max_length is {max_length}; it must be at least 1, or None."
+        raise ConfigError(message)
+    if batch_size is not None:
+        check_batch_size(batch_size, "windows")
     longest = room if max_length is None else min(max_length, room)
     return ScoreSettings(context, flank, longest, embedding_distance, batch_size)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from r2mae_bio._errors import ConfigError, VcfError
+from r2mae_bio._errors import VcfError
+from r2mae_bio.config._settings import check_batch_size
 from r2mae_bio.dna._columns import find_columns, texts, whole_numbers
 from r2mae_bio.dna.variants._batch import VariantBatch, VariantReader, expand
 from r2mae_bio.dna.variants._table_columns import alternatives, identifiers, references
@@ -61,9 +62,7 @@ def read_variants(source: Path | str | pd.DataFrame, *, batch_size: int = 4096) 
     >>> [(batch.n_records, batch.alt) for batch in read_variants(table)]
     [(1, ['G', 'T'])]
     """
-    if batch_size < 1:
-        message = f"batch_size is {batch_size}; it must be at least 1."
-        raise ConfigError(message)
+    check_batch_size(batch_size, "records")
     return TableReader(source, batch_size) if isinstance(source, pd.DataFrame) else VcfReader(source, batch_size)
 
 

@@ -26,7 +26,12 @@ def test_nothing_is_read_without_weights(new, random_codes, tmp_path):
 
 @pytest.mark.parametrize(
     ("settings", "words"),
-    [({"strand": "-"}, "strand='-'"), ({"batch_size": 0}, "batch_size is 0"), ({"batch_size": 2.5}, "batch_size is 2.5")],
+    [
+        ({"strand": "-"}, "strand='-'"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"batch_size": 2.5}, "batch_size is 2.5"),
+        ({"batch_size": True}, "batch_size is True"),
+    ],
 )
 def test_settings_that_cannot_be(wild, settings, words):
     codes = np.zeros((2, 9), np.uint8)

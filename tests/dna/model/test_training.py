@@ -353,6 +353,11 @@ def test_killed_and_resumed_equals_uninterrupted(assert_same, tmp_path):
     ("settings", "words"),
     [
         ({"batch_size": 0}, "batch_size is 0"),
+        ({"batch_size": True}, "batch_size is True"),
+        ({"train_kwargs": {"lerning_rate": 1.0}}, "train_kwargs has no 'lerning_rate'. Did you mean 'learning_rate'"),
+        ({"epoch_window": 8}, "has no 'epoch_window'. Did you mean 'epoch_windows'"),
+        ({"loger": False}, "Did you mean 'logger'"),
+        ({"use_gpu": True}, 'write accelerator="gpu"'),
         ({"epoch_windows": 0}, "epoch_windows=0"),
         ({"max_epochs": 0}, "max_epochs is 0"),
         ({"train_size": 0.0}, "train_size is 0.0"),

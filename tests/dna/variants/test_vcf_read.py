@@ -264,8 +264,9 @@ def test_standard_input(tmp_path: Path, name: str, piped: bool) -> None:
 
 
 def test_batch_size_must_be_positive(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="batch_size is 0"):
-        read_variants(tmp_path / "none.vcf", batch_size=0)
+    for size in (0, True):
+        with pytest.raises(ConfigError, match=f"batch_size is {size}"):
+            read_variants(tmp_path / "none.vcf", batch_size=size)
 
 
 def test_fingerprint_follows_the_bytes(tmp_path: Path) -> None:
