@@ -1,5 +1,5 @@
-"""Find the converted files of a genome or make them; half a cache is never seen, whoever is killed
-when.
+"""Find the converted files of a genome or an alignment or make them; half a cache is never seen,
+whoever is killed when.
 """
 
 from __future__ import annotations
@@ -9,22 +9,24 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from r2mae_bio._errors import CacheError, FastaError
+from r2mae_bio._errors import CacheError
 from r2mae_bio._files import publish, temporary_folder
 from r2mae_bio.dna.genome._convert import convert
 from r2mae_bio.dna.genome._index import BASES, FORMAT, INDEX, read_index
-from r2mae_bio.dna.genome._sources import file_state, hash_of
+from r2mae_bio.dna.genome._sources import hash_of, watch
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from r2mae_bio.dna.genome._index import GenomeIndex
     from r2mae_bio.dna.genome._sources import Source
 
-__all__ = ["default_cache_dir", "open_cache"]
+__all__ = ["cache_key", "default_cache_dir", "find_or_make", "open_cache", "writable_root"]
+
+T = TypeVar("T")
 
 
 def default_cache_dir() -> Path:
@@ -60,43 +62,91 @@ def open_cache(sources: Sequence[Source], cache_dir: str | os.PathLike[str] | No
     CacheError
         The folder cannot be written.
     """
-    root = default_cache_dir() if cache_dir is None else Path(cache_dir).expanduser().resolve()
+    with writable_root(default_cache_dir() if cache_dir is None else cache_dir, "genome", "one byte per base") as root:
+        check_unchanged = watch([source.path for source in sources])
+        key = cache_key(FORMAT, [[source.species, hash_of(source.path, root)] for source in sources])
+
+        def make(temporary: Path) -> GenomeIndex:
+            index = convert(sources, temporary)
+            check_unchanged()
+            return index
+
+        return find_or_make(root / key, read_index, make, files=(BASES, INDEX))
+
+
+@contextlib.contextmanager
+def writable_root(root: str | os.PathLike[str], what: str, needs: str) -> Iterator[Path]:
+    """A folder of caches, made if need be; that it cannot be written is a :class:`CacheError`.
+
+    Parameters
+    ----------
+    root
+        The folder.
+    what
+        What is kept there, for the message.
+    needs
+        The room that one takes, for the message.
+
+    Yields
+    ------
+    The folder, its path absolute.
+    """
+    folder = Path(root).expanduser().resolve()
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        return _find_or_make(sources, root)
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
     except CacheError:
         raise
     except OSError as error:
         message = (
-            f"The genome cache cannot be written to {root} ({error.strerror or error}). Needed is a folder with room for one byte per "
-            "base; pass cache_dir=, such a folder."
+            f"The {what} cache cannot be written to {folder} ({error.strerror or error}). Needed is a folder with room for {needs}; "
+            "pass cache_dir=, such a folder."
         )
         raise CacheError(message) from error
 
 
-def _find_or_make(sources: Sequence[Source], root: Path) -> tuple[Path, GenomeIndex]:
-    states = [file_state(source.path) for source in sources]
-    key = _key(sources, root)
-    folder = root / key
-    with contextlib.suppress(CacheError):
-        return folder, read_index(folder)
-    with _one_at_a_time(root, key):
-        with contextlib.suppress(CacheError):  # made by another process while this one waited
-            return folder, read_index(folder)
-        with temporary_folder(folder) as temporary:
-            index = convert(sources, temporary)
-            _check_unchanged(sources, states)
-            _publish_files(temporary, folder)
-    return folder, index
+def cache_key(*content: object) -> str:
+    """SHA-256 of what decides on the content of a cache, 64 hexadecimal digits.
 
-
-def _key(sources: Sequence[Source], root: Path) -> str:
-    content = [FORMAT, [[source.species, hash_of(source.path, root)] for source in sources]]
+    Parameters
+    ----------
+    content
+        What goes to JSON.
+    """
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
+def find_or_make(folder: Path, read: Callable[[Path], T], make: Callable[[Path], T], *, files: Sequence[str]) -> tuple[Path, T]:
+    """Read the index of a cache, or make the cache if there is none that can be used.
+
+    Parameters
+    ----------
+    folder
+        The cache, named by a hash of what decides on its content.
+    read
+        Reads the index in a folder; raises :class:`CacheError` if the cache cannot be used.
+    make
+        Writes all files into a folder and returns the index.
+    files
+        Names of the files, the index last.
+
+    Returns
+    -------
+    The folder, and the index.
+    """
+    with contextlib.suppress(CacheError):
+        return folder, read(folder)
+    with _one_at_a_time(folder):
+        with contextlib.suppress(CacheError):  # made by another process while this one waited
+            return folder, read(folder)
+        with temporary_folder(folder) as temporary:
+            index = make(temporary)
+            _publish_files(temporary, folder, files)
+    return folder, index
+
+
 @contextlib.contextmanager
-def _one_at_a_time(root: Path, key: str) -> Iterator[None]:
+def _one_at_a_time(folder: Path) -> Iterator[None]:
     """Make other processes wait that want the same cache.
 
     Only to save work: where the system knows no such locks, both make the cache, and either may
@@ -108,30 +158,23 @@ def _one_at_a_time(root: Path, key: str) -> Iterator[None]:
     except ImportError:
         yield
         return
-    with (root / f".{key}.lock").open("a") as lock:
+    with folder.with_name(f".{folder.name}.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError:  # a network file system without locks
             yield
             return
-        for left_over in root.glob(f".{key}-*"):  # named by temporary_folder
+        for left_over in folder.parent.glob(f".{folder.name}-*"):  # named by temporary_folder
             shutil.rmtree(left_over, ignore_errors=True)
         yield
 
 
-def _publish_files(temporary: Path, folder: Path) -> None:
+def _publish_files(temporary: Path, folder: Path, files: Sequence[str]) -> None:
     """Move the files to their place, the index last: a cache without a valid index is no cache.
 
     The name of the folder fixes the content of the files, so replacing one that another process
     reads changes nothing for it.
     """
     folder.mkdir(exist_ok=True)
-    for name in (BASES, INDEX):
+    for name in files:
         publish(temporary / name, folder / name)
-
-
-def _check_unchanged(sources: Sequence[Source], states: Sequence[list[int]]) -> None:
-    for source, state in zip(sources, states, strict=True):
-        if file_state(source.path) != state:
-            message = f"{source.path} was changed while it was read; needed is a file that stays as it is. Open the genome again."
-            raise FastaError(message)

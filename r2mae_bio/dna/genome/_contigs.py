@@ -6,7 +6,7 @@ import difflib
 import re
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from r2mae_bio._errors import AmbiguousContigError, ConfigError, UnknownContigError
 from r2mae_bio._keys import first_names
@@ -53,6 +53,25 @@ class Contig:
         return f"{self.species}:{self.name}" if self.species else self.name
 
 
+class Named(Protocol):
+    """What the names of a contig are found by."""
+
+    @property
+    def name(self) -> str:
+        """Name in the file."""
+        ...
+
+    @property
+    def species(self) -> str:
+        """Species, empty if there is one alone."""
+        ...
+
+    @property
+    def qualified(self) -> str:
+        """Name among those of all species."""
+        ...
+
+
 class ContigNames:
     """Finds contigs by name.
 
@@ -65,7 +84,7 @@ class ContigNames:
     Parameters
     ----------
     contigs
-        The contigs of the genome.
+        The contigs of a genome, or of anything else that has them.
     aliases
         Names given by the user, each leading to a name of a contig.
 
@@ -77,7 +96,7 @@ class ContigNames:
         The name that an alias leads to is not that of one contig.
     """
 
-    def __init__(self, contigs: Sequence[Contig], aliases: Mapping[str, str]) -> None:
+    def __init__(self, contigs: Sequence[Named], aliases: Mapping[str, str]) -> None:
         self._contigs = contigs
         self._exact = {contig.qualified: i for i, contig in enumerate(contigs)}
         self._species: dict[str, _SpeciesNames] = defaultdict(_SpeciesNames)

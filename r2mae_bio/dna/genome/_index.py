@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from r2mae_bio._errors import CacheError
 from r2mae_bio.dna.genome._contigs import Contig
 from r2mae_bio.dna.genome._sources import write_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+T = TypeVar("T")
 
 FORMAT: Final = 1
 """Version of the files of a cache; a cache of another version is not read."""
@@ -59,8 +62,7 @@ def write_index(folder: Path, index: GenomeIndex) -> None:
         The index.
     """
     rows = [[getattr(contig, column) for column in _COLUMNS] for contig in index.contigs]
-    content = {"crc32": index.crc32, "columns": list(_COLUMNS), "contigs": rows}
-    write_json(folder / INDEX, {"format": FORMAT, "check": _check(content), "content": content})
+    write_checked(folder, FORMAT, {"crc32": index.crc32, "columns": list(_COLUMNS), "contigs": rows})
 
 
 def read_index(folder: Path) -> GenomeIndex:
@@ -80,22 +82,73 @@ def read_index(folder: Path) -> GenomeIndex:
     CacheError
         A file is missing, damaged, of another size than the index says or of another version.
     """
+
+    def understand(content: Any) -> GenomeIndex:
+        contigs = (Contig(**dict(zip(content["columns"], row, strict=True))) for row in content["contigs"])
+        return GenomeIndex(tuple(contigs), content["crc32"])
+
+    return read_checked(folder, FORMAT, understand, lambda index: (BASES, index.n_bases), "genome")
+
+
+def write_checked(folder: Path, version: int, content: Any) -> None:
+    """Write an index as JSON, with a checksum of itself.
+
+    Parameters
+    ----------
+    folder
+        Folder of the cache.
+    version
+        Version of the files of the cache.
+    content
+        The index in forms that JSON knows.
+    """
+    write_json(folder / INDEX, {"format": version, "check": _check(content), "content": content})
+
+
+def read_checked(
+    folder: Path, version: int, understand: Callable[[Any], T], sized: Callable[[T], tuple[str, int]], what: str
+) -> T:
+    """Read an index written by :func:`write_checked`.
+
+    Parameters
+    ----------
+    folder
+        Folder of the cache.
+    version
+        Version of the files that can be read.
+    understand
+        Makes the index of its content.
+    sized
+        Name of the file that the index is of, and the bytes that it should have.
+    what
+        What was cached, for messages.
+
+    Returns
+    -------
+    The index.
+
+    Raises
+    ------
+    CacheError
+        A file is missing, damaged, of another size than the index says or of another version.
+    """
     try:
         stored = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         found = stored["format"]
-        if found == FORMAT and stored["check"] == _check(stored["content"]):
-            content = stored["content"]
-            contigs = (Contig(**dict(zip(content["columns"], row, strict=True))) for row in content["contigs"])
-            index = GenomeIndex(tuple(contigs), content["crc32"])
-            size = (folder / BASES).stat().st_size
-            if size == index.n_bases:
+        if found == version and stored["check"] == _check(stored["content"]):
+            index = understand(stored["content"])
+            name, needed = sized(index)
+            size = (folder / name).stat().st_size
+            if size == needed:
                 return index
-            problem = f"{BASES} has {size} bytes, the index says {index.n_bases}"
+            problem = f"{name} has {size} bytes, the index says {needed}"
         else:
-            problem = f"{INDEX} does not fit its checksum" if found == FORMAT else f"its format is {found!r}, not {FORMAT}"
+            problem = f"{INDEX} does not fit its checksum" if found == version else f"its format is {found!r}, not {version}"
     except (OSError, ValueError, KeyError, TypeError) as error:
         problem = f"{error!r}"
-    message = f"The genome cache {folder} cannot be used: {problem}. Open the genome again from its FASTA files; that makes the cache anew."
+    message = (
+        f"The {what} cache {folder} cannot be used: {problem}. Open the {what} again from its files; that makes the cache anew."
+    )
     raise CacheError(message)
 
 

@@ -1,4 +1,6 @@
-"""The files of a genome, and their hashes, remembered so that nobody hashes gigabytes twice."""
+"""The files of a genome or an alignment, and their hashes, remembered so that nobody hashes
+gigabytes twice.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +9,14 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from r2mae_bio._errors import ConfigError, FastaError
+from r2mae_bio._errors import ConfigError, DataError, FastaError
 from r2mae_bio._files import whole_file
 
-__all__ = ["Source", "SourcePaths", "file_state", "hash_of", "list_sources", "write_json"]
+__all__ = ["FASTA", "FileKind", "Source", "SourcePaths", "file_state", "hash_of", "list_sources", "watch", "write_json"]
 
 SourcePaths: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
 _MEMORY: Final = "sources.json"
@@ -22,6 +24,16 @@ _SETTLED_NS: Final = 2_000_000_000
 """A file changed more recently may change again under the same time stamp (FAT counts two seconds),
 so its hash is not remembered.
 """
+
+
+class FileKind(NamedTuple):
+    """What a file should be, for messages."""
+
+    name: str
+    error: type[DataError]
+
+
+FASTA: Final = FileKind("FASTA file", FastaError)
 
 
 class Source(NamedTuple):
@@ -32,13 +44,15 @@ class Source(NamedTuple):
     """Empty if files were given without species."""
 
 
-def list_sources(paths: SourcePaths | Mapping[str, SourcePaths]) -> tuple[Source, ...]:
+def list_sources(paths: SourcePaths | Mapping[str, SourcePaths], kind: FileKind = FASTA) -> tuple[Source, ...]:
     """The files in the order given.
 
     Parameters
     ----------
     paths
         One path, several, or either of them for each species.
+    kind
+        What the files should be.
 
     Returns
     -------
@@ -48,8 +62,8 @@ def list_sources(paths: SourcePaths | Mapping[str, SourcePaths]) -> tuple[Source
     ------
     ConfigError
         No path is given, or a species is empty, holds ':' or blanks.
-    FastaError
-        A file is missing or not a file.
+    DataError
+        A file is missing or not a file; the class is that of ``kind``.
     """
     by_species = paths if isinstance(paths, Mapping) else {"": paths}
     if isinstance(paths, Mapping):
@@ -59,13 +73,13 @@ def list_sources(paths: SourcePaths | Mapping[str, SourcePaths]) -> tuple[Source
         Source(Path(path).expanduser().resolve(), name) for name, given in by_species.items() for path in _several(given)
     )
     if not sources:
-        message = "No path is given; needed is at least one FASTA file."
+        message = f"No path is given; needed is at least one {kind.name}."
         raise ConfigError(message)
     for source in sources:
         if not source.path.is_file():
             found = "is a folder or a pipe" if source.path.exists() else "does not exist"
-            message = f"{source.path} {found}; needed is a FASTA file on the disk, which is read more than once. Check the path."
-            raise FastaError(message)
+            message = f"{source.path} {found}; needed is a {kind.name} on the disk, which is read more than once. Check the path."
+            raise kind.error(message)
     return sources
 
 
@@ -89,7 +103,32 @@ def file_state(path: Path) -> list[int]:
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
 
 
-def hash_of(path: Path, folder: Path) -> str:
+def watch(paths: Sequence[Path], kind: FileKind = FASTA) -> Callable[[], None]:
+    """Remember the state of files, before anything is read of them.
+
+    Parameters
+    ----------
+    paths
+        The files.
+    kind
+        What they should be.
+
+    Returns
+    -------
+    A function that raises ``kind.error`` if one of them has changed since.
+    """
+    states = [file_state(path) for path in paths]
+
+    def check() -> None:
+        for path, state in zip(paths, states, strict=True):
+            if file_state(path) != state:
+                message = f"{path} was changed while it was read; needed is a file that stays as it is. Open it again."
+                raise kind.error(message)
+
+    return check
+
+
+def hash_of(path: Path, folder: Path, kind: FileKind = FASTA) -> str:
     """SHA-256 of a file, taken from ``folder`` if remembered there and the file is unchanged.
 
     Parameters
@@ -98,6 +137,8 @@ def hash_of(path: Path, folder: Path) -> str:
         The file.
     folder
         Where hashes are remembered; if it cannot be written, they are not.
+    kind
+        What the file should be.
 
     Returns
     -------
@@ -105,8 +146,8 @@ def hash_of(path: Path, folder: Path) -> str:
 
     Raises
     ------
-    FastaError
-        The file cannot be read.
+    DataError
+        The file cannot be read; the class is that of ``kind``.
     """
     try:
         state = file_state(path)
@@ -117,8 +158,8 @@ def hash_of(path: Path, folder: Path) -> str:
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        message = f"{path} cannot be read ({error.strerror or error}). Needed is a FASTA file; check its permissions."
-        raise FastaError(message) from error
+        message = f"{path} cannot be read ({error.strerror or error}). Needed is a {kind.name}; check its permissions."
+        raise kind.error(message) from error
     if max(state[1:]) < started - _SETTLED_NS:
         with contextlib.suppress(OSError):
             write_json(folder / _MEMORY, {**_remembered(folder), str(path): {"state": state, "sha256": sha256}})

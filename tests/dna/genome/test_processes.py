@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import time
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,13 +18,14 @@ from r2mae_bio.dna.genome import _convert as _genome_convert
 from r2mae_bio.dna.genome._index import BASES, INDEX
 from r2mae_bio.io import Genome
 
+from ..forked import PATIENCE, fork
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
 
 pytestmark = pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork")
 N_BASES = 50_000
-PATIENCE = 60  # seconds
 
 
 @pytest.fixture
@@ -38,18 +38,6 @@ def fasta(bases: bytes, tmp_path: Path) -> Path:
     path = tmp_path / "genome.fa"
     path.write_bytes(b">one\n" + bases[:20_000] + b"\n>two\n" + bases[20_000:] + b"\n")
     return path
-
-
-def fork(function: Callable[..., None], *args: object) -> tuple[multiprocessing.process.BaseProcess, Connection]:
-    """Run a function in a forked process, with the sending end of a pipe as its first argument."""
-    context = multiprocessing.get_context("fork")
-    receive, send = context.Pipe(duplex=False)
-    process = context.Process(target=function, args=(send, *args), daemon=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # a fork of a process with threads; the child uses none
-        process.start()
-    send.close()
-    return process, receive
 
 
 # ---------------------------------------------------------------- killed
