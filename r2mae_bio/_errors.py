@@ -22,6 +22,7 @@ Every message says what was found, what was needed and what to do::
     │   ├── RegionError          coordinates that do not lie on a contig
     │   │   ├── UnknownContigError
     │   │   └── AmbiguousContigError
+    │   ├── MafError             an alignment that cannot be read as given
     │   ├── VcfError             variants that cannot be read or written as given
     │   └── BedError             a file or table that does not hold regions
     ├── JournalError             an unfinished output that cannot be continued (ValueError)
@@ -115,6 +116,10 @@ class UnknownContigError(RegionError):
 
 class AmbiguousContigError(RegionError):
     """Several contigs have an equivalent name."""
+
+
+class MafError(DataError):
+    """An alignment in MAF cannot be read as given."""
 
 
 class VcfError(DataError):
