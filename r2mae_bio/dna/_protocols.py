@@ -6,6 +6,7 @@ A model needs no base class, only the members that are asked for:
 - by ``tl.embed_sequences`` and ``tl.embed_regions`` those of :class:`StateModel`;
 - by ``tl.saturation_mutagenesis`` those of :class:`LikelihoodModel`;
 - by ``tl.score_variants`` those of :class:`VariantModel`, which are both;
+- by these two verbs instead those of :class:`PlacedModel`, which knows bases by where they stand;
 - by ``evaluate.sequence_probe`` those of :class:`SequenceModel`.
 
 Sequences reach a model as codes: integers (B, L), 0 to 3 for A, C, G and T, 4 for a base that is
@@ -45,6 +46,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -118,6 +121,29 @@ class LikelihoodModel(DNAModel, Protocol):
 
 class VariantModel(StateModel, LikelihoodModel, Protocol):
     """What scoring variants needs; ``n_dim`` and ``states`` only for the embedding distance."""
+
+
+class PlacedModel(DNAModel, Protocol):
+    """Predicts bases by where they stand on the genome, such as the columns of an alignment; it
+    reads no sequence. A model that has this member is asked for no other.
+    """
+
+    def log_probs_at(self, contigs: Sequence[str], positions: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Log-probabilities of A, C, G and T at single positions.
+
+        Parameters
+        ----------
+        contigs
+            Name of the contig of each position, as in ``Genome.contigs``; n of them.
+        positions
+            From 0, (n,); -1 for a base that has no place on the genome, being inserted or beyond
+            the ends of its contig.
+
+        Returns
+        -------
+        Nats, float32 (n, 4).
+        """
+        ...
 
 
 class SequenceModel(StateModel, Protocol):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from r2mae_bio.cells.read._store import CellStore
     from r2mae_bio.cells.read._uns import check_key, write_record
     from r2mae_bio.dna.alignment._alignment import Alignment
+    from r2mae_bio.dna.alignment._frequencies import ColumnFrequencies
     from r2mae_bio.dna.genome._bases import decode_bases, encode_bases, one_hot_encode, reverse_complement, soft_mask
     from r2mae_bio.dna.genome._contigs import Contig
     from r2mae_bio.dna.genome._genome import Genome
@@ -52,6 +53,7 @@ __getattr__, __dir__, __all__ = lazily(
         "cells.read._store": "CellStore",
         "cells.read._uns": "check_key write_record",
         "dna.alignment._alignment": "Alignment",
+        "dna.alignment._frequencies": "ColumnFrequencies",
         "dna.genome._bases": "decode_bases encode_bases one_hot_encode reverse_complement soft_mask",
         "dna.genome._contigs": "Contig",
         "dna.genome._genome": "Genome",

@@ -4,12 +4,13 @@ surroundings.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from r2mae_bio.core._saved import open_model
 from r2mae_bio.dna.genome._genome import as_genome
 from r2mae_bio.dna.model._dna_mae import DNAMAE
 from r2mae_bio.dna.model._mean_states import check_strand
+from r2mae_bio.dna.scoring._placed import method_asked_for
 from r2mae_bio.dna.scoring._saturation import saturate
 
 if TYPE_CHECKING:
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from r2mae_bio.dna._protocols import LikelihoodModel
+    from r2mae_bio.dna._protocols import LikelihoodModel, PlacedModel
     from r2mae_bio.dna.genome._genome import Genome
 
 
 def saturation_mutagenesis(
     region: str | tuple[str, int, int],
     genome: Genome | str | Path,
-    model: LikelihoodModel | str | Path,
+    model: LikelihoodModel | PlacedModel | str | Path,
     *,
     context: int | None = None,
     strand: str = "both",
@@ -47,7 +48,9 @@ def saturation_mutagenesis(
         The genome, or the path of its FASTA file.
     model
         A model of DNA, such as ``DNAMAE``, or the folder of a saved one; a model of another package
-        needs the members of :class:`r2mae_bio.dna._protocols.LikelihoodModel`.
+        needs the members of :class:`r2mae_bio.dna._protocols.LikelihoodModel`. One that knows bases
+        by where they stand, such as :class:`r2mae_bio.io.ColumnFrequencies`, needs those of
+        ``PlacedModel``; ``context`` and ``strand`` do not matter to it.
     context
         Bases of a window, at most ``model.window``, which is the default.
     strand
@@ -94,5 +97,5 @@ def saturation_mutagenesis(
     (60, 'ATGGAACAA')
     """
     check_strand(strand)
-    model = open_model(model, DNAMAE, "log_probs", what="model of DNA")
-    return saturate(region, as_genome(genome), model, context=context, strand=strand, batch_size=batch_size)
+    opened = cast("LikelihoodModel | PlacedModel", open_model(model, DNAMAE, method_asked_for(model), what="model of DNA"))
+    return saturate(region, as_genome(genome), opened, context=context, strand=strand, batch_size=batch_size)

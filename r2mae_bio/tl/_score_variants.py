@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from r2mae_bio.core._saved import open_model
 from r2mae_bio.dna.genome._genome import as_genome
 from r2mae_bio.dna.model._dna_mae import DNAMAE
 from r2mae_bio.dna.scoring._output import score_records
+from r2mae_bio.dna.scoring._placed import method_asked_for
 from r2mae_bio.dna.scoring._settings import choose_settings
 
 if TYPE_CHECKING:
@@ -16,14 +17,14 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from r2mae_bio.dna._protocols import VariantModel
+    from r2mae_bio.dna._protocols import PlacedModel, VariantModel
     from r2mae_bio.dna.genome._genome import Genome
 
 
 def score_variants(
     variants: str | Path | pd.DataFrame,
     genome: Genome | str | Path,
-    model: VariantModel | str | Path,
+    model: VariantModel | PlacedModel | str | Path,
     *,
     out: str | Path | None = None,
     prefix: str = "R2MAE",
@@ -57,7 +58,9 @@ def score_variants(
         Genome, or the path of its FASTA file.
     model
         Model of DNA, such as ``DNAMAE``, or the folder of a saved one; a model of another package
-        needs the members of :class:`r2mae_bio.dna._protocols.VariantModel`.
+        needs the members of :class:`r2mae_bio.dna._protocols.VariantModel`. One that knows bases
+        by where they stand, such as :class:`r2mae_bio.io.ColumnFrequencies`, needs those of
+        ``PlacedModel`` and ``embedding_distance=False``.
     out
         Output: ``.vcf``, ``.vcf.gz`` or ``.vcf.bgz`` (the input with INFO fields ``R2MAE_LLR`` and
         so on), or ``.parquet`` (one row per allele). It has its name only when it is complete; an
@@ -121,15 +124,19 @@ def score_variants(
     How many alleles have each status is logged at level INFO by the logger ``r2mae_bio``; a run
     that goes on counts those that it scores itself.
 
+    A model that knows bases by where they stand is asked for the same positions; a base of the
+    alternative haplotype that was inserted has no place, and what such a model says of it is its
+    own affair.
+
     A change that a repeat allows at several places is scored over all of them together, so the
     values depend on the two haplotypes alone, not on how the record is written. An allele that
     equals REF has ``llr`` and distance 0.
     """
-    model = open_model(model, DNAMAE, "log_probs", what="model of DNA")
+    opened = cast("VariantModel | PlacedModel", open_model(model, DNAMAE, method_asked_for(model), what="model of DNA"))
     if embedding_distance:
-        model = open_model(model, DNAMAE, "states", what="model with states, or embedding_distance=False")
+        open_model(opened, DNAMAE, "states", what="model with states, or embedding_distance=False")
     settings = choose_settings(
-        model.window,
+        opened.window,
         context=context,
         flank=flank,
         max_length=max_length,
@@ -139,7 +146,7 @@ def score_variants(
     return score_records(
         variants,
         as_genome(genome, aliases),
-        model,
+        opened,
         settings,
         out=None if out is None else Path(out).expanduser(),
         prefix=prefix,

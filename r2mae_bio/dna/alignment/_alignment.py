@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from r2mae_bio.dna.genome._genome import Genome
     from r2mae_bio.dna.genome._sources import SourcePaths
 
-__all__ = ["Alignment"]
+__all__ = ["Alignment", "check_pseudo"]
 
 _UNALIGNED: Final = ord(".")
 _BASES: Final = b"ACGT"
@@ -259,12 +259,37 @@ class Alignment:
         RegionError, UnknownContigError, AmbiguousContigError
             As for :meth:`columns`.
         """
-        if not (math.isfinite(pseudo) and pseudo > 0):
-            message = f"pseudo={pseudo!r}; needed is a finite number above 0, which every base is counted at the least."
-            raise ConfigError(message)
-        columns = self._region(contig, start, end)
-        counts = np.stack([(columns == letter).sum(axis=1) for letter in _BASES], axis=1) + pseudo
-        return (counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)
+        return _shares(self._region(contig, start, end), check_pseudo(pseudo))
+
+    def frequencies_at(self, contig: str, positions: NDArray[np.int64], *, pseudo: float = 0.5) -> NDArray[np.float32]:
+        """As :meth:`frequencies`, at single positions.
+
+        Parameters
+        ----------
+        contig
+            As for :meth:`columns`.
+        positions
+            From 0, integers (n,) in any order; where they are not on the contig, all shares are a
+            quarter.
+        pseudo
+            As for :meth:`frequencies`.
+
+        Returns
+        -------
+        Rows that sum to 1, float32 (n, 4).
+
+        Raises
+        ------
+        ConfigError
+            ``pseudo`` cannot be used.
+        UnknownContigError, AmbiguousContigError
+            As for :meth:`columns`.
+        """
+        i, positions = self.contig_index(contig), np.asarray(positions)
+        shares = np.full((positions.size, len(_BASES)), 1 / len(_BASES), np.float32)
+        inside = (positions >= 0) & (positions < self.lengths[i])
+        shares[inside] = _shares(self._columns[self._offsets[i] + positions[inside], 1:], check_pseudo(pseudo))
+        return shares
 
     def _region(self, contig: str, start: int, end: int) -> NDArray[np.uint8]:
         """Columns of a region, (positions, species), mapped."""
@@ -277,3 +302,17 @@ class Alignment:
             )
             raise RegionError(message)
         return self._columns[self._offsets[i] + first : self._offsets[i] + last, 1:]
+
+
+def check_pseudo(pseudo: float) -> float:
+    """A pseudocount, or a :class:`ConfigError`."""
+    if not (math.isfinite(pseudo) and pseudo > 0):
+        message = f"pseudo={pseudo!r}; needed is a finite number above 0, which every base is counted at the least."
+        raise ConfigError(message)
+    return pseudo
+
+
+def _shares(columns: NDArray[np.uint8], pseudo: float) -> NDArray[np.float32]:
+    """Shares of the four bases, (n, 4), in columns (n, species)."""
+    counts = np.stack([(columns == letter).sum(axis=1) for letter in _BASES], axis=1) + pseudo
+    return (counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -32,6 +32,28 @@ class HaplotypeWindows:
     """First position of a window that is scored, and the position after the last, (2, alleles,
     2).
     """
+    first: NDArray[np.int64]
+    """Place on the contig of the first base of a window, (2, alleles)."""
+    change: NDArray[np.int64]
+    """Position of a window where the change is made, as far to the left as its place can be; how
+    many bases it inserts there, and how many it leaves out; (2, alleles, 3).
+    """
+
+    def places(self, windows: NDArray[np.int64], positions: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Where bases stand on their contigs, both (n,): their places, which may lie beyond the
+        ends, and whether they have one, as inserted bases do not.
+
+        Parameters
+        ----------
+        windows
+            Number of the window of each base, those of the reference haplotype first.
+        positions
+            Position of each base in its window.
+        """
+        at, n_inserted, n_removed = self.change.reshape(-1, 3)[windows].T
+        after = positions >= at + n_inserted
+        place = self.first.reshape(-1)[windows] + positions + np.where(after, n_removed - n_inserted, 0)
+        return place, (positions < at) | after
 
 
 def haplotype_windows(
@@ -63,11 +85,16 @@ def haplotype_windows(
     n = len(changes)
     codes = np.empty((_HAPLOTYPES, n, context), np.uint8)
     scored = np.empty((_HAPLOTYPES, n, 2), np.int64)
+    first = np.empty((_HAPLOTYPES, n), np.int64)
+    made = np.zeros((_HAPLOTYPES, n, 3), np.int64)
     left, right = _surroundings(genome, contigs, changes, context)
     for i, change in enumerate(changes):
-        for haplotype, (window, positions) in enumerate(_windows_of(left[i], right[i], change, context, flank)):
-            codes[haplotype, i], scored[haplotype, i] = window, positions
-    return HaplotypeWindows(codes, scored)
+        if len(change.inserted) != len(change.removed):  # else each base stands where the other did
+            made[1, i, 1:] = len(change.inserted), len(change.removed)
+        for haplotype, found in enumerate(_windows_of(left[i], right[i], change, context, flank)):
+            codes[haplotype, i], scored[haplotype, i], back, made[haplotype, i, 0] = found
+            first[haplotype, i] = change.start - back - made[haplotype, i, 0]
+    return HaplotypeWindows(codes, scored, first, made)
 
 
 def _surroundings(
@@ -96,14 +123,18 @@ def _surroundings(
 
 def _windows_of(
     left: NDArray[np.uint8], right: NDArray[np.uint8], change: MinimalChange, context: int, flank: int
-) -> list[tuple[NDArray[np.uint8], tuple[int, int]]]:
+) -> list[tuple[NDArray[np.uint8], tuple[int, int], int, int]]:
+    """Window of each haplotype, the positions to score in it, how far the change can be moved back,
+    and how many bases of the window lie before the stretch that it spans.
+    """
     removed, inserted = encode_bases(change.removed), encode_bases(change.inserted)
     back, ahead = _room_to_shift(left, right, removed, inserted, context)
     before, after = left[: left.size - back], right[ahead:]
     spans = [np.concatenate([left[left.size - back :], bases, right[:ahead]]) for bases in (removed, inserted)]
     odd_left = _odd_base_goes_left(before, spans, after, context // 2 + 1)
     n_beside = 0 if removed.size == inserted.size == 1 else flank
-    return [_window(before, span, after, context, n_beside, odd_left=odd_left) for span in spans]
+    found = (_window(before, span, after, context, n_beside, odd_left=odd_left) for span in spans)
+    return [(window, positions, back, n_before) for window, positions, n_before in found]
 
 
 def _room_to_shift(
@@ -147,12 +178,12 @@ def _odd_base_goes_left(
 
 def _window(
     before: NDArray[np.uint8], span: NDArray[np.uint8], after: NDArray[np.uint8], context: int, flank: int, *, odd_left: bool
-) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """The bases around a span, and which positions among them are scored; a span wider than the
-    window is cut on both sides.
+) -> tuple[NDArray[np.uint8], tuple[int, int], int]:
+    """The bases around a span, which positions among them are scored, and how many come before the
+    span; a span wider than the window is cut on both sides, by a negative number on the left.
     """
     room = context - span.size
     n_before = room // 2 + (room % 2 if odd_left else 0)
     first = before.size - n_before
     window = np.concatenate([before, span, after])[first : first + context]
-    return window, (max(n_before - flank, 0), min(n_before + span.size + flank, context))
+    return window, (max(n_before - flank, 0), min(n_before + span.size + flank, context)), n_before

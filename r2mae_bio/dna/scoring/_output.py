@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from r2mae_bio.dna._protocols import VariantModel
+    from r2mae_bio.dna._protocols import PlacedModel, VariantModel
     from r2mae_bio.dna.genome._genome import Genome
     from r2mae_bio.dna.scoring._settings import ScoreSettings
     from r2mae_bio.dna.variants._batch import VariantBatch, VariantReader
@@ -33,7 +33,7 @@ RECORDS: Final = 512
 def score_records(
     variants: Path | str | pd.DataFrame,
     genome: Genome,
-    model: VariantModel,
+    model: VariantModel | PlacedModel,
     settings: ScoreSettings,
     *,
     out: Path | None,
@@ -128,7 +128,7 @@ def _empty(settings: ScoreSettings) -> pd.DataFrame:
 def _open_writer(
     path: Path,
     reader: VariantReader,
-    model: VariantModel,
+    model: VariantModel | PlacedModel,
     genome: Genome,
     settings: ScoreSettings,
     *,

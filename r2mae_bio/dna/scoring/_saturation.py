@@ -10,11 +10,12 @@ import pandas as pd
 from r2mae_bio._errors import ConfigError
 from r2mae_bio.dna.genome._bases import encode_bases
 from r2mae_bio.dna.regions._text import parse_region
+from r2mae_bio.dna.scoring._placed import is_placed, log_probs_of_places
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from r2mae_bio.dna._protocols import LikelihoodModel
+    from r2mae_bio.dna._protocols import LikelihoodModel, PlacedModel
     from r2mae_bio.dna.genome._genome import Genome
 
 BASES: Final = "ACGT"
@@ -23,7 +24,7 @@ _NUMBERS_AT_ONCE: Final = 1 << 22
 
 
 def saturate(
-    region: Any, genome: Genome, model: LikelihoodModel, *, context: int | None, strand: str, batch_size: int | None
+    region: Any, genome: Genome, model: LikelihoodModel | PlacedModel, *, context: int | None, strand: str, batch_size: int | None
 ) -> pd.DataFrame:
     """Probabilities of every base of a region, and what they say of its substitutions.
 
@@ -77,13 +78,15 @@ def _predict(
     genome: Genome,
     contig: int,
     positions: NDArray[np.int64],
-    model: LikelihoodModel,
+    model: LikelihoodModel | PlacedModel,
     *,
     context: int,
     strand: str,
     batch_size: int | None,
 ) -> NDArray[np.float64]:
     """Log-probabilities (L, 4) of single hidden bases."""
+    if is_placed(model):
+        return log_probs_of_places(model, genome, np.full(positions.shape, contig), positions, np.ones(positions.shape, bool))
     middle = context // 2
     rows = max(1, _NUMBERS_AT_ONCE // (len(BASES) * context))
     found = []

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from r2mae_bio.dna.genome._bases import UNKNOWN, encode_bases
 from r2mae_bio.dna.scoring._haplotypes import haplotype_windows
+from r2mae_bio.dna.scoring._placed import is_placed, log_probs_of_windows
 from r2mae_bio.dna.scoring._pseudo_likelihood import hidden_log_probs, mean_window_states, unique_windows
 from r2mae_bio.dna.variants._alleles import AlleleKind, allele_kind, minimal_change
 from r2mae_bio.dna.variants._status import AlleleStatus, classify_alleles
 from r2mae_bio.dna.variants._vcf_header import InfoField
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-    from r2mae_bio.dna._protocols import VariantModel
+    from r2mae_bio.dna._protocols import PlacedModel, VariantModel
     from r2mae_bio.dna.genome._genome import Genome
     from r2mae_bio.dna.genome._reference import GenomeReference
     from r2mae_bio.dna.scoring._haplotypes import HaplotypeWindows
@@ -68,7 +72,7 @@ def value_fields(settings: ScoreSettings, *, prefix: str | None) -> list[InfoFie
 
 
 def score_batch(
-    batch: VariantBatch, genome: Genome, reference: GenomeReference, model: VariantModel, settings: ScoreSettings
+    batch: VariantBatch, genome: Genome, reference: GenomeReference, model: VariantModel | PlacedModel, settings: ScoreSettings
 ) -> dict[str, NDArray[Any]]:
     """Score the alleles of some records.
 
@@ -113,57 +117,53 @@ def _score(
     batch: VariantBatch,
     alleles: NDArray[np.int64],
     genome: Genome,
-    model: VariantModel,
+    model: VariantModel | PlacedModel,
     settings: ScoreSettings,
     numbers: dict[str, NDArray[np.float32]],
 ) -> None:
     changes = [minimal_change(int(batch.allele_pos[i]), batch.allele_ref[i], batch.alt[i]) for i in alleles.tolist()]
     contigs = np.array([genome.contig_index(batch.allele_chrom[i]) for i in alleles.tolist()], np.int64)
     pairs = haplotype_windows(genome, contigs, changes, context=settings.context, flank=settings.flank)
-    windows, which = unique_windows(pairs.codes.reshape(-1, settings.context))
-    readings = _Readings(model, windows, which.reshape(2, -1), settings.batch_size)
-    single = np.array([len(change.removed) == len(change.inserted) == 1 for change in changes])
-    values = readings.likelihoods(pairs, changes, single)
-    if settings.embedding_distance:
-        values[_DISTANCE] = readings.distances()
+    codes = pairs.codes.reshape(-1, settings.context)
+    if is_placed(model):  # windows that read the same are not the same to it
+        windows, which = codes, np.arange(len(codes))
+        log_probs = partial(log_probs_of_windows, model, genome, contigs, pairs)
+    else:
+        windows, which = unique_windows(codes)
+        log_probs = partial(hidden_log_probs, model, windows, batch_size=settings.batch_size)
+    read = which.reshape(2, -1)
+    values = _likelihoods(log_probs, windows, read, pairs, changes)
+    if settings.embedding_distance and not is_placed(model):  # which has no states
+        means = mean_window_states(model, windows, batch_size=settings.batch_size)
+        values[_DISTANCE] = np.linalg.norm(means[read[1]] - means[read[0]], axis=1)
     for name, found in values.items():
         numbers[name][alleles] = found
 
 
-class _Readings:
-    """The different windows of a batch and what the model says of them."""
+def _likelihoods(
+    log_probs: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]],
+    windows: NDArray[np.uint8],
+    which: NDArray[np.int64],
+    pairs: HaplotypeWindows,
+    changes: list[MinimalChange],
+) -> dict[str, NDArray[np.float64]]:
+    """All values but the distance, each (alleles,); the positions of all alleles are read together.
 
-    def __init__(self, model: VariantModel, windows: NDArray[np.uint8], which: NDArray[np.int64], batch_size: int | None) -> None:
-        self._model, self._windows, self._which, self._batch_size = model, windows, which, batch_size
-
-    def likelihoods(
-        self, pairs: HaplotypeWindows, changes: list[MinimalChange], single: NDArray[np.bool_]
-    ) -> dict[str, NDArray[np.float64]]:
-        """All values but the distance, each (alleles,); the positions of all alleles are read
-        together.
-        """
-        one, more = np.flatnonzero(single), np.flatnonzero(~single)
-        # of a single base only the reference window is read: with the base hidden, the alternative
-        # one is the same
-        owners, rows, positions = _positions(pairs.scored[:, more], self._which[:, more])
-        log_probs = hidden_log_probs(
-            self._model,
-            self._windows,
-            np.concatenate([self._which[0, one], rows]),
-            np.concatenate([pairs.scored[0, one, 0], positions]),
-            batch_size=self._batch_size,
-        )
-        values = {name: np.full(single.size, np.nan) for name in NUMBERS if name != _DISTANCE}
-        for name, found in _of_one_base(log_probs[: one.size], [changes[i] for i in one.tolist()]).items():
-            values[name][one] = found
-        values["llr"][more] = _of_more_bases(log_probs[one.size :], self._windows[rows, positions], owners, more.size)
-        values["abs_llr"] = np.abs(values["llr"])
-        return values
-
-    def distances(self) -> NDArray[np.float64]:
-        """Euclidean distance of the mean states of both haplotypes, (alleles,)."""
-        means = mean_window_states(self._model, self._windows, batch_size=self._batch_size)
-        return np.linalg.norm(means[self._which[1]] - means[self._which[0]], axis=1)
+    ``log_probs`` gives those of positions in ``windows`` by the number of each window and its
+    position, and ``which`` says which of them each haplotype reads, (2, alleles).
+    """
+    single = np.array([len(change.removed) == len(change.inserted) == 1 for change in changes])
+    one, more = np.flatnonzero(single), np.flatnonzero(~single)
+    # of a single base only the reference window is read: with the base hidden, the alternative one
+    # is the same
+    owners, rows, positions = _positions(pairs.scored[:, more], which[:, more])
+    found = log_probs(np.concatenate([which[0, one], rows]), np.concatenate([pairs.scored[0, one, 0], positions]))
+    values = {name: np.full(single.size, np.nan) for name in NUMBERS if name != _DISTANCE}
+    for name, of_one in _of_one_base(found[: one.size], [changes[i] for i in one.tolist()]).items():
+        values[name][one] = of_one
+    values["llr"][more] = _of_more_bases(found[one.size :], windows[rows, positions], owners, more.size)
+    values["abs_llr"] = np.abs(values["llr"])
+    return values
 
 
 def _of_one_base(log_probs: NDArray[np.float64], changes: list[MinimalChange]) -> dict[str, NDArray[np.float64]]:
