@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["count_steps"]
+__all__ = ["asked_for", "count_steps", "with_bars"]
+
+_ASKED: Final = ContextVar("_ASKED", default=False)
+
+
+@contextmanager
+def with_bars() -> Iterator[None]:
+    """In a terminal, show bars of what otherwise works in silence: a command is watched, a line of
+    a notebook is one among many.
+    """
+    token = _ASKED.set(True)
+    try:
+        yield
+    finally:
+        _ASKED.reset(token)
+
+
+def asked_for() -> bool | None:
+    """Whether what otherwise works in silence shows a bar, as ``shown`` of :func:`count_steps`."""
+    return None if _ASKED.get() else False
 
 
 @contextmanager
@@ -32,6 +52,9 @@ def count_steps(
     ------
     The function to tell the number of further steps.
     """
+    if shown is False:
+        yield lambda steps: None
+        return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
     from rich.text import Text

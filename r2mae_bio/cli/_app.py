@@ -77,7 +77,8 @@ def _fail(error: Any, state: State) -> int:
     """Say what went wrong, and give the exit code."""
     if isinstance(error, _CLICK_ERROR):
         where = getattr(getattr(error, "ctx", None), "command_path", "r2mae")
-        sys.stderr.write(f"error: {one_line(error.format_message())} See {where} --help.\n")
+        said = one_line(error.format_message())
+        sys.stderr.write(f"error: {said}{'' if said.endswith(('.', '?', ')')) else '.'} See {where} --help.\n")
         return int(error.exit_code)
     if isinstance(error, typer.Abort):  # what typer before 0.26 makes of Ctrl-C
         sys.stderr.write("interrupted\n")

@@ -11,6 +11,7 @@ import torch
 
 from r2mae_bio._errors import SetupError
 from r2mae_bio._keys import KEYS
+from r2mae_bio._progress import asked_for, count_steps
 from r2mae_bio.cells.fit._table import CellTable, cells_at_a_time
 from r2mae_bio.cells.model._moments import cache_by_panel
 from r2mae_bio.cells.model._record import GeneRecord, blank_statistics, build_network, check_vocabulary
@@ -177,8 +178,10 @@ class GeneReader(Trainable[GeneRecord, GeneMaskedAutoencoder]):
     def _embed(self, table: CellTable, batch_size: int | None) -> NDArray[np.float32]:
         """Embeddings (n_cells, n_latent) from which batches were not taken out."""
         latent = np.zeros((table.n_cells, self.config.n_latent), np.float32)
-        for some, block in self._embed_blocks(table, batch_size):
-            latent[some] = block
+        with count_steps("cells", table.n_cells, shown=asked_for()) as advance:
+            for some, block in self._embed_blocks(table, batch_size):
+                latent[some] = block
+                advance(len(block))
         return latent
 
     def _embed_blocks(self, table: CellTable, batch_size: int | None) -> Iterator[tuple[slice, NDArray[np.float32]]]:

@@ -33,7 +33,7 @@ def read_config(ctx: typer.Context, value: Path | None) -> Path | None:
         There is no such file, it holds no settings, or one that the command does not have.
     """
     if value is not None:
-        known = {str(parameter.name): parameter for parameter in ctx.command.params}
+        known = {str(parameter.name): parameter for parameter in ctx.command.params if parameter.name not in ("config", "help")}
         settings = {name.replace("-", "_"): item for name, item in _settings(value).items()}
         unknown = sorted(set(settings) - set(known))
         if unknown:
@@ -92,6 +92,7 @@ def write_config(out: Path, command: str, settings: Mapping[str, Any]) -> None:
     import yaml
 
     plain = {name: _plain(value) for name, value in settings.items() if value is not None and value != []}
+    plain |= {name: yaml.safe_load(text) for name, text in plain.items() if name.endswith("_kwargs")}
     head = f"# r2mae {command} --config {beside(out).name}   (r2mae_bio {__version__})\n"
     with whole_file(beside(out)) as temporary:
         temporary.write_text(head + yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), encoding="utf-8")

@@ -9,9 +9,10 @@ import logging
 import math
 import sys
 import warnings
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import TYPE_CHECKING, Any, Final
 
+from r2mae_bio._progress import with_bars
 from r2mae_bio._warn import told_to
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def only_ours(*, quiet: bool) -> Iterator[None]:
     for name in _LOUD:
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
-        with redirect_stdout(sys.stderr), warnings.catch_warnings(), told_to(warn):
+        bars = nullcontext() if quiet else with_bars()
+        with redirect_stdout(sys.stderr), warnings.catch_warnings(), told_to(warn), bars:
             warnings.simplefilter("ignore")
             yield
     finally:

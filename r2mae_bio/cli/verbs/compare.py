@@ -1,6 +1,7 @@
 """``r2mae compare``: R2MAE beside its controls, as a report."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,7 +32,7 @@ def compare(
     groups_key: Annotated[str | None, typer.Option(help="Column of .obs with donors or studies to hold out.")] = None,
     layer: options.Layer = None,
     methods: Annotated[
-        list[str] | None, typer.Option(help="Name of a method in the report; repeatable, all if not given.")
+        list[str] | None, typer.Option(help="Beginning of the name of a method in the report; repeatable.")
     ] = None,
     panels: Annotated[list[float] | None, typer.Option(help="Share of the genes that a panel measures; repeatable.")] = None,
     n_variable: Annotated[int | None, typer.Option(help="Genes of a panel of the most variable ones.")] = None,
@@ -70,12 +71,21 @@ def _methods(cells: Any, names: list[str] | None, max_epochs: int | None) -> lis
     """The methods asked for, trained for so many epochs."""
     from r2mae_bio import evaluate
 
-    known = {method.name: method for method in evaluate.default_methods(min(cells.n_obs // 2, cells.n_vars) - 1)}
-    unknown = [name for name in names or () if name not in known]
-    if unknown:
-        message = f"methods are {', '.join(unknown)}; choose from {', '.join(known)}."
+    known = evaluate.default_methods(min(cells.n_obs // 2, cells.n_vars) - 1)
+    found = [_find(name, known) for name in names or ()] or known
+    return [_shortened(method, max_epochs) for method in found]
+
+
+def _find(name: str, known: Sequence[Any]) -> Any:
+    """The method whose name is this one, or alone begins so."""
+    begin = [method for method in known if method.name.lower().startswith(name.lower())]
+    exact = [method for method in begin if method.name == name]
+    if len(exact or begin) != 1:
+        message = (
+            f"methods has {name!r}, which is the beginning of {len(begin)} names; choose from {'; '.join(m.name for m in known)}."
+        )
         raise ConfigError(message)
-    return [_shortened(known[name], max_epochs) for name in names or known]
+    return (exact or begin)[0]
 
 
 def _shortened(method: Any, max_epochs: int | None) -> Any:

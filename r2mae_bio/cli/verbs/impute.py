@@ -47,10 +47,11 @@ def impute(
 
     All genes are written block by block to a file that anndata reads; named ones to a table.
     """
+    settings: dict[str, Any] = dict(locals())
     from r2mae_bio import tl
 
-    no_setting = ("job", "adata", "model", "out", "reference", "device", "tl")
-    settings: dict[str, Any] = given(**{name: value for name, value in locals().items() if name not in no_setting})
+    no_setting = ("job", "adata", "model", "out", "reference", "device")
+    settings = given(**{name: value for name, value in settings.items() if name not in no_setting})
     with job.output(out, TABLES if out == STREAM else (*CELLS, *TABLES)) as path:
         table = path.suffix in TABLES
         if table and not genes:

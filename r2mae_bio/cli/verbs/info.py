@@ -69,7 +69,7 @@ def _of_model(path: str) -> dict[str, Any]:
     if hasattr(model, "vocabulary"):
         found |= {"genes": len(model.vocabulary), "layer": record.setup.layer, "batch_key": record.setup.batch_key}
     if record.history:
-        found["last_epoch"] = dict(record.history[-1])
+        found["last_epoch"] = {name: value for name, value in record.history[-1].items() if "-" not in name}  # not by ratio
     if hasattr(model, "checksum"):
         found["checksum"] = model.checksum()
     return found

@@ -44,10 +44,11 @@ def transfer(
 
     A score says which cells may be of a type that the reference lacks.
     """
+    settings: dict[str, Any] = dict(locals())
     from r2mae_bio import tl
 
-    no_setting = ("job", "adata", "reference", "model", "out", "key_added", "device", "tl")
-    settings = given(**{name: value for name, value in locals().items() if name not in no_setting})
+    no_setting = ("job", "adata", "reference", "model", "out", "key_added", "device")
+    settings = given(**{name: value for name, value in settings.items() if name not in no_setting})
     key = "r2mae_label" if key_added is None else key_added
     with job.output(out, (*TABLES, *CELLS)) as path:
         opened = open_cells_model(model, device)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from r2mae_bio._errors import ConfigError
+from r2mae_bio._progress import asked_for, count_steps
 from r2mae_bio.dna.genome._bases import UNKNOWN
 from r2mae_bio.dna.model._tiles import choose_overlap, plan_tiles
 
@@ -60,15 +61,17 @@ def mean_states(
     tiles = plan_tiles(lengths, model.window, choose_overlap(overlap, model.window))
     sums = np.zeros((len(lengths), model.n_dim))
     n_known = np.zeros(len(lengths))
-    for some in tiles.batches(lambda length: max(1, _STATES_AT_ONCE // (length * model.n_dim))):
-        codes = read(some)
-        shares = some.shares() * (codes < UNKNOWN)
-        # add.at, because several tiles here may be of one sequence
-        np.add.at(n_known, some.sequence, shares.sum(axis=1, dtype=np.float64))
-        used = shares.any(axis=1)  # a tile in which nothing counts need not be read
-        if used.any():
-            states = model.states(codes[used], layer=layer, strand=strand, batch_size=batch_size)
-            np.add.at(sums, some.sequence[used], np.matmul(shares[used, None], states)[:, 0])
+    with count_steps("tiles", tiles.length.size, shown=asked_for()) as advance:
+        for some in tiles.batches(lambda length: max(1, _STATES_AT_ONCE // (length * model.n_dim))):
+            codes = read(some)
+            shares = some.shares() * (codes < UNKNOWN)
+            # add.at, because several tiles here may be of one sequence
+            np.add.at(n_known, some.sequence, shares.sum(axis=1, dtype=np.float64))
+            used = shares.any(axis=1)  # a tile in which nothing counts need not be read
+            if used.any():
+                states = model.states(codes[used], layer=layer, strand=strand, batch_size=batch_size)
+                np.add.at(sums, some.sequence[used], np.matmul(shares[used, None], states)[:, 0])
+            advance(some.length.size)
     with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN wanted
         return (sums / n_known[:, None]).astype(np.float32), np.rint(n_known).astype(np.int64)
 
