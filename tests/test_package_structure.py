@@ -480,6 +480,7 @@ TESTS = REPOSITORY / "tests"
 BEHAVIOURS = {
     "cells/model": "corruption damage distributed identity inputs interrupt out_of_core panels query resume saving scvi_habits training",
     "cells/network": "leakage",
+    "cli": "examples",
     "dna/alignment": "processes",
     "dna/genome": "processes",
     "dna/model": "saving training",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from r2mae_bio._progress import count_steps
+from r2mae_bio._progress import asked_for, count_steps, with_bars
 
 
 @pytest.mark.parametrize("shown", [None, False])
@@ -21,3 +21,14 @@ def test_a_bar_counts_on_from_an_earlier_run(capsys):
     assert printed.out == ""
     assert "variants" in printed.err
     assert "15/30" in printed.err
+
+
+def test_bars_of_silent_work_are_for_a_terminal_that_asks(capsys, monkeypatch):
+    assert asked_for() is False
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes standard error for a terminal
+    with with_bars():
+        assert asked_for() is None
+        with count_steps("cells", 3, shown=asked_for()) as advance:
+            advance(3)
+    assert asked_for() is False
+    assert "3/3" in capsys.readouterr().err

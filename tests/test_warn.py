@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import r2mae_bio as rb
-from r2mae_bio._warn import warn
+from r2mae_bio._warn import told_to, warn
 
 
 def text_of(warned):
@@ -67,3 +67,12 @@ def test_code_beside_the_package_is_not_of_the_package():
     with pytest.warns(UserWarning, match="From a script") as found:
         names["run"]()
     assert found[0].filename == beside
+
+
+def test_a_listener_hears_instead_of_the_caller():
+    heard = []
+    with told_to(heard.append):
+        warn("There is no more of it.")
+    assert heard == ["There is no more of it."]
+    with pytest.warns(UserWarning, match="again"):
+        warn("Heard again.")

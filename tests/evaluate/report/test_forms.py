@@ -6,7 +6,9 @@ import base64
 import re
 
 import pandas as pd
+import pytest
 
+from r2mae_bio.errors import ConfigError
 from r2mae_bio.evaluate import (
     ComparisonResult,
 )
@@ -53,3 +55,16 @@ def test_integration_is_reported_metric_by_metric(integrated, tmp_path):
     assert "| noise | +0.200 [+0.200, +0.200], 2/2 |" in text
     assert not re.search("^.*total.*[|]", text, flags=re.MULTILINE)
     assert (result.save(tmp_path / "out") / "integration.png").stat().st_size > 10_000
+
+
+def test_a_report_replaces_a_report_if_asked_and_nothing_else(result, tmp_path):
+    folder = result.save(tmp_path / "report")
+    (folder / "panels.csv").unlink()
+    with pytest.raises(ConfigError, match="exists"):
+        result.save(folder)
+    result.save(folder, overwrite=True)
+    assert (folder / "panels.csv").is_file()
+    (folder / "report.html").unlink()
+    with pytest.raises(ConfigError, match="holds no report, and would be lost"):
+        result.save(folder, overwrite=True)
+    assert (folder / "panels.csv").is_file()

@@ -1,0 +1,46 @@
+"""``r2mae score``: files and streams hold the same records, and an interrupted run goes on."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from r2mae_bio import tl
+from r2mae_bio.dna.scoring import _output
+from r2mae_bio.model import DNAMAE
+
+if TYPE_CHECKING:
+    import pytest
+
+ARGS = ["score", "cohort.vcf.gz", "genome.fa.gz", "--model", "dna_model"]
+
+
+def test_it_writes_what_python_writes(folder: Path, r2mae: Any) -> None:
+    assert r2mae(*ARGS, "--out", "scored.vcf.gz", "--prefix", "TOY")[0] == 0
+    tl.score_variants("cohort.vcf.gz", "genome.fa.gz", "dna_model", out="python.vcf.gz", prefix="TOY", progress_bar=False)
+    assert Path("scored.vcf.gz").read_bytes() == Path("python.vcf.gz").read_bytes()
+    code, out, _ = r2mae(*ARGS, "--out", "-", "--prefix", "TOY")
+    assert code == 0
+    assert out.encode() == gzip.decompress(Path("scored.vcf.gz").read_bytes())
+
+
+def test_an_interrupted_run_goes_on(folder: Path, r2mae: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_output, "RECORDS", 4)
+    read, calls = DNAMAE.log_probs, []
+
+    def interrupted(self: DNAMAE, *args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return read(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DNAMAE, "log_probs", interrupted)
+        code, _, err = r2mae(*ARGS, "--out", "cut.vcf")
+    assert code == 130
+    assert err.splitlines()[-1].startswith("interrupted")
+    assert not Path("cut.vcf").exists()
+    assert r2mae(*ARGS, "--out", "cut.vcf")[0] == 0
+    assert r2mae(*ARGS, "--out", "whole.vcf")[0] == 0
+    assert Path("cut.vcf").read_bytes() == Path("whole.vcf").read_bytes()
