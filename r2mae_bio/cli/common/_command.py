@@ -10,7 +10,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
 
 import typer
 
@@ -67,7 +67,7 @@ class Job:
     """Replace a result that exists."""
     quiet: bool
     """Show no progress."""
-    stdout: IO[str]
+    stdout: TextIO
     """The standard output, which nothing but results goes to."""
 
     @property
@@ -108,7 +108,7 @@ class Job:
             yield path
             self.stdout.flush()
             with path.open("rb") as stream:
-                shutil.copyfileobj(stream, self.stdout.buffer)  # type: ignore[attr-defined, unused-ignore]
+                shutil.copyfileobj(stream, self.stdout.buffer)
             self.stdout.flush()
 
     @contextmanager
@@ -204,7 +204,7 @@ def _give_signature(run: Callable[..., Any], own: list[inspect.Parameter], commo
         for name, form in common.items()
     ]
     parameters = [context, *(parameter.replace(kind=word) for parameter in own), *added]
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined, unused-ignore]
+    vars(run)["__signature__"] = inspect.Signature(parameters)
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
 
 

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import typer
 
 from r2mae_bio._errors import DataError
-from r2mae_bio._keys import KEYS
 from r2mae_bio.cli.common._command import Found, Job, command
 from r2mae_bio.cli.common._inputs import is_fasta, open_genome, open_model, read_cells
 from r2mae_bio.cli.common._options import CacheDir
@@ -76,12 +75,14 @@ def _of_model(path: str) -> dict[str, Any]:
 
 
 def _of_cells(path: str) -> dict[str, Any]:
+    from r2mae_bio.cells.read._uns import all_records
+
     adata = read_cells(path)
     found: dict[str, Any] = {"cells": adata.n_obs, "genes": adata.n_vars}
     found["raw counts in"] = [name or "X" for name in (None, *adata.layers) if _holds_counts(adata, name)]
     for name in ("layers", "obs", "var", "obsm", "varm"):
         found[name] = [str(key) for key in getattr(adata, name)]
-    found["written by r2mae_bio"] = [str(key) for key in adata.uns.get(KEYS.uns, {})]
+    found["written by r2mae_bio"] = sorted(map(str, all_records(adata)))
     return found
 
 

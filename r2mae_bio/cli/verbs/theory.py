@@ -38,6 +38,7 @@ def theory(
     It also measures how strongly and along how many directions genes vary together.
     """
     from r2mae_bio import tl
+    from r2mae_bio.cells.read._uns import read_record
 
     with job.input(adata, ".h5ad") as file:
         cells = read_cells(file)
@@ -48,7 +49,7 @@ def theory(
     advice = tl.recommend_mask_ratio(
         cells, **shared, **given(panel=panel, n_cells=n_cells, masks=masks, n_bootstrap=n_bootstrap, seed=seed)
     )
-    spectrum = cells.uns[KEYS.uns][KEYS.spectrum]
+    spectrum = read_record(cells, KEYS.spectrum)
     rows = {name: spectrum[name] for name in _SHOWN}
     rows |= {"best fixed ratio, all genes": advice.full.curve.best, "best fixed ratio, panel": advice.on_panel.curve.best}
     rows |= {"recommended law": f"Uniform({advice.law[0]:g}, {advice.law[1]:g})"}

@@ -69,7 +69,9 @@ def _table(query: Any, key: str) -> Any:
     """Labels, confidence, score for unknown types, and the probability of each class."""
     import pandas as pd
 
-    classes = query.uns[KEYS.uns][KEYS.transfer_labels][key]["classes"]
+    from r2mae_bio.cells.read._uns import read_record
+
+    classes = read_record(query, KEYS.transfer_labels, key)["classes"]
     frame = query.obs[[key, f"{key}_confidence", f"{key}_unknown"]].copy()
     frame.columns = ["label", "confidence", "unknown"]
     shares = pd.DataFrame(query.obsm[f"{key}_probabilities"], frame.index, [f"probability: {name}" for name in classes])
