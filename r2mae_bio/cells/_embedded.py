@@ -222,7 +222,9 @@ def _opened(target: _Target, store: CellStore, rows: _Rows, embedding: Embedding
             yield group
         return
     target.file.check_unchanged()
-    target.file.close()  # HDF5 does not write what is open for reading
+    readers = target.file.together()
+    for file in readers:
+        file.close()
     try:
         with (_into_zarr if target.file.zarr else _into_h5ad)(target, rows, embedding.key) as group:
             yield group
@@ -233,7 +235,8 @@ def _opened(target: _Target, store: CellStore, rows: _Rows, embedding: Embedding
         )
         raise DataError(message) from error
     finally:
-        target.file.renew()
+        for file in readers:
+            file.renew()
 
 
 @contextmanager

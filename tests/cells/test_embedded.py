@@ -96,6 +96,13 @@ def test_files_get_embeddings_and_keep_the_rest(cells, files, model, tmp_path):
     assert list(read(files[2]).uns["r2mae"]["embed"]) == ["X_again", "X_r2mae"]
 
 
+def test_a_store_that_has_the_files_open_goes_on(cells, files, model):
+    other = CellStore(files)
+    before = other.rows(0, 90).toarray()
+    rb.tl.embed(CellStore(files), model)
+    np.testing.assert_array_equal(other.rows(0, 90).toarray(), before)
+
+
 @pytest.mark.parametrize("suffix", [".zarr", ".h5ad"])
 @pytest.mark.parametrize("files", FORMATS[:1], indirect=True)
 def test_a_new_file_has_names_and_embeddings(cells, files, model, tmp_path, suffix):

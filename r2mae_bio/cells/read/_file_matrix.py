@@ -115,6 +115,13 @@ class CellFile:
                 self._root.close()
             self._root, self._elements = None, {}
 
+    def together(self) -> list[CellFile]:
+        """It and whatever else in this process has the same file open, such as the store that a
+        model was trained on: HDF5 does not write what is open for reading.
+        """
+        others = [file for file in self._opened.values() if file.path == self.path and file.stamp == self.stamp]
+        return [self, *(file for file in others if file is not self)]
+
     def renew(self) -> None:
         """Take the file as it now is, after this package wrote beside its matrices."""
         self.close()
