@@ -14,6 +14,7 @@ import pandas as pd
 from r2mae_bio._errors import CacheError, ConfigError, RegionError
 from r2mae_bio.dna.alignment._cache import MAF, open_cache
 from r2mae_bio.dna.alignment._index import COLUMNS, read_index
+from r2mae_bio.dna.genome._bases import UNKNOWN, encode_bases
 from r2mae_bio.dna.genome._contigs import ContigNames
 from r2mae_bio.dna.genome._genome import as_genome
 from r2mae_bio.dna.genome._sources import list_sources
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["Alignment", "check_pseudo"]
 
 _UNALIGNED: Final = ord(".")
-_BASES: Final = b"ACGT"
+N_BASES: Final = 4
+_AT_ONCE: Final = 1 << 16
 
 
 class Alignment:
@@ -286,7 +288,7 @@ class Alignment:
             As for :meth:`columns`.
         """
         i, positions = self.contig_index(contig), np.asarray(positions)
-        shares = np.full((positions.size, len(_BASES)), 1 / len(_BASES), np.float32)
+        shares = np.full((positions.size, N_BASES), 1 / N_BASES, np.float32)
         inside = (positions >= 0) & (positions < self.lengths[i])
         shares[inside] = _shares(self._columns[self._offsets[i] + positions[inside], 1:], check_pseudo(pseudo))
         return shares
@@ -313,6 +315,12 @@ def check_pseudo(pseudo: float) -> float:
 
 
 def _shares(columns: NDArray[np.uint8], pseudo: float) -> NDArray[np.float32]:
-    """Shares of the four bases, (n, 4), in columns (n, species)."""
-    counts = np.stack([(columns == letter).sum(axis=1) for letter in _BASES], axis=1) + pseudo
-    return (counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)
+    """Shares of the four bases, (n, 4), in columns (n, species); some columns at a time."""
+    shares = np.empty((len(columns), N_BASES), np.float32)
+    for first in range(0, len(columns), _AT_ONCE):
+        codes = encode_bases(columns[first : first + _AT_ONCE]).astype(np.int64)
+        n, n_codes = len(codes), UNKNOWN + 1
+        codes += n_codes * np.arange(n)[:, None]  # so that one count tells the columns apart
+        counts = np.bincount(codes.reshape(-1), minlength=n * n_codes).reshape(n, n_codes)[:, :N_BASES] + pseudo
+        shares[first : first + n] = counts / counts.sum(axis=1, keepdims=True)
+    return shares

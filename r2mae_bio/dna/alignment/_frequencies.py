@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from r2mae_bio._errors import UnknownContigError
 from r2mae_bio._warn import warn
-from r2mae_bio.dna.alignment._alignment import check_pseudo
+from r2mae_bio.dna.alignment._alignment import N_BASES, check_pseudo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from r2mae_bio.dna.alignment._alignment import Alignment
 
 __all__ = ["ColumnFrequencies"]
-
-_N_BASES: Final = 4
 
 
 class ColumnFrequencies:
@@ -35,7 +33,8 @@ class ColumnFrequencies:
     Parameters
     ----------
     alignment
-        The alignment; its contigs are found by the names that the scored genome has for them.
+        The alignment; its contigs are found by the names that the scored genome has for them. Open
+        it with ``genome=``: letters that do not agree are then found before anything is scored.
     pseudo
         Added to each of the four counts, more than 0.
 
@@ -83,7 +82,7 @@ class ColumnFrequencies:
         UserWarning
             The alignment has no such contig; once for each.
         """
-        names, shares = np.asarray(contigs), np.full((len(contigs), _N_BASES), 1 / _N_BASES, np.float32)
+        names, shares = np.asarray(contigs), np.full((len(contigs), N_BASES), 1 / N_BASES, np.float32)
         for name in dict.fromkeys(contigs):
             rows = np.flatnonzero(names == name)
             try:

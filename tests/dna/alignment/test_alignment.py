@@ -7,6 +7,7 @@ import copy
 import numpy as np
 import pytest
 
+from r2mae_bio.dna.alignment import _alignment
 from r2mae_bio.dna.alignment._index import COLUMNS
 from r2mae_bio.errors import CacheError, ConfigError, RegionError, UnknownContigError
 from r2mae_bio.io import Alignment, Genome
@@ -53,6 +54,19 @@ def test_frequencies_count_letters_of_species_alone(alignment) -> None:
     counts = np.array([[0, 0, 0, 0], [2, 0, 0, 1], [0, 2, 0, 0], [0, 0, 3, 0], [1, 0, 0, 0], [0, 0, 0, 0]]) + 0.25
     assert found.dtype == np.float32
     assert np.allclose(found, counts / counts.sum(axis=1, keepdims=True), atol=1e-7)
+
+
+def test_frequencies_of_long_regions_are_counted_in_parts(alignment, monkeypatch) -> None:
+    whole = alignment.frequencies("chr1", 0, 8)
+    monkeypatch.setattr(_alignment, "_AT_ONCE", 3)
+    assert np.array_equal(alignment.frequencies("chr1", 0, 8), whole)
+
+
+def test_a_reference_alone_says_nothing(opened) -> None:
+    alignment = opened(block("ref.1 0 2 + 4 AC"))
+    assert alignment.columns("1", 0, 4).shape == (0, 4)
+    assert np.array_equal(alignment.frequencies("1", 0, 4), np.full((4, 4), 0.25, np.float32))
+    assert alignment.coverage.empty
 
 
 @pytest.mark.parametrize("pseudo", [0, -1, float("nan"), float("inf")])
