@@ -17,7 +17,7 @@ from r2mae_bio._errors import CheckpointError, CorruptCheckpointError, UnsafeChe
 from r2mae_bio._files import whole_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from torch import Tensor
 
@@ -67,14 +67,30 @@ def write_folder(path: Path, bundles: Mapping[str, Bundle], *, overwrite: bool =
         The folder exists and ``overwrite`` is false, or it holds files that are not a checkpoint.
     """
     if path.exists():
-        _check_replaceable(path, bundles, overwrite=overwrite)
+        check_replaceable(path, bundles, overwrite=overwrite)
     with whole_folder(path, overwrite=overwrite) as temporary:
         for name, bundle in bundles.items():
             _write_bundle(temporary, name, bundle)
     return path
 
 
-def _check_replaceable(path: Path, bundles: Mapping[str, Bundle], *, overwrite: bool) -> None:
+def check_replaceable(path: Path, bundles: Iterable[str], *, overwrite: bool) -> None:
+    """Refuse a folder that exists, unless it is to be replaced and holds nothing but a checkpoint.
+
+    Parameters
+    ----------
+    path
+        Something that exists.
+    bundles
+        Names of the bundles to write.
+    overwrite
+        Replace it.
+
+    Raises
+    ------
+    CheckpointError
+        It stays.
+    """
     if not overwrite:
         message = f"{path} exists already; pass overwrite=True to replace it, or choose another path."
         raise CheckpointError(message)

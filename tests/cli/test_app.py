@@ -153,18 +153,20 @@ def test_a_result_is_replaced_only_if_asked(folder: Path, r2mae: Any) -> None:
     "args",
     [
         ["pretrain", "cells.h5ad", "--out", "home"],
+        ["pretrain", "cells.h5ad", "--out", "model"],
         ["embed", "query.h5ad", "model", "--out", "home.zarr"],
         ["compare", "cells.h5ad", "--labels-key", "group", "--out", "home"],
     ],
 )
 def test_a_folder_that_is_no_result_is_never_replaced(folder: Path, r2mae: Any, args: list[str]) -> None:
     home = folder / args[-1]
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     (home / "thesis.txt").write_text("precious")
     code, _, err = r2mae(*args, "--overwrite")
     assert code == 1
     assert "would be lost" in err
     assert (home / "thesis.txt").read_text() == "precious"
+    assert not list(folder.glob("*.training"))  # nothing was computed in vain
 
 
 # ---------------------------------------------------------------- settings in a file
@@ -213,6 +215,10 @@ def test_lists_and_mappings_of_a_file(folder: Path, r2mae: Any) -> None:
     model = yaml.safe_load(Path("model.config.yaml").read_text())
     assert model["model_kwargs"]["d_model"] == 16
     assert model["data"] == ["cells.h5ad"]
+    Path("peaks.bed").write_text("one\t1000\t1040\n")
+    region = {"data": "peaks.bed", "model": "dna_model", "genome": "genome.fa.gz", "aliases": {"one": "chr1"}, "out": "r.npy"}
+    Path("run.yaml").write_text(yaml.safe_dump(region))
+    assert r2mae("embed", "--config", "run.yaml")[0] == 0
 
 
 # ---------------------------------------------------------------- what is printed

@@ -66,6 +66,8 @@ def _as_typed(item: Any, parameter: Any) -> Any:
     way.
     """
     several = getattr(parameter, "multiple", False) or parameter.nargs == -1
+    if several and isinstance(item, dict):
+        return [f"{name}={_text(one)}" for name, one in item.items()]
     if several:
         return [_text(one) for one in (item if isinstance(item, list) else [item])]
     return item if isinstance(item, bool) else _text(item)

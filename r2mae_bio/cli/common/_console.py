@@ -20,7 +20,17 @@ if TYPE_CHECKING:
 
 __all__ = ["as_json", "one_line", "only_ours", "say"]
 
-_LOUD: Final = ("pytorch_lightning", "lightning", "lightning.pytorch", "lightning.fabric", "scvi", "jax", "pooch", "anndata")
+_LOUD: Final = (
+    "pytorch_lightning",
+    "lightning_fabric",
+    "lightning",
+    "lightning.pytorch",
+    "lightning.fabric",
+    "scvi",
+    "jax",
+    "pooch",
+    "anndata",
+)
 """Loggers of others, which speak below the level of an error."""
 
 
@@ -47,6 +57,9 @@ def only_ours(*, quiet: bool) -> Iterator[None]:
         Leave out what is no warning.
     """
     ours, handler = logging.getLogger("r2mae_bio"), _Lines()
+    # Lightning, when imported, gives its loggers a handler unless the root has one
+    root, nothing = logging.getLogger(), logging.NullHandler()
+    root.addHandler(nothing)
     before = ours.level, ours.propagate
     levels = {name: logging.getLogger(name).level for name in _LOUD}
     warned: set[str] = set()
@@ -67,6 +80,7 @@ def only_ours(*, quiet: bool) -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     finally:
+        root.removeHandler(nothing)
         ours.removeHandler(handler)
         ours.level, ours.propagate = before
         for name, level in levels.items():

@@ -34,12 +34,17 @@ class Watch(Callback):
     def __init__(self, *, shown: bool | None) -> None:
         self.shown = shown
         self.interrupted = False
+        """Whether Ctrl-C ended the run."""
+        self.leads = True
+        """Whether this process is the first of those that train together."""
         self._stack = ExitStack()
         self._advance: Any = None
 
     def on_train_start(self, trainer: Trainer, training: Any) -> None:
         """Open the bar, and listen to Ctrl-C before the run does."""
-        counted = count_steps("training", training.total_steps, done=training.step, shown=self.shown)
+        self.leads = trainer.is_global_zero
+        shown = self.shown if self.leads else False
+        counted = count_steps("training", training.total_steps, done=training.step, shown=shown)
         self._advance = self._stack.enter_context(counted)
         if threading.current_thread() is threading.main_thread():
             stop: Any = signal.getsignal(signal.SIGINT)  # the run puts back what was there before it

@@ -1,12 +1,13 @@
 """``r2mae pretrain``: a model of cells, or of DNA."""
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from r2mae_bio._errors import CheckpointError, ConfigError
+from r2mae_bio._errors import CheckpointError, ConfigError, TrainingError
 from r2mae_bio.cli.common import _options as options
 from r2mae_bio.cli.common._command import STREAM, Found, Job, command
 from r2mae_bio.cli.common._inputs import as_mapping, as_ratio, given, is_fasta, open_genome, read_cells
@@ -122,12 +123,15 @@ def _is_dna(data: list[str]) -> bool:
 def _keeping_checkpoints(job: Job, settings: dict[str, Any], train: Any) -> Found:
     """Train beside the folder that the model is to have, going on with what is there."""
     from r2mae_bio.cli.common._training import Watch
+    from r2mae_bio.core._checkpoint import check_replaceable
 
     out = Path(settings["out"]).expanduser()
     own = settings["checkpoint_dir"] is None
     folder = out.with_name(f"{out.name}.training") if own else Path(settings["checkpoint_dir"]).expanduser()
+    if out.exists():  # the command let it pass, so it is to be replaced; whether it can be is known before the work
+        check_replaceable(out, ["model"], overwrite=job.overwrite)
     if own and not settings["resume"]:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove_run(folder)
     resume = settings["resume"] and any(folder.glob("step_*/state.json"))
     watch = Watch(shown=job.shown)
     names = ["max_epochs", "batch_size", "train_size", "early_stopping", "accelerator", "checkpoint_every_n_steps"]
@@ -141,14 +145,18 @@ def _keeping_checkpoints(job: Job, settings: dict[str, Any], train: Any) -> Foun
     )
     try:
         model = train(settings, {**options, "progress_bar": False, "callbacks": [watch]})
-    except CheckpointError as error:
+    except (CheckpointError, TrainingError) as error:
+        if not resume and not isinstance(error, CheckpointError):
+            raise
         message = f"{error} On the command line, --no-resume begins anew."
         raise type(error)(message) from error
     if watch.interrupted:
         raise KeyboardInterrupt
+    if not watch.leads:  # one of several processes that trained together
+        raise typer.Exit
     model.save(out, overwrite=job.overwrite)
     if own:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove_run(folder)
     last = dict(model.history.iloc[-1])
     kind, loss = type(model).__name__, last.get("validation_loss", last["train_loss"])
     text = f"wrote {out} ({kind}, {len(model.history)} epochs, loss {loss:.4f} nats, {model.blind_loss:.4f} of what sees nothing)"
@@ -160,6 +168,15 @@ def _keeping_checkpoints(job: Job, settings: dict[str, Any], train: Any) -> Foun
         "checksum": model.checksum(),
     }
     return Found(text, {"out": str(out), **found})
+
+
+def _remove_run(folder: Path) -> None:
+    """Remove what a run left, and its folder unless there is more in it."""
+    for path in folder.glob("step_*"):
+        shutil.rmtree(path, ignore_errors=True)
+    (folder / "history.csv").unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _train_on_cells(settings: dict[str, Any], options: dict[str, Any]) -> Any:

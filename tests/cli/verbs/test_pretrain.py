@@ -63,3 +63,10 @@ def test_a_run_of_other_settings_is_not_continued(folder: Path, r2mae: Any) -> N
     assert r2mae(*again, "--no-resume")[0] == 0
     assert DNAMAE.load("m").record.seed == 1
     assert not Path("m.training").exists()
+
+
+def test_what_lies_beside_a_run_stays(folder: Path, r2mae: Any) -> None:
+    Path("m.training").mkdir()
+    Path("m.training/notes.txt").write_text("precious")
+    assert r2mae("pretrain", "cells.h5ad", *TINY_CELLS, "--no-resume", "--out", "m")[0] == 0
+    assert [path.name for path in Path("m.training").iterdir()] == ["notes.txt"]
