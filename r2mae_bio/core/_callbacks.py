@@ -56,7 +56,7 @@ class History(Callback):
         """Add the row; an epoch that Ctrl-C cut short has none, and is finished when the run is
         resumed.
         """
-        if training.step % training.steps_per_epoch:
+        if not _is_finished(self.state, training):
             return
         seconds = time.perf_counter() - self.epoch_start
         training.train_meter = training.train_meter.summed(partial(over_ranks, trainer))
@@ -74,6 +74,13 @@ class History(Callback):
         training.train_meter.reset()
         if self.directory is not None and trainer.is_global_zero:
             write_history(self.state.history, self.directory / "history.csv")
+
+
+def _is_finished(state: TrainingState, training: MaskedTraining) -> bool:
+    """Whether an epoch that has no row yet is done; none is if Ctrl-C came before its first batch,
+    where Lightning ends it all the same.
+    """
+    return training.step == training.steps_per_epoch * (len(state.history) + 1)
 
 
 def over_ranks(trainer: Trainer, tensor: Tensor) -> Tensor:
@@ -159,7 +166,7 @@ class BestEpoch(EarlyStopping):
         """Judge the epoch, and keep its weights if it is the best so far; one that Ctrl-C cut short
         is judged when resumed.
         """
-        if training.step % training.steps_per_epoch:
+        if not _is_finished(self.state, training):
             return
         before = float(self.best_score)
         super().on_validation_end(trainer, training)

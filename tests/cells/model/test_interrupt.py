@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pytorch_lightning.callbacks import Callback
 
 from r2mae_bio._errors import CheckpointError, TrainingError
 from r2mae_bio.cells.fit._table import CellTable
@@ -98,6 +99,24 @@ def test_ctrl_c_and_resume_whatever_the_validation_loss_did(adata, sizes, tmp_pa
     assert np.isfinite(stopped.get_latent_representation()).all()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     resumed.train(**ROUGH, resume_from=tmp_path)
+    assert_same(whole, resumed)
+
+
+@pytest.mark.parametrize("settings", [ROUGH, SMOOTH], ids=["early stopping", "all epochs"])
+@pytest.mark.parametrize("hook", ["on_train_epoch_start", "on_train_epoch_end", "on_validation_start", "on_validation_end"])
+def test_ctrl_c_between_two_epochs_adds_none(adata, sizes, tmp_path, settings, hook):
+    """An epoch that ends before its first batch is none: the one before it is not counted twice."""
+    whole, stopped, resumed = (new(adata, sizes) for _ in range(3))
+    whole.train(**settings)
+
+    def press(self, trainer, training):
+        if trainer.current_epoch == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    stopped.train(**settings, checkpoint_dir=tmp_path, callbacks=[type("Press", (Callback,), {hook: press})()])
+    state = TrainingState.read(tmp_path)
+    assert len(state.history) == len(stopped.history) == state.step // 7
+    resumed.train(**settings, resume_from=tmp_path)
     assert_same(whole, resumed)
 
 
