@@ -12,7 +12,6 @@ import torch
 
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio._keys import as_names
-from r2mae_bio._progress import asked_for, count_steps
 from r2mae_bio._rng import derive_generator
 from r2mae_bio._splits import split_cells
 from r2mae_bio.cells.fit._table import cells_at_a_time
@@ -399,14 +398,12 @@ def _blocks(
     scaled so that means of all genes sum to ``library_size``, unless it is None.
     """
     n_genes = table.source.n_genes if columns is None else columns.size
-    with count_steps("cells", table.n_cells, shown=asked_for()) as advance:
-        for start in range(0, table.n_cells, step):
-            cells = np.arange(start, min(start + step, table.n_cells))
-            mean, sd = (np.zeros((cells.size, n_genes), np.float32) for _ in range(2))
-            for some, *values in _by_panel(ask, table, cells, columns, library_size):
-                mean[some], sd[some] = values
-            yield slice(start, start + cells.size), mean, sd
-            advance(cells.size)
+    for start in range(0, table.n_cells, step):
+        cells = np.arange(start, min(start + step, table.n_cells))
+        mean, sd = (np.zeros((cells.size, n_genes), np.float32) for _ in range(2))
+        for some, *values in _by_panel(ask, table, cells, columns, library_size):
+            mean[some], sd[some] = values
+        yield slice(start, start + cells.size), mean, sd
 
 
 def _by_panel(
