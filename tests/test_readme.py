@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parent.parent
 SPLITS = ("train", "dev", "test")
 README = REPOSITORY / "README.md"
-OTHERS = ("CONTRIBUTING.md", "benchmarks/README.md", "data_registry/README.md", "docs/architecture.md")
+OTHERS = ("CONTRIBUTING.md", "benchmarks/README.md", "data_registry/README.md", "docs/architecture.md", "docs/command_line.md")
 PAGES = [README, *(REPOSITORY / name for name in OTHERS)]
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
 

@@ -157,6 +157,11 @@ def _keeping_checkpoints(job: Job, settings: dict[str, Any], train: Any) -> Foun
     model.save(out, overwrite=job.overwrite)
     if own:
         _remove_run(folder)
+    return _report(model, out)
+
+
+def _report(model: Any, out: Path) -> Found:
+    """What the training came to."""
     last = dict(model.history.iloc[-1])
     kind, loss = type(model).__name__, last.get("validation_loss", last["train_loss"])
     text = f"wrote {out} ({kind}, {len(model.history)} epochs, loss {loss:.4f} nats, {model.blind_loss:.4f} of what sees nothing)"

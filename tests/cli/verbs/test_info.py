@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import anndata
+import pandas as pd
 import pytest
 
 from r2mae_bio import tl
-from r2mae_bio.config import CellFinetuneConfig
-from r2mae_bio.model import GeneMAE
+from r2mae_bio.config import CellFinetuneConfig, FinetuneConfig
+from r2mae_bio.model import DNAMAE, GeneMAE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,13 +33,17 @@ def test_genome(folder: Path, printed: Any) -> None:
     assert said["lengths"] == {"chr1": 3000}
 
 
-@pytest.mark.parametrize("kind", ["CellClassifier", "GeneMAE", "DNAMAE"])
+@pytest.mark.parametrize("kind", ["CellClassifier", "GeneMAE", "DNAMAE", "SequenceClassifier"])
 def test_every_kind_of_model(folder: Path, printed: Any, r2mae: Any, kind: str) -> None:
-    names = {"GeneMAE": "model", "DNAMAE": "dna_model", "CellClassifier": "labels"}
+    names = {"GeneMAE": "model", "DNAMAE": "dna_model", "CellClassifier": "labels", "SequenceClassifier": "labels"}
     if kind == "CellClassifier":
         cells = anndata.read_h5ad("cells.h5ad")
         config = CellFinetuneConfig(n_steps=2)
         GeneMAE.load("model").finetune(cells, labels_key="group", config=config, progress_bar=False).save("labels")
+    if kind == "SequenceClassifier":
+        rows = [(bases, label, split) for bases, label in (("ACGT" * 8, 0), ("TTGA" * 8, 1)) for split in ("train", "dev")] * 4
+        table = pd.DataFrame(rows, columns=["sequence", "label", "split"])
+        DNAMAE.load("dna_model").finetune(table, config=FinetuneConfig(n_steps=2, batch_size=4)).save("labels")
     assert printed("info", names[kind])["kind"] == kind
     assert r2mae("info", names[kind])[1].splitlines()[0].split() == ["kind", kind]
 
