@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from scipy import sparse
 
 from r2mae_bio._errors import (
     DataError,
@@ -17,6 +18,7 @@ from r2mae_bio._errors import (
     NonFiniteError,
 )
 from r2mae_bio.cells.read._matrix import check_supported, iter_entries, remembered
+from r2mae_bio.cells.read._stored import known_indices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -38,6 +40,8 @@ _WHOLE: Final = 0.8
 """Share of entries that must be whole multiples of their cell's smallest value; chance alone gives
 0.1.
 """
+_PIECE: Final = 1 << 15
+"""Values looked at together, so few that they stay in a processor's cache."""
 _RAW: Final = "adata.raw.to_adata() or layer='counts'"
 
 _UNLOG: Final[dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]]] = {
@@ -209,9 +213,10 @@ class _Scan:
         _add_rows(self.totals, part.rows, values)
 
 
-def _are_counts(values: NDArray[np.float64]) -> bool:
+def _are_counts(values: NDArray[Any]) -> bool:
     """Whether all values are whole, finite and not negative; a NaN is none of these."""
-    return bool(values.min() >= 0 and values.max() <= _LARGEST and np.array_equal(np.rint(values), values))
+    whole = values.dtype.kind != "f" or np.array_equal(np.rint(values), values)
+    return bool(whole and values.min() >= 0 and values.max() <= _LARGEST)
 
 
 def _add_rows(totals: NDArray[np.float64], rows: NDArray[np.int64], values: NDArray[np.float64]) -> None:
@@ -224,6 +229,9 @@ def _scan(matrix: Any, where: str, panels: CellPanels | None, watch: Callable[[E
     if 0 in matrix.shape:
         message = f"{where} has {matrix.shape[0]} cells and {matrix.shape[1]} genes; at least one of each is needed."
         raise DataError(message)
+    quick = _scan_of_counts(matrix) if panels is None and watch is None else None
+    if quick is not None:
+        return quick
 
     def look() -> _Scan:
         scan = _Scan(np.zeros(matrix.shape[0], np.float64))
@@ -236,6 +244,24 @@ def _scan(matrix: Any, where: str, panels: CellPanels | None, watch: Callable[[E
     # one that is watched is not spared
     found: _Scan = remembered(matrix, "scan", panels, look) if watch is None else look()
     return found
+
+
+def _scan_of_counts(matrix: Any) -> _Scan | None:
+    """A scan of rows in memory that hold nothing but counts, without a copy of them; None where
+    they are stored in another way, or must be looked at more closely.
+    """
+    if not (sparse.issparse(matrix) and matrix.format == "csr"):
+        return None
+    matrix = known_indices(matrix)
+    values = matrix.data
+    if not (matrix.has_canonical_format and all(_are_counts(values[i : i + _PIECE]) for i in range(0, values.size, _PIECE))):
+        return None
+    scan = _Scan(np.zeros(matrix.shape[0], np.float64), nnz=int(np.count_nonzero(values)))
+    held = np.flatnonzero(np.diff(matrix.indptr))  # of an empty row np.add.reduceat would take the next entry
+    if held.size:
+        scan.totals[held] = np.add.reduceat(values, matrix.indptr[held], dtype=np.float64)
+        scan.max_value = float(values.max())
+    return scan
 
 
 def _report(scan: _Scan, shape: tuple[int, int]) -> CountReport:

@@ -159,3 +159,20 @@ def test_logs_are_told_from_plain_normalisation(seed: int, mean: float, target: 
         check(sparse.csr_matrix(np.log1p(counts * scale)))
     with pytest.raises(errors.FractionalCountsError):
         check(sparse.csr_matrix(counts * scale * 1e-3))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.uint8, bool])
+def test_rows_in_memory_are_scanned_as_other_storage_is(dtype: type) -> None:
+    counts = np.array([[0, 0, 0], [1, 0, 3], [0, 0, 0], [0, 0, 5], [7, 1, 1], [0, 0, 0]]).astype(dtype)
+    rows = sparse.csr_matrix(counts)
+    rows.data[1] = 0  # stored, though nothing
+    quick, slow = _check._scan_of_counts(rows), _check._scan(rows.tocsc(), "X", None, None)
+    assert quick is not None
+    np.testing.assert_array_equal(quick.totals, slow.totals)
+    assert (quick.nnz, quick.max_value) == (slow.nnz, slow.max_value)
+
+
+@pytest.mark.parametrize("bad", [-1.0, 0.5, np.nan, np.inf, 1e39])
+def test_one_value_that_is_no_count_is_looked_at_closely(bad: float) -> None:
+    rows = sparse.csr_matrix(np.array([[1.0, 2.0], [0.0, bad]]))
+    assert _check._scan_of_counts(rows) is None
