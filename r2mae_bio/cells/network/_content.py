@@ -5,15 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from r2mae_bio.cells.network._depth_moments import DepthMoments
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from r2mae_bio.tokens import TokenBatch
 
-TRANSFORMS = {"sqrt": torch.sqrt, "log": torch.log1p}
+
+def _root(x: Tensor) -> Tensor:
+    """The square root; of zeros, which most counts are, NumPy's takes a fifth of the time."""
+    if x.device.type == "cpu" and not x.requires_grad:
+        return torch.from_numpy(np.sqrt(x.numpy()))
+    return torch.sqrt(x)
+
+
+TRANSFORMS: dict[str, Callable[[Tensor], Tensor]] = {"sqrt": _root, "log": torch.log1p}
 """What is read of a depth-scaled count."""
 PRIOR_COUNTS = 10.0
 """Weight, in counts, of the training mean depth when a depth is estimated from few visible
