@@ -79,7 +79,7 @@ class CellEmbedder(GeneReader, metaclass=AnswersForClass):
             Positions of cells (negative ones count from the end), a slice, a boolean mask, or names
             of cells; all if None.
         batch_size
-            Cells at a time; 256 if None.
+            Cells at a time; 512 if None.
         layer
             Layer of counts; if None, that of the data's own setup, else that of the training data
             if present, else ``X``.

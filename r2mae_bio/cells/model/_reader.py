@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 __all__ = ["GeneReader", "open_source", "open_table"]
 
+_EMBEDDED_AT_ONCE = 512
+
 
 class GeneReader(Trainable[GeneRecord, GeneMaskedAutoencoder]):
     """What every part of a gene model stands on: its genes, and cells read by them."""
@@ -186,7 +188,7 @@ class GeneReader(Trainable[GeneRecord, GeneMaskedAutoencoder]):
 
     def _embed_blocks(self, table: CellTable, batch_size: int | None) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """The same, some cells at a time, in their order."""
-        network, step = self._network().eval(), cells_at_a_time(batch_size)
+        network, step = self._network().eval(), cells_at_a_time(_EMBEDDED_AT_ONCE if batch_size is None else batch_size)
         with torch.inference_mode():
             sparse = self.device.type == "cpu" and network.content.depth_moments is None
             embed = _by_entries(network) if sparse else lambda batch: network.embed(batch.tokens())
