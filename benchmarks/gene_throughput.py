@@ -163,7 +163,7 @@ def report(result: dict) -> str:
             f"{name:12s} {medians[0]:10.0f} {medians[1]:10.0f} {spread(ratio['train'])} {spread(ratio['embed'])}"
             f" {result['peak_memory_mib'][name]:10.0f}"
         )
-    lines.append("aims: transformer trains >= 0.6 and embeds >= 0.15; MLP trains >= 1.5")
+    lines.append("aims: transformer trains >= 1.2 and embeds >= 1.0; MLP trains >= 1.5")
     parts = ", ".join(f"{k} {v:.2f} ms" for k, v in result["preparation_ms"].items())
     shares = ", ".join(f"{k} {v:.0%}" for k, v in result["preparation_share"].items())
     return "\n".join([*lines, f"preparation per minibatch: {parts}; share of a training step: {shares} (aim <= 15%)"])
