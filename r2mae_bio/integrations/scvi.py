@@ -46,7 +46,7 @@ class _SeesAPart:
     def __init__(self: Any, *args: Any, mask_ratio: Any = (0, 1), mask_scope: str = "row", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.law: RatioLaw = law_of(mask_ratio, mask_scope, ("row", "batch"))
-        n_genes = self.n_input
+        n_genes = int(kwargs["n_input"] if "n_input" in kwargs else args[0])  # scvi-tools 1.4.0 does not keep it
         self.register_buffer("gene_mean", torch.zeros(n_genes))
         self.register_buffer("gene_share", torch.full((n_genes,), 1 / n_genes))
         self.register_buffer("has_statistics", torch.tensor(False))

@@ -65,6 +65,8 @@ def write(cells, path, kind):
     version = 2 if kind == "zarr v2" else 3
     with ad.settings.override(zarr_write_format=version):
         if kind == "zarr v3 sharded":
+            if not hasattr(ad.settings, "auto_shard_zarr_v3"):
+                pytest.skip("this anndata writes no shards")
             with ad.settings.override(auto_shard_zarr_v3=True):
                 cells.write_zarr(path)
         else:
