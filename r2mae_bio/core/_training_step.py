@@ -136,7 +136,8 @@ class MaskedTraining(pl.LightningModule):
         """Nats per hidden slot, over all ranks."""
         rows = self._rows(batch)
         ratio = self.law.sample(rows.n, derive_generator(self.seed, "ratio", self.step, 0), progress=self.progress)
-        plan = rows.mine(draw_plan(rows.valid, ratio, self._mask_generator("mask", self.step, 0)))
+        masks_from, rectangle = self._mask_generator("mask", self.step, 0), self.law.scope == "rectangle"
+        plan = rows.mine(draw_plan(rows.valid, ratio, masks_from, rectangle=rectangle))
         score = self.objective.score(self.network, batch, plan)
         self.train_meter.update(score, plan.ratio)
         loss = score.nats.sum() * self._share_of_slots(score.weight.sum())
@@ -154,7 +155,8 @@ class MaskedTraining(pl.LightningModule):
         self.validation_meter.update(score, plan.ratio)
 
     def score(self, batch: Any, batch_idx: int, *, blind: bool = False) -> tuple[Score, MaskPlan]:
-        """Score of a batch and the plan, with ratios spread evenly over the quantiles of the law.
+        """Score of a batch and the plan, with ratios spread evenly over the quantiles of the law,
+        and masks of each row's own, whatever its scope: models of all scopes are asked the same.
 
         Parameters
         ----------

@@ -67,7 +67,7 @@ class MaskPlan:
         return keep * keep_valid, keep_valid
 
 
-def draw_plan(valid: Tensor, ratio: Tensor | NDArray[np.float64], generator: Generator) -> MaskPlan:
+def draw_plan(valid: Tensor, ratio: Tensor | NDArray[np.float64], generator: Generator, *, rectangle: bool = False) -> MaskPlan:
     """Hide a uniformly random subset of the valid slots of every row.
 
     Row b hides ``round(ratio[b] * n)`` of its n valid slots, but at least one and at most n - 1, so
@@ -82,6 +82,9 @@ def draw_plan(valid: Tensor, ratio: Tensor | NDArray[np.float64], generator: Gen
     generator
         A NumPy generator (CPU), or a torch generator on the device of ``valid``. The plan is a pure
         function of its state.
+    rectangle
+        Draw one order of the slots for all rows, each of which hides its first valid ones: the same
+        slots, where ratios and valid slots agree.
 
     Returns
     -------
@@ -101,11 +104,28 @@ def draw_plan(valid: Tensor, ratio: Tensor | NDArray[np.float64], generator: Gen
         )
         raise DataError(message)
     n_hidden = torch.minimum((wanted * n_valid).round().long().clamp(min=1), n_valid - 1)
-    if isinstance(generator, torch.Generator):
+    if rectangle:
+        hidden = _first_in_one_order(valid, n_hidden, generator)
+    elif isinstance(generator, torch.Generator):
         hidden = _smallest_on_device(valid, n_hidden, generator)
     else:
         hidden = torch.from_numpy(_smallest(valid.numpy(), n_hidden.numpy(), generator))
     return MaskPlan(hidden, valid)
+
+
+def _first_in_one_order(valid: Tensor, n_hidden: Tensor, generator: Generator) -> Tensor:
+    """Hide the first ``n_hidden`` valid slots of each row, in an order of the slots that all rows
+    share.
+    """
+    n_slots = valid.shape[1]
+    if isinstance(generator, torch.Generator):
+        order = torch.randperm(n_slots, generator=generator, device=valid.device)
+    else:
+        order = torch.from_numpy(generator.permutation(n_slots))
+    place = valid[:, order].cumsum(1)  # (B or 1, L): how many valid slots have come by then
+    hidden = torch.empty((n_hidden.shape[0], n_slots), dtype=torch.bool, device=valid.device)
+    hidden[:, order] = valid[:, order] & (place <= n_hidden[:, None])
+    return hidden
 
 
 def _smallest_on_device(valid: Tensor, n_hidden: Tensor, generator: torch.Generator) -> Tensor:

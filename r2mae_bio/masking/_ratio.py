@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from scipy import special
@@ -19,8 +19,11 @@ from r2mae_bio._errors import ConfigError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-Scope: TypeAlias = Literal["batch", "row"]
-"""Whether one ratio is drawn for a whole minibatch or one for every row."""
+Scope: TypeAlias = Literal["batch", "row", "rectangle"]
+"""Whether one ratio is drawn for a whole minibatch or one for every row, or one ratio and one order
+of the slots for all rows.
+"""
+SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,13 +31,21 @@ class RatioLaw(ABC):
     """Base of the laws. Immutable; the state of a draw lives in the generator that is passed in."""
 
     scope: Scope = "row"
-    """One ratio per ``"row"`` (cell or window) or one per ``"batch"``."""
+    """One ratio per ``"row"`` (cell or window) or one per ``"batch"``, which hides other slots in
+    every row; or, with ``"rectangle"``, one per batch that hides the same slots in all rows, as
+    Stack (arc-stack 0.1) does: a control for what masks that differ between rows bring.
+    """
 
     def __post_init__(self) -> None:
-        if self.scope not in ("batch", "row"):
-            message = f"scope is {self.scope!r}; needed is 'batch' or 'row'."
+        if self.scope not in SCOPES:
+            message = f"scope is {self.scope!r}; needed is one of {', '.join(map(repr, SCOPES))}."
             raise ConfigError(message)
         self._check()
+
+    @property
+    def shared(self) -> bool:
+        """Whether the rows of a minibatch have one ratio."""
+        return self.scope != "row"
 
     @abstractmethod
     def quantile(self, u: ArrayLike, *, progress: float = 0.0) -> NDArray[np.float64]:
@@ -66,9 +77,9 @@ class RatioLaw(ABC):
 
         Returns
         -------
-        Ratios, shape (size,); all equal when ``scope`` is ``"batch"``.
+        Ratios, shape (size,); all equal unless ``scope`` is ``"row"``.
         """
-        draws = generator.random(1 if self.scope == "batch" else size)
+        draws = generator.random(1 if self.shared else size)
         return np.broadcast_to(self.quantile(draws, progress=progress), (size,)).copy()
 
     def quadrature(self, n_nodes: int = 32) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -134,8 +145,11 @@ class Fixed(RatioLaw):
 
 @dataclass(frozen=True)
 class Schedule(RatioLaw):
-    """A ratio that moves from ``start`` to ``end`` during training (dynamic masking ratio; Ankner
-    et al. 2023, arXiv 2305.15096).
+    """A ratio that moves from ``start`` to ``end`` during training.
+
+    ``Schedule(0.30, 0.15)`` is the dynamic masking ratio of Ankner et al. (2023, arXiv 2305.15096):
+    from 30% to 15% along a line, while BERT is trained. It is what a random ratio is compared with,
+    the "dynamic MR" of the R2MAE paper.
     """
 
     start: float = 0.9

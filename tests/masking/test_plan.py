@@ -147,6 +147,35 @@ def test_batch_scope_hides_the_same_share_of_every_row(make: Callable[[int], Any
     assert len({tuple(hidden.tolist()) for hidden in batch.hidden}) == 16
 
 
+@pytest.mark.parametrize("make", REAL)
+@given(mask=masks(), seed=st.integers(0, 2**32))
+def test_a_rectangle_hides_what_comes_first_in_one_order(make: Callable[[int], Any], mask: tuple, seed: int) -> None:
+    """Counts are exact, and of what two rows have in common, the one hides all that the other hides
+    or the other way round.
+    """
+    valid, ratio = mask
+    plan = draw_plan(valid, ratio, make(seed), rectangle=True)
+    everywhere = valid.expand(ratio.size, -1)
+    n = everywhere.sum(1).numpy()
+    assert not (plan.hidden & ~everywhere).any()
+    np.testing.assert_array_equal(plan.hidden.sum(1).numpy(), np.clip(np.round(ratio * n), 1, n - 1))
+    for first in range(ratio.size):
+        for second in range(first):
+            both = everywhere[first] & everywhere[second]
+            a, b = plan.hidden[first] & both, plan.hidden[second] & both
+            assert torch.equal(a & b, a) or torch.equal(a & b, b)
+    assert torch.equal(draw_plan(valid, ratio, make(seed), rectangle=True).hidden, plan.hidden)
+
+
+@pytest.mark.parametrize("make", REAL)
+def test_a_rectangle_hides_every_slot_equally_often(make: Callable[[int], Any]) -> None:
+    generator, valid = make(1), torch.ones(1, 6, dtype=torch.bool)
+    plans = [draw_plan(valid, np.full(3, 1 / 3), generator, rectangle=True).hidden for _ in range(3000)]
+    assert all(bool((hidden == hidden[0]).all()) for hidden in plans)
+    times = torch.stack(plans)[:, 0].sum(0).numpy()
+    assert stats.chisquare(times).pvalue > 0.001
+
+
 def test_ratios_may_be_a_tensor() -> None:
     valid = torch.ones(2, 8, dtype=torch.bool)
     plans = [draw_plan(valid, ratio, from_numpy(0)) for ratio in (torch.tensor([0.25, 0.75]), np.array([0.25, 0.75]))]

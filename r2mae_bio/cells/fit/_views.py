@@ -74,7 +74,8 @@ def hide_some(
     tokens, n = batch.to(device).tokens(), batch.context.shape[0]
     if full_share == 1:
         return tokens
-    plan = draw_plan(batch.measured, law.sample(n, rng, progress=progress), rng)
+    ratio = law.sample(n, rng, progress=progress)
+    plan = draw_plan(batch.measured, ratio, rng, rectangle=law.scope == "rectangle")
     partly = torch.from_numpy(rng.random(n) >= full_share)
     return tokens.hide(MaskPlan((plan.hidden & partly[:, None]).to(device), tokens.visible))
 

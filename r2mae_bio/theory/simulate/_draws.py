@@ -57,7 +57,7 @@ def draw_ratios(mask_ratio: MaskRatio, n: int, generator: np.random.Generator, *
     nodes, weights = ratio_nodes(mask_ratio)
     if isinstance(mask_ratio, HasSample):
         # A law may move during training: the rows of a data set stand for all of it.
-        size = batch_size if getattr(mask_ratio, "scope", "row") == "batch" else -(-n // N_NODES)
+        size = batch_size if getattr(mask_ratio, "scope", "row") != "row" else -(-n // N_NODES)
         starts = range(0, n, size)
         parts = [mask_ratio.sample(min(size, n - i), generator, progress=(i + size / 2) / n) for i in starts]
         ratios = np.concatenate(parts)

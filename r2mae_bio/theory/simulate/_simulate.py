@@ -96,15 +96,15 @@ def simulate_risk(
     covariance
         Covariance of the features (d, d).
     coefficients, noise_variance, mask_ratio, rescale, test, ridge, row_scales
-        As in :func:`regression_risk`. A law whose scope is ``"batch"`` gives ``batch_size``
-        successive rows one ratio.
+        As in :func:`regression_risk`. A law whose scope is not ``"row"`` gives
+        ``batch_size`` successive rows one ratio; the masks of rows always differ.
     n
         Number of training rows.
     rows
         Centred rows (N, d) from which training rows are drawn, without replacement if there are n,
         in place of Gaussian ones. The risk is still that of ``covariance``.
     batch_size
-        Rows that share a ratio, for laws of scope ``"batch"``.
+        Rows that share a ratio, for laws whose scope is not ``"row"``.
     n_draws
         Number of training sets.
     seed

@@ -13,7 +13,7 @@ from pytorch_lightning.loggers import CSVLogger
 from r2mae_bio._errors import NotTrainedError
 from r2mae_bio.core import _resume
 from r2mae_bio.likelihoods import GENE_LIKELIHOODS
-from r2mae_bio.masking import Beta, Choice, LogUniformVisible, Schedule
+from r2mae_bio.masking import Beta, Choice, LogUniformVisible, Schedule, Uniform
 from r2mae_bio.model import GeneMAE
 
 
@@ -37,7 +37,9 @@ def test_history_and_realised_ratios(model):
     assert min(model.record.mask_ratios) > 0
 
 
-@pytest.mark.parametrize("law", [Choice(), Schedule(), Beta(), LogUniformVisible(), 0.3, (0.2, 0.4)], ids=str)
+@pytest.mark.parametrize(
+    "law", [Choice(), Schedule(), Beta(), LogUniformVisible(), Uniform(scope="rectangle"), 0.3, (0.2, 0.4)], ids=str
+)
 def test_every_law_trains(adata, sizes, law):
     GeneMAE.setup_anndata(adata)
     model = GeneMAE(adata, mask_ratio=law, **sizes)
