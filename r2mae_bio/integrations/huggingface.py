@@ -12,7 +12,7 @@ import torch
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio._rng import derive_generator
 from r2mae_bio.integrations._laws import law_of, missing
-from r2mae_bio.masking import Choice, Fixed, draw_plan
+from r2mae_bio.masking import Choice, Fixed, RatioLaw, draw_plan
 
 try:
     from transformers import DataCollatorForLanguageModeling, Trainer, TrainerCallback
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from torch import Tensor
-
-    from r2mae_bio.masking import RatioLaw
 
 __all__ = ["RandomRatioCollator", "RandomRatioTrainer"]
 
@@ -85,8 +83,10 @@ class RandomRatioCollator(DataCollatorForLanguageModeling):
         **settings: Any,
     ) -> None:
         self.law = law_of(mask_ratio, scope, _SCOPES)
-        self.rectangle = scope == "rectangle"
-        ratio = self.law.ratio if isinstance(self.law, Fixed) and scope is None else 0.0
+        own = mask_ratio.scope if isinstance(mask_ratio, RatioLaw) else None
+        self.rectangle = (scope or own) == "rectangle"
+        plain = isinstance(self.law, Fixed) and scope is None and not self.rectangle
+        ratio = self.law.ratio if isinstance(self.law, Fixed) and plain else 0.0
         self.fixed = ratio > 0
         if "mlm_probability" in settings or settings.get("mlm") is False:
             message = "mlm_probability and mlm are told by mask_ratio, as in RandomRatioCollator(tokenizer, mask_ratio=0.15)."

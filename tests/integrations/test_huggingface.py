@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from r2mae_bio._errors import ConfigError, DataError
-from r2mae_bio.masking import Schedule
+from r2mae_bio.masking import Schedule, Uniform
 
 pytest.importorskip("transformers", reason="needs the extra huggingface")
 tokenizers = pytest.importorskip("tokenizers")
@@ -144,6 +144,8 @@ def test_scopes(tokenizer, rows):
     assert len(set(share["batch"].sum(1).tolist())) == 1
     assert len(set(share["row"].sum(1).tolist())) > 1
     assert (share["rectangle"] == share["rectangle"][0]).all()
+    of_law = RandomRatioCollator(tokenizer, Uniform(0, 1, scope="rectangle"))(same)["labels"] != -100
+    assert (of_law == of_law[0]).all()
     mixed = RandomRatioCollator(tokenizer, (0, 0.1), scope="rectangle")(without_offsets(rows))
     assert ((mixed["labels"] != -100).sum(1) >= 1).all()
 
