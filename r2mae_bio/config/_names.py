@@ -89,6 +89,7 @@ MISSING_VERBS: Final = {
     "view_registry": 'adata.uns["r2mae"]["setup"]',
     "registry": 'adata.uns["r2mae"]["setup"]',
     "prepare_query_mudata": "nothing: pass the part with gene expression, mdata.mod[...]",
+    "setup_annbatch": "setup_anndata, of an io.CellStore of the collection",
     "minify_adata": "nothing: a saved model holds no data",
     "convert_legacy_save": "nothing: files of older versions are read as they are",
     "from_scvi_model": "finetune, which makes a classifier of the model",

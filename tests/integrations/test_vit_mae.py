@@ -12,7 +12,7 @@ from r2mae_bio.integrations.vit_mae import random_ratio
 pytest.importorskip("transformers", reason="needs the extra huggingface")
 from transformers import ViTMAEConfig, ViTMAEForPreTraining
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore:Guards may run slower")
 PIXELS = torch.randn(4, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 
 

@@ -112,7 +112,7 @@ def text_values(column: pd.Series) -> NDArray[np.object_]:
         # each name once: as a column of text, each cell would be an object of its own
         codes, found = column.cat.codes.to_numpy(), column.cat.categories.astype(str)
     else:
-        codes, found = pd.factorize(column.astype(str).to_numpy(object))
+        codes, found = pd.factorize(column.astype(str).to_numpy(object), use_na_sentinel=False)  # pandas 3 keeps missing values
     return np.array([name_text(value) for value in found], dtype=object)[codes]
 
 
