@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import math
 import operator
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 
-from r2mae_bio._errors import CacheError, ConfigError, RegionError
+from r2mae_bio._errors import ConfigError, RegionError
 from r2mae_bio.dna.alignment._cache import MAF, open_cache
 from r2mae_bio.dna.alignment._index import COLUMNS, read_index
 from r2mae_bio.dna.genome._bases import UNKNOWN, encode_bases
 from r2mae_bio.dna.genome._contigs import ContigNames
 from r2mae_bio.dna.genome._genome import as_genome
+from r2mae_bio.dna.genome._mapped import MapsOneFile
 from r2mae_bio.dna.genome._sources import list_sources
 
 if TYPE_CHECKING:
+    import os
+
     from numpy.typing import NDArray
 
     from r2mae_bio.dna.alignment._index import AlignmentIndex
@@ -33,7 +35,7 @@ N_BASES: Final = 4
 _AT_ONCE: Final = 1 << 16
 
 
-class Alignment:
+class Alignment(MapsOneFile):
     r"""A multiple alignment in MAF, projected on a reference and converted once to a file of one
     byte per species and position that is mapped into memory.
 
@@ -126,8 +128,6 @@ class Alignment:
         self._offsets = np.cumsum(self.lengths) - self.lengths
         self._names = ContigNames(index.contigs, {})
         self._index = index
-        self._map: NDArray[np.uint8] | None = None
-        self._pid = -1
 
     def __getstate__(self) -> dict[str, Any]:
         """Paths and the genome, which has its own; no columns, no open file."""
@@ -153,15 +153,8 @@ class Alignment:
     @property
     def _columns(self) -> NDArray[np.uint8]:
         """All columns, mapped into memory by the process that asks; (positions, 1 + species)."""
-        if self._map is None or self._pid != os.getpid():
-            path, shape = self.cache / COLUMNS, (self._index.n_positions, 1 + len(self.species))
-            try:
-                self._map = np.asarray(np.memmap(path, np.uint8, "r", shape=shape))
-            except (OSError, ValueError) as error:
-                message = f"{path} cannot be read ({error}); needed are {self._index.n_bytes} bytes. Open the alignment again from its MAF files."
-                raise CacheError(message) from error
-            self._pid = os.getpid()
-        return self._map
+        shape = self._index.n_positions, 1 + len(self.species)
+        return self._mapped(self.cache / COLUMNS, shape, "the alignment again from its MAF files")
 
     @property
     def coverage(self) -> pd.DataFrame:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import operator
-import os
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,11 +16,13 @@ from r2mae_bio.dna.genome._bases import reverse_complement
 from r2mae_bio.dna.genome._cache import open_cache
 from r2mae_bio.dna.genome._contigs import ContigNames
 from r2mae_bio.dna.genome._index import BASES, read_index
+from r2mae_bio.dna.genome._mapped import MapsOneFile
 from r2mae_bio.dna.genome._sources import list_sources
 from r2mae_bio.dna.genome._synonyms import read_synonyms
 from r2mae_bio.dna.genome._windows import ContigLayout, check_rows, check_window
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
@@ -35,7 +36,7 @@ __all__ = ["Genome", "as_genome"]
 _VERIFIED_AT_ONCE: Final = 1 << 24
 
 
-class Genome:
+class Genome(MapsOneFile):
     """Sequences of one or several FASTA files, converted once to a file of one byte per base that
     is mapped into memory.
 
@@ -123,8 +124,6 @@ class Genome:
         circles = self.contigs if circular == "all" else [circular] if isinstance(circular, str) else circular
         self.is_circular[[self._names.find(name) for name in circles]] = True
         self._layout = ContigLayout(self.contigs, self.offsets, self.lengths, self.is_circular)
-        self._map: NDArray[np.uint8] | None = None
-        self._pid = -1
 
     def __getstate__(self) -> dict[str, Any]:
         """Paths and options; no bases, no open file."""
@@ -154,17 +153,7 @@ class Genome:
     @property
     def _bases(self) -> NDArray[np.uint8]:
         """All bases, mapped into memory by the process that asks; shape (len(self),)."""
-        if self._map is None or self._pid != os.getpid():
-            path = self.cache / BASES
-            try:
-                self._map = np.asarray(np.memmap(path, np.uint8, "r", shape=(len(self),)))
-            except (OSError, ValueError) as error:
-                message = (
-                    f"{path} cannot be read ({error}); needed are {len(self)} bytes. Open the genome again from its FASTA files."
-                )
-                raise CacheError(message) from error
-            self._pid = os.getpid()
-        return self._map
+        return self._mapped(self.cache / BASES, (len(self),), "the genome again from its FASTA files")
 
     def fingerprint(self) -> str:
         """sha256 of names, lengths, circles and the checksum of the bases, letter case included;
