@@ -9,12 +9,12 @@ from r2mae_bio._errors import ConfigError
 from r2mae_bio.masking import as_ratio_law
 
 if TYPE_CHECKING:
-    from r2mae_bio.masking import RatioLaw
+    from r2mae_bio.masking import RatioLaw, Scope
 
-__all__ = ["law_of", "missing"]
+__all__ = ["law_of"]
 
 
-def law_of(mask_ratio: Any, scope: str | None, allowed: tuple[str, ...]) -> RatioLaw:
+def law_of(mask_ratio: Any, scope: Any, allowed: tuple[Scope, ...]) -> RatioLaw:
     """The law of the mask ratio.
 
     Parameters
@@ -24,8 +24,7 @@ def law_of(mask_ratio: Any, scope: str | None, allowed: tuple[str, ...]) -> Rati
     scope
         One of ``allowed``; if None, that of a law, and the first of ``allowed`` for the others.
     allowed
-        Scopes that the adapter knows. Whatever is none of ``"batch"`` and ``"row"`` draws one ratio
-        for a minibatch.
+        Scopes that the adapter knows.
 
     Raises
     ------
@@ -33,26 +32,8 @@ def law_of(mask_ratio: Any, scope: str | None, allowed: tuple[str, ...]) -> Rati
         It is none of these.
     """
     law = as_ratio_law(mask_ratio)
-    scope = (law.scope if law is mask_ratio else allowed[0]) if scope is None else scope
-    if scope not in allowed:
-        message = f"scope is {scope!r}; needed is {' or '.join(map(repr, allowed))}."
+    chosen = (law.scope if law is mask_ratio else allowed[0]) if scope is None else scope
+    if chosen not in allowed:
+        message = f"scope is {chosen!r}; needed is {' or '.join(map(repr, allowed))}."
         raise ConfigError(message)
-    return replace(law, scope="row" if scope == "row" else "batch")
-
-
-def missing(error: ImportError, *, package: str, extra: str) -> ImportError:
-    """An error that says how to install what an adapter is for.
-
-    Parameters
-    ----------
-    error
-        What Python said.
-    package
-        What was not found.
-    extra
-        What brings it.
-    """
-    message = (
-        f'r2mae_bio.integrations.{extra} needs {package}, which cannot be imported ({error}): pip install "r2mae_bio[{extra}]".'
-    )
-    return ImportError(message)
+    return replace(law, scope=chosen)

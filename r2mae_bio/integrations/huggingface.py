@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
 
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio._rng import derive_generator
-from r2mae_bio.integrations._laws import law_of, missing
-from r2mae_bio.masking import Choice, Fixed, RatioLaw, draw_plan
+from r2mae_bio.integrations._laws import law_of
+from r2mae_bio.masking import Choice, Fixed, draw_plan
 
 try:
     from transformers import DataCollatorForLanguageModeling, Trainer, TrainerCallback
 except ImportError as error:
-    raise missing(error, package="transformers", extra="huggingface") from error
+    needed = f'This module needs transformers, which cannot be imported ({error}): pip install "r2mae_bio[huggingface]".'
+    raise ImportError(needed) from error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from r2mae_bio.masking import RatioLaw, Scope
+
 __all__ = ["RandomRatioCollator", "RandomRatioTrainer"]
 
 _IGNORED = -100
 """Label of what is not predicted, in transformers and torch."""
 _GRID = (0.1, 0.3, 0.5, 0.7, 0.9)
-_SCOPES = ("batch", "row", "rectangle")
+_SCOPES: Final[tuple[Scope, ...]] = ("batch", "row", "rectangle")
 
 
 class RandomRatioCollator(DataCollatorForLanguageModeling):
@@ -53,8 +56,9 @@ class RandomRatioCollator(DataCollatorForLanguageModeling):
         A number (fixed), a pair (uniform; R2MAE is ``(0, 1)``) or a law of
         :mod:`r2mae_bio.masking`.
     scope
-        One ratio for a ``"batch"`` or for each ``"row"``, or ``"rectangle"``: the same slots are
-        hidden in all rows of a minibatch. Of a law its own scope if None, else ``"batch"``.
+        One ratio for a ``"batch"`` or for each ``"row"``, or ``"rectangle"``: one ratio and one
+        order of the slots for all rows of a minibatch, which hide the same ones where they are as
+        long. Of a law its own scope if None, else ``"batch"``.
     seed
         Seed of ratios and masks. None, as for transformers, takes PyTorch's.
     settings
@@ -83,9 +87,7 @@ class RandomRatioCollator(DataCollatorForLanguageModeling):
         **settings: Any,
     ) -> None:
         self.law = law_of(mask_ratio, scope, _SCOPES)
-        own = mask_ratio.scope if isinstance(mask_ratio, RatioLaw) else None
-        self.rectangle = (scope or own) == "rectangle"
-        plain = isinstance(self.law, Fixed) and scope is None and not self.rectangle
+        plain = scope is None and self.law.scope != "rectangle"
         ratio = self.law.ratio if isinstance(self.law, Fixed) and plain else 0.0
         self.fixed = ratio > 0
         if "mlm_probability" in settings or settings.get("mlm") is False:
@@ -210,11 +212,10 @@ class RandomRatioCollator(DataCollatorForLanguageModeling):
             message = f"None of the {valid.size} tokens of a minibatch can be hidden: all are special or padding. Leave empty texts out."
             raise DataError(message)
         ratio = self.law.sample(len(valid), rng, progress=float(self._position[1]) / 1e6)
-        if self.rectangle:
-            return _rectangle(valid, float(ratio[0]), rng)
         hidden, many = valid.copy(), n > 1  # a single token is hidden
         if many.any():
-            hidden[many] = draw_plan(torch.from_numpy(valid[many]), ratio[many], rng).hidden.numpy()
+            rectangle = self.law.scope == "rectangle"
+            hidden[many] = draw_plan(torch.from_numpy(valid[many]), ratio[many], rng, rectangle=rectangle).hidden.numpy()
         return hidden
 
     def _replace(self, inputs: Tensor, hidden: NDArray[np.bool_], rng: np.random.Generator) -> None:
@@ -242,17 +243,6 @@ def _words(collator: Any, offsets: Any, special: NDArray[np.bool_]) -> tuple[Any
         raise DataError(message)
     words, inner = collator._calc_word_ids_and_prob_mask(np.asarray(offsets), special.astype(np.int64))
     return words, inner
-
-
-def _rectangle(valid: NDArray[np.bool_], ratio: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """The same slots of all rows, and of a row that has none of them its first in their order."""
-    order = rng.permutation(valid.shape[1])
-    slots = np.zeros(valid.shape[1], bool)
-    slots[order[: max(1, round(ratio * order.size))]] = True
-    hidden = valid & slots
-    bare = np.flatnonzero(valid.any(1) & ~hidden.any(1))
-    hidden[bare, order[valid[np.ix_(bare, order)].argmax(1)]] = True
-    return hidden
 
 
 class _TellsEpoch(TrainerCallback):

@@ -14,8 +14,8 @@ from scvi.module import SCANVAE, VAE
 
 from r2mae_bio._errors import ConfigError
 from r2mae_bio.cells.read._align import align_anndata
+from r2mae_bio.cells.read._cells import open_cells
 from r2mae_bio.cells.read._genes import GeneVocabulary
-from r2mae_bio.cells.read._matrix import get_matrix, in_memory
 from r2mae_bio.integrations._laws import law_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from r2mae_bio.cells.read._align import GeneAlignment
     from r2mae_bio.masking import RatioLaw
 
 __all__ = ["R2SCANVI", "R2SCVI"]
@@ -177,20 +176,13 @@ class _KnowsItsGenes:
             message = "The cells were measured by several panels; pass those of one panel at a time, as adata[adata.obs[key] == panel].copy()."
             raise ConfigError(message)
         layer = self.registry["setup_args"]["layer"]
-        matrix = _columns(in_memory(get_matrix(adata, layer)), alignment)
+        rows = open_cells(adata, layer=layer, alignment=alignment).rows(np.arange(adata.n_obs))
+        matrix = sparse.csr_matrix((rows.values, rows.genes, rows.indptr), (adata.n_obs, rows.n_genes))
         made = AnnData(matrix, obs=adata.obs.copy())
         made.var_names = list(names)
         if layer is not None:
             made.layers[layer] = made.X
         return made, alignment.measured
-
-
-def _columns(matrix: Any, alignment: GeneAlignment) -> Any:
-    """Columns by the genes of the model, zero for those that were not measured, CSR."""
-    used = np.flatnonzero(alignment.column_to_gene >= 0)
-    shape = (matrix.shape[1], alignment.measured.size)
-    spread = sparse.csr_matrix((np.ones(used.size, np.float32), (used, alignment.column_to_gene[used])), shape)
-    return sparse.csr_matrix(matrix) @ spread
 
 
 class R2SCVI(_KnowsItsGenes, scvi.model.SCVI):
