@@ -99,7 +99,7 @@ def transfer_labels(
     layer, reference_layer
         Layers of raw counts; see :meth:`GeneMAE.get_latent_representation`.
     batch_size
-        Cells at a time; 256 if None.
+        Cells at a time; 512 if None.
     duplicates
         ``"error"`` or ``"sum"`` for columns of the same gene, in either data set.
     min_coverage

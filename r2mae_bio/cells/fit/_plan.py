@@ -22,8 +22,8 @@ _AHEAD: Final = 2048
 
 
 @dataclass(frozen=True, eq=False)
-class OrderedCells:
-    """The same cells in the same order in every epoch."""
+class _Batches:
+    """How many batches some cells make."""
 
     cells: NDArray[np.int64]
     """Positions of the cells."""
@@ -34,6 +34,11 @@ class OrderedCells:
     def n_batches(self) -> int:
         """Batches of an epoch; they differ in size by one at most."""
         return batches_per_epoch(self.cells.size, self.batch_size)
+
+
+@dataclass(frozen=True, eq=False)
+class OrderedCells(_Batches):
+    """The same cells in the same order in every epoch."""
 
     def place(self, seed: int, epoch: int, batch: int) -> NDArray[np.int64]:
         """Positions of the cells of one batch.
@@ -62,19 +67,10 @@ class OrderedCells:
 
 
 @dataclass(frozen=True, eq=False)
-class ShuffledCells:
+class ShuffledCells(_Batches):
     """Every cell once in an epoch, in an order that is drawn afresh."""
 
-    cells: NDArray[np.int64]
-    """Positions of the cells."""
-    batch_size: int
-    """Most cells of a batch, over all ranks."""
     _drawn: dict[tuple[int, int], list[NDArray[np.int64]]] = field(default_factory=dict, init=False, repr=False)
-
-    @property
-    def n_batches(self) -> int:
-        """Batches of an epoch; they differ in size by one at most."""
-        return batches_per_epoch(self.cells.size, self.batch_size)
 
     def place(self, seed: int, epoch: int, batch: int) -> NDArray[np.int64]:
         """Positions of the cells of one batch.
@@ -91,25 +87,17 @@ class ShuffledCells:
 
 
 @dataclass(frozen=True, eq=False)
-class BlockShuffledCells:
+class BlockShuffledCells(_Batches):
     """Every cell once in an epoch, shuffled as far as cells in files can be read fast: blocks of
     neighbours are put into a random order, and cells are shuffled within buffers of some blocks.
+    ``cells`` ascend.
     """
 
-    cells: NDArray[np.int64]
-    """Positions of the cells, ascending."""
-    batch_size: int
-    """Most cells of a batch, over all ranks."""
     block: int
     """Neighbouring cells that stay together until they are in a buffer."""
     blocks: int
     """Most blocks of a buffer; buffers differ in size by one block at most."""
     _drawn: dict[tuple[int, int], list[NDArray[np.int64]]] = field(default_factory=dict, init=False, repr=False)
-
-    @property
-    def n_batches(self) -> int:
-        """Batches of an epoch; they differ in size by one at most."""
-        return batches_per_epoch(self.cells.size, self.batch_size)
 
     def place(self, seed: int, epoch: int, batch: int) -> NDArray[np.int64]:
         """Positions of the cells of one batch.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CellTable", "Panels", "cells_at_a_time"]
 
-_EMBEDDED_AT_ONCE = 256
+_READ_AT_ONCE = 256
 _SCANNED_AT_ONCE = 512
 _AHEAD = 2048
 """Cells in files that are read in one piece where they are walked over in order."""
@@ -180,13 +180,15 @@ class CellTable:
                     yield some, table.batch(chosen[some]).to(device)
 
 
-def cells_at_a_time(batch_size: int | None) -> int:
+def cells_at_a_time(batch_size: int | None, usual: int = _READ_AT_ONCE) -> int:
     """How many cells a network reads at once.
 
     Parameters
     ----------
     batch_size
-        What the user asked for; None for 256.
+        What the user asked for; None for ``usual``.
+    usual
+        How many of them suit the work.
 
     Raises
     ------
@@ -194,6 +196,6 @@ def cells_at_a_time(batch_size: int | None) -> int:
         It is no positive whole number.
     """
     if batch_size is None:
-        return _EMBEDDED_AT_ONCE
+        return usual
     check_batch_size(batch_size, "cells")
     return batch_size

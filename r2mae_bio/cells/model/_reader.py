@@ -188,7 +188,7 @@ class GeneReader(Trainable[GeneRecord, GeneMaskedAutoencoder]):
 
     def _embed_blocks(self, table: CellTable, batch_size: int | None) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """The same, some cells at a time, in their order."""
-        network, step = self._network().eval(), cells_at_a_time(_EMBEDDED_AT_ONCE if batch_size is None else batch_size)
+        network, step = self._network().eval(), cells_at_a_time(batch_size, _EMBEDDED_AT_ONCE)
         with torch.inference_mode():
             sparse = self.device.type == "cpu" and network.content.depth_moments is None
             embed = _by_entries(network) if sparse else lambda batch: network.embed(batch.tokens())

@@ -145,7 +145,7 @@ def embed_cells(model: GeneMAE, cells: CellSource | ThinnedCells, batch_size: in
     cells
         From :func:`open_shared`, thinned or not.
     batch_size
-        Cells at a time; 256 if None.
+        Cells at a time; 512 if None.
 
     Returns
     -------
