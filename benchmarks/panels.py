@@ -22,6 +22,7 @@ from r2mae_bio.evaluate import MaskedAutoencoder
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     import numpy as np
     import pandas as pd
@@ -67,11 +68,17 @@ TITLES = {"all genes": "all genes", "panel": "the genes of the query"}
 def run(options: argparse.Namespace) -> pd.DataFrame:
     """Add what is missing to the file, and return all of it."""
 
+    return sweep(options, NAMES, preparing(options), measure, show)
+
+
+def preparing(options: argparse.Namespace) -> Callable[[str, int], tuple[GeneSet, Panels]]:
+    """What loads a set, split by a seed, and chooses its variable genes."""
+
     def prepare(name: str, seed: int) -> tuple[GeneSet, Panels]:
         cells = load(name, seed, data=options.data)
         return cells, {VARIABLE: evaluate.variable_panel(cells.counts[cells.split.reference], 300)}
 
-    return sweep(options, NAMES, prepare, measure, show)
+    return prepare
 
 
 def measure(prepared: tuple[GeneSet, Panels], name: str, seed: int) -> pd.DataFrame:
@@ -115,11 +122,18 @@ def markdown(frame: pd.DataFrame) -> str:
         ]
         if "R2MAE" not in wide.index:
             continue
-        gap = (wide.loc["R2MAE"] - wide.drop("R2MAE")).T.groupby(level="panel", sort=False)
-        error = 1.96 * gap.std() / gap.count() ** 0.5
         parts += ["R2MAE minus the method, with 95% intervals over sets and seeds:", ""]
-        parts += [table((gap.mean().map("{:+.3f}".format) + " ± " + error.map("{:.3f}".format)).T), ""]
+        parts += [gaps(wide.loc["R2MAE"] - wide.drop("R2MAE")), ""]
     return "\n".join(parts)
+
+
+def gaps(differences: pd.DataFrame) -> str:
+    """Mean differences by panel and their intervals, of methods (rows) on sets, seeds and panels
+    (columns).
+    """
+    gap = differences.T.groupby(level="panel", sort=False)
+    error = 1.96 * gap.std() / gap.count() ** 0.5
+    return table((gap.mean().map("{:+.3f}".format) + " ± " + error.map("{:.3f}".format)).T)
 
 
 def main() -> None:

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from benchmarks.command_line import run_methods, sweep, table
-from benchmarks.gene_sets import SETS, load
-from benchmarks.panels import VARIABLE, show
+from benchmarks.gene_sets import SETS
+from benchmarks.panels import gaps, preparing, show
 from r2mae_bio import evaluate
 from r2mae_bio._rng import derive_seed
 from r2mae_bio.evaluate.methods._scvi import QUIETLY, alone, batched_anndata, minibatches
@@ -81,12 +81,7 @@ NAMES = [method.name for method in METHODS]
 
 def run(options: argparse.Namespace) -> pd.DataFrame:
     """Add what is missing to the file, and return all of it."""
-
-    def prepare(name: str, seed: int) -> tuple[GeneSet, Panels]:
-        cells = load(name, seed, data=options.data)
-        return cells, {VARIABLE: evaluate.variable_panel(cells.counts[cells.split.reference], 300)}
-
-    return sweep(options, NAMES, prepare, measure, show)
+    return sweep(options, NAMES, preparing(options), measure, show)
 
 
 def measure(prepared: tuple[GeneSet, Panels], name: str, seed: int) -> pd.DataFrame:
@@ -105,10 +100,7 @@ def markdown(frame: pd.DataFrame) -> str:
         mean = wide.T.groupby(level="panel", sort=False).mean().T
         parts += [f"## {probe} probe", "", "Mean macro-F1:", "", table(mean.map("{:.3f}".format)), ""]
         if "scVI" in wide.index:
-            gap = (wide.drop("scVI") - wide.loc["scVI"]).T.groupby(level="panel", sort=False)
-            error = 1.96 * gap.std() / gap.count() ** 0.5
-            parts += ["Minus scVI, with 95% intervals over sets and seeds:", ""]
-            parts += [table((gap.mean().map("{:+.3f}".format) + " ± " + error.map("{:.3f}".format)).T), ""]
+            parts += ["Minus scVI, with 95% intervals over sets and seeds:", "", gaps(wide.drop("scVI") - wide.loc["scVI"]), ""]
     return "\n".join(parts)
 
 
