@@ -9,9 +9,9 @@ Counts are Poisson, with depths and shares of genes of which the quantiles are t
 come in eight types, one after the other, as atlases that were joined do. They are written block by
 block as h5ad and zarr, and kept in --folder for a second run. Every step of every kind is measured
 in a process of its own: peak_rss_mib, of which import_mib were taken by importing, and
-cells_per_second. read: batches as training gets them, and for h5ad also from scvi-tools'
-AnnDataLoader on the backed file. train: optimiser steps alone, after all passes that come before
-the first. embed: into the file.
+cells_per_second. read: batches as training gets them; from h5ad also by scvi-tools' AnnDataLoader
+on the backed file, from zarr by annbatch's Loader where it is installed, each in a second go.
+train: optimiser steps alone, after all passes that come before the first. embed: into the file.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -89,19 +90,26 @@ def make(folder: Path, options: argparse.Namespace) -> None:
     types = np.sort(np.arange(options.cells) % N_TYPES)
     obs = pd.DataFrame({"type": pd.Categorical(types.astype(str))}, index=[f"cell {i}" for i in range(options.cells)])
     shell = ad.AnnData(obs=obs, var=pd.DataFrame(index=[f"G{i}" for i in range(options.genes)]))
-    writers = [_Writer(_h5(folder), shell), _Writer(zarr.open_group(folder / "atlas.zarr", mode="w"), shell)]
+    stores = {"h5ad": _h5, "zarr": lambda folder: zarr.open_group(folder / "atlas.zarr", mode="w")}
+    wanted = [kind for kind in stores if kind in _files_of(options.kinds)]
+    writers = [_Writer(stores[kind](folder), shell) for kind in wanted]
     for number, start in enumerate(range(0, options.cells, BLOCK)):
         block = atlas.block(number, types[start : start + BLOCK])
         for writer in writers:
             writer.add(block)
     for writer in writers:
         writer.end()
-    few = rb.io.CellStore(folder / "atlas.h5ad").rows(0, FEW)
+    few = rb.io.CellStore(folder / f"atlas.{wanted[0]}").rows(0, FEW)
     adata = ad.AnnData(sparse.csr_matrix(few), var=shell.var)
     rb.model.GeneMAE.setup_anndata(adata)
     model = rb.model.GeneMAE(adata)
     model.initialize()
     model.save(folder / "model")
+
+
+def _files_of(kinds: str) -> set[str]:
+    """Formats that are needed; what is in memory comes from an h5ad."""
+    return {"h5ad" if kind == "memory" else kind for kind in kinds.split(",")}
 
 
 def _h5(folder: Path) -> h5py.File:
@@ -196,6 +204,17 @@ def _read_scvi(cells: Any, folder: Path, options: argparse.Namespace) -> float:
     return n_cells / (time.perf_counter() - start)
 
 
+def _read_annbatch(cells: Any, folder: Path, options: argparse.Namespace) -> float:
+    from annbatch import Loader
+
+    counts = ad.io.sparse_dataset(zarr.open(folder / "atlas.zarr", mode="r")["X"])
+    loader = Loader(chunk_size=256, preload_nchunks=64, batch_size=options.batch, shuffle=True, to="torch")
+    loader.add_adata(ad.AnnData(counts))
+    start = time.perf_counter()
+    n_cells = sum(batch["X"].shape[0] for batch in loader)
+    return n_cells / (time.perf_counter() - start)
+
+
 def _check(cells: Any, folder: Path, options: argparse.Namespace) -> None:
     rb.pp.check_counts(cells)
 
@@ -228,8 +247,10 @@ def run(folder: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     rows = []
     for step in options.steps.split(","):
         for kind in options.kinds.split(","):
-            asked = [step, "read_scvi"] if (step, kind) == ("read", "h5ad") else [step]
-            for name in asked:
+            others = {("read", "h5ad"): ["read_scvi"]}
+            if find_spec("annbatch"):
+                others["read", "zarr"] = ["read_annbatch"]
+            for name in [step, *others.get((step, kind), [])]:
                 command = [sys.executable, "-W", "ignore", "-m", "benchmarks.scale", "--folder", str(folder), "--one", kind, name]
                 settings = ("cells", "genes", "density", "batch", "train_steps")
                 command += [word for key in settings for word in (f"--{key.replace('_', '-')}", str(getattr(options, key)))]

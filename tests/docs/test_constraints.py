@@ -21,7 +21,10 @@ def test_lower_bounds_are_the_pins():
     extras = project["optional-dependencies"]
     wanted = [
         Requirement(line)
-        for line in (*project["dependencies"], *(line for key in ("cli", "demo", "evaluate") for line in extras[key]))
+        for line in (
+            *project["dependencies"],
+            *(line for key in ("cli", "demo", "evaluate", "huggingface") for line in extras[key]),
+        )
     ]
     pinned = pins()
     for requirement in wanted:

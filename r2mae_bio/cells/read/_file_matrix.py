@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import threading
@@ -279,16 +280,28 @@ class FileBlocks:
         -------
         CSR whose indices are sound, or an array, (stop - start, n_columns).
         """
-        if not self.sparse:
-            with reading(None, self.where), _READING:
-                return np.asarray(self.file.element(self.key)[start:stop])
-        pointers = self.pointers[start : stop + 1]
-        first, last = int(pointers[0]), int(pointers[-1])
+        return self._read([(start, stop)])[0]
+
+    def _read(self, runs: Sequence[tuple[int, int]]) -> list[Any]:
+        """Runs of neighbouring rows, each as :meth:`read` gives it."""
+        names = [f"{self.key}/indices", f"{self.key}/data"] if self.sparse else [self.key]
+        spans = [(int(self.pointers[start]), int(self.pointers[stop])) for start, stop in runs] if self.sparse else runs
         with reading(None, self.where), _READING:
-            indices, values = (self.file.element(f"{self.key}/{name}")[first:last] for name in ("indices", "data"))
+            arrays = [self.file.element(name) for name in names]
+            parts = (
+                _zarr_slices(arrays, spans)
+                if self.file.zarr
+                else [[array[first:last] for array in arrays] for first, last in spans]
+            )
+        if not self.sparse:
+            return [np.asarray(values) for (values,) in parts]
+        return [self._block(*run, *part) for run, part in zip(runs, parts, strict=True)]
+
+    def _block(self, start: int, stop: int, indices: NDArray[Any], values: NDArray[Any]) -> Any:
+        pointers = self.pointers[start : stop + 1]
         block = sparse.csr_array((stop - start, self.shape[1]), dtype=self.dtype)
         # handed over when it is made, an index that leads outside would be followed before we look
-        block.data, block.indices, block.indptr = np.asarray(values), np.asarray(indices), _short(pointers - first)
+        block.data, block.indices, block.indptr = np.asarray(values), np.asarray(indices), _short(pointers - pointers[0])
         check_compressed(block, f"A part of {self.where}")
         return known_indices(block)
 
@@ -307,12 +320,26 @@ class FileBlocks:
         between = self.pointers[places[1:]] - self.pointers[places[:-1] + 1]
         cuts = np.flatnonzero(between > _BRIDGED) + 1
         runs = [(int(run[0]), int(run[-1]) + 1) for run in np.split(places, cuts)]
-        parts = [self.read(*run) for run in runs]
+        parts = self._read(runs)
         whole = parts[0] if len(parts) == 1 else sparse.vstack(parts, format="csr") if self.sparse else np.concatenate(parts)
         if whole.shape[0] == places.size:
             return whole
         skipped = np.cumsum([runs[0][0], *(later[0] - earlier[1] for earlier, later in zip(runs[:-1], runs[1:], strict=True))])
         return whole[places - np.repeat(skipped, np.diff([0, *cuts, places.size]))]
+
+
+def _zarr_slices(arrays: Sequence[Any], spans: Sequence[tuple[int, int]]) -> list[list[Any]]:
+    """Slices of arrays of zarr, asked for at once: one after another waits for each chunk alone,
+    which takes twice as long where its codecs run in threads of their own.
+    """
+    from zarr.core.sync import sync
+
+    async def gather() -> list[Any]:
+        asked = (array.async_array.getitem(slice(*span)) for span in spans for array in arrays)
+        return await asyncio.gather(*asked)
+
+    found = sync(gather())
+    return [found[first : first + len(arrays)] for first in range(0, len(found), len(arrays))]
 
 
 def _short(pointers: NDArray[np.int64]) -> NDArray[Any]:

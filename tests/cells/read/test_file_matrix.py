@@ -40,8 +40,8 @@ def test_some_rows_are_those_rows(blocks, counts, monkeypatch, bridged):
 
 
 def test_neighbours_are_read_in_one_piece(blocks, monkeypatch):
-    asked, read = [], FileBlocks.read
-    monkeypatch.setattr(FileBlocks, "read", lambda self, *run: asked.append(run) or read(self, *run))
+    asked, read = [], FileBlocks._read
+    monkeypatch.setattr(FileBlocks, "_read", lambda self, runs: asked.extend(runs) or read(self, runs))
     monkeypatch.setattr(_file_matrix, "_BRIDGED", 12)
     blocks.rows(np.array([3, 4, 5, 7, 30, 31]))
     assert asked == [(3, 8), (30, 32)]
