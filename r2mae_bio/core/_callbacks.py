@@ -176,8 +176,7 @@ class BestEpoch(EarlyStopping):
 
     def on_fit_end(self, trainer: Trainer, training: Any) -> None:
         """Return to the best epoch."""
-        best = {k.removeprefix("best."): v for k, v in self.state.tensors.items() if k.startswith("best.")}
-        if best:
+        if best := self.state.best():
             training.network.load_state_dict(best)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r2mae_bio._errors import CheckpointError, ConfigError, CorruptCheckpointError, TrainingError
+from r2mae_bio._errors import CheckpointError, ConfigError, CorruptCheckpointError
 from r2mae_bio._keys import first_names
 from r2mae_bio.config._form import check_form
 from r2mae_bio.core._bundle import misfit
@@ -154,26 +154,20 @@ class TrainingState:
             message = f"The checkpoint in {path} cannot be continued: {problem}. It is damaged; resume from another one."
             raise CorruptCheckpointError(message)
 
-    def check_unfinished(self, total_steps: int, path: Path | str) -> None:
-        """Refuse to continue a run that has nothing left to do.
+    def is_complete(self, total_steps: int) -> bool:
+        """Whether a run has nothing left to do: all steps are done, or early stopping ended it.
 
         Parameters
         ----------
         total_steps
             Optimiser steps of the whole run.
-        path
-            Where the state came from, for the message.
-
-        Raises
-        ------
-        TrainingError
-            All steps are done, or early stopping ended the run.
         """
-        stopped = self.early_stopping and self.early_stopping["wait_count"] >= self.early_stopping["patience"]
-        if stopped or self.step >= total_steps:
-            how = ", and early stopping ended it" if stopped else ""
-            message = f"The run in {path} is complete: {self.step} of {total_steps} steps are done{how}."
-            raise TrainingError(message)
+        stopped = bool(self.early_stopping) and self.early_stopping["wait_count"] >= self.early_stopping["patience"]
+        return stopped or self.step >= total_steps
+
+    def best(self) -> dict[str, torch.Tensor]:
+        """Weights of the best epoch, where early stopping keeps them."""
+        return {name.removeprefix("best."): tensor for name, tensor in self.tensors.items() if name.startswith("best.")}
 
 
 def _like(tensors: dict[str, torch.Tensor], network: nn.Module) -> dict[str, torch.Tensor]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities import rank_zero_only
 
 from r2mae_bio._errors import ConfigError
 from r2mae_bio.config._names import check_names
@@ -208,24 +209,43 @@ def fit(
     return TrainResult(state.history, state.mask_ratios, state.blind_loss, interrupt.interrupted, training.global_rank)
 
 
+def finished(network: nn.Module, state: TrainingState, options: TrainOptions) -> TrainResult:
+    """What :func:`fit` would leave of a run that has nothing left to do, as when it was killed
+    between its last step and the moment in which its model was saved.
+
+    Parameters
+    ----------
+    network
+        The network with the weights of the last checkpoint; those of the best epoch are put in.
+    state
+        Of the last checkpoint.
+    options
+        Where it is from.
+
+    Returns
+    -------
+    As of :func:`fit`.
+    """
+    if best := state.best():
+        network.load_state_dict(best)
+    logger.info("the run in %s is complete: %d steps are done; the model takes its weights", options.resume_from, state.step)
+    return TrainResult(state.history, state.mask_ratios, state.blind_loss, interrupted=False, rank=rank_zero_only.rank)
+
+
 def initial_state(
     options: TrainOptions,
-    config: TrainConfig,
     identity: dict[str, Any],
     *,
-    steps_per_epoch: int,
     unsaid: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
 ) -> TrainingState:
     """The state a run begins with: nothing, or what a checkpoint holds.
 
     Parameters
     ----------
-    options, config
+    options
         As for :func:`fit`.
     identity
         Plain data that a checkpoint must agree with before it is continued.
-    steps_per_epoch
-        Batches of a whole epoch.
     unsaid
         What settings may be that the checkpoint lacks; see :meth:`TrainingState.check_continues`.
 
@@ -237,8 +257,6 @@ def initial_state(
     ------
     CheckpointError
         ``resume_from`` holds another run or none, or ``checkpoint_dir`` another run.
-    TrainingError
-        The run is complete already.
     """
     if options.checkpoint_dir is not None:
         check_unused(options.checkpoint_dir, options.resume_from)
@@ -246,7 +264,6 @@ def initial_state(
         return TrainingState(identity=identity)
     state = TrainingState.read(options.resume_from)
     state.check_continues(identity, options.resume_from, unsaid=unsaid)
-    state.check_unfinished(steps_per_epoch * config.max_epochs, options.resume_from)
     return state
 
 

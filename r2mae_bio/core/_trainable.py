@@ -14,7 +14,7 @@ from r2mae_bio.core._bundle import checksum, versions
 from r2mae_bio.core._record import ModelRecord
 from r2mae_bio.core._resume import latest_checkpoint
 from r2mae_bio.core._run import run_identity, unsaid_settings
-from r2mae_bio.core._runner import fit, initial_state
+from r2mae_bio.core._runner import finished, fit, initial_state
 from r2mae_bio.core._saved import Saved
 
 if TYPE_CHECKING:
@@ -59,11 +59,12 @@ class Trainable(Saved[RecordT, NetworkT]):
     def _run(self, run: Run, build: Callable[[], NetworkT]) -> None:
         record = self.record
         steps, unsaid = len(run.loaders.train), unsaid_settings(record, run)
-        state = initial_state(run.options, run.config, run_identity(record, run), steps_per_epoch=steps, unsaid=unsaid)
+        state = initial_state(run.options, run_identity(record, run), unsaid=unsaid)
         if run.options.resume_from is not None:  # nothing of the model has changed up to here
             stored, self.network = self._unpack(latest_checkpoint(run.options.resume_from), self._blank_network)
             state.check_consistent(self.network, steps, run.options.resume_from)
             record.config = stored.config  # an older version may have lacked a setting
+            state.blind_loss = stored.blind_loss
         network = self.network = build() if self.network is None else self.network
         self._before_training()
         record.data_fingerprint, record.train = run.data_fingerprint, run.config.to_json()
@@ -75,10 +76,13 @@ class Trainable(Saved[RecordT, NetworkT]):
             return self._pack(replace(record, trained=True, **so_far))
 
         network.train()
-        result = fit(
-            network, run.objective, record.law, run.loaders, run.config, seed=record.seed, options=run.options, state=state,
-            bundle=checkpoint,
-        )  # fmt: skip
+        if state.is_complete(steps * run.config.max_epochs):
+            result = finished(network, state, run.options)
+        else:
+            result = fit(
+                network, run.objective, record.law, run.loaders, run.config, seed=record.seed, options=run.options, state=state,
+                bundle=checkpoint,
+            )  # fmt: skip
         network.eval()
         self._rank = result.rank
         record.history, record.mask_ratios, record.blind_loss = result.history, result.mask_ratios, result.blind_loss

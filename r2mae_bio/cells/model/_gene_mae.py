@@ -278,7 +278,8 @@ class GeneMAE(CellEmbedder, Expression):
         checkpoint_every_n_steps
             Save within epochs too.
         resume_from
-            A ``checkpoint_dir`` of an earlier run with the same data and settings.
+            A ``checkpoint_dir`` of an earlier run with the same data and settings; one that has no
+            step left to do gives its model.
         progress_bar
             Show loss and cells per second.
         train_kwargs
@@ -296,7 +297,7 @@ class GeneMAE(CellEmbedder, Expression):
         ConfigError
             A setting cannot work.
         TrainingError
-            The loss is no longer finite, or the run to resume is complete.
+            The loss is no longer finite.
         CheckpointError
             ``resume_from`` holds no checkpoint, a damaged one, or one of another run; or
             ``checkpoint_dir`` holds one of another run.

@@ -181,7 +181,8 @@ class DNAMAE(DNAReader):
         checkpoint_every_n_steps
             Save within epochs too.
         resume_from
-            A ``checkpoint_dir`` of an earlier run with the same genome and settings.
+            A ``checkpoint_dir`` of an earlier run with the same genome and settings; one that has
+            no step left to do gives its model.
         progress_bar
             Show loss and bases per second.
         train_kwargs
@@ -199,7 +200,7 @@ class DNAMAE(DNAReader):
         DataError
             A part of the split has no window with enough known bases.
         TrainingError
-            The loss is no longer finite, or the run to resume is complete.
+            The loss is no longer finite.
         CheckpointError
             ``resume_from`` holds no checkpoint, a damaged one, or one of another run; or
             ``checkpoint_dir`` holds one of another run.
