@@ -64,12 +64,12 @@ def train(folder: Path, out: Path) -> None:
     model.train(
         max_epochs=3, batch_size=64, progress_bar=False, checkpoint_dir=kept, checkpoint_every_n_steps=7, resume_from=begun
     )
-    model.save(out)
+    model.save(out, overwrite=True)
 
 
 def embed(folder: Path, out: Path) -> None:
     """Goes on from the journal, if there is one."""
-    rb.tl.embed(store(folder), folder / "model", out=out.with_suffix(".h5ad"), batch_size=16)
+    rb.tl.embed(store(folder), folder / "model", out=out.with_suffix(".h5ad"), batch_size=16, overwrite=True)
 
 
 def digest(step: str, out: Path, n_cells: int) -> str:

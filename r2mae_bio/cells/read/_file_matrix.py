@@ -26,6 +26,8 @@ __all__ = ["BufferSize", "CellFile", "FileBlocks", "FileMatrix", "find_files"]
 
 _BRIDGED: Final = 1 << 13
 """Entries that nobody asked for are read along, up to so many, rather than to read twice."""
+_TOGETHER: Final = 1 << 22
+"""Entries that are read, or decoded, before the rows that were asked for are picked of them."""
 _MOST_OPEN: Final = 128
 """Files that are open at once; systems often grant a process 1024."""
 _METADATA: Final = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
@@ -240,6 +242,8 @@ class FileBlocks:
             values = file.element(f"{key}/data") if self.sparse else element
             shape = element.attrs["shape"] if self.sparse else element.shape
             self.dtype, self.shape = np.dtype(values.dtype), tuple(map(int, shape))
+            # zarr decodes whole chunks: two rows of one chunk are best read as one piece
+            self._unit = int(np.prod(values.chunks)) if file.zarr else 0
         self._pointers: NDArray[np.int64] | None = None
 
     @property
@@ -317,15 +321,25 @@ class FileBlocks:
         -------
         CSR or an array, (n, n_columns).
         """
-        between = self.pointers[places[1:]] - self.pointers[places[:-1] + 1]
-        cuts = np.flatnonzero(between > _BRIDGED) + 1
+        gaps = np.concatenate([[0], self.pointers[places[1:]] - self.pointers[places[:-1] + 1]])
+        apart = gaps > max(_BRIDGED, self._unit)
+        cost = np.cumsum(self.pointers[places + 1] - self.pointers[places] + np.where(apart, self._unit, gaps))
+        groups = np.flatnonzero(np.diff(cost // _TOGETHER)) + 1
+        parts = [self._pick(some, cuts) for some, cuts in zip(np.split(places, groups), np.split(apart, groups), strict=True)]
+        return parts[0] if len(parts) == 1 else self._stack(parts)
+
+    def _pick(self, places: NDArray[np.int64], apart: NDArray[np.bool_]) -> Any:
+        """Some rows, and whether those between each and the one before it are left out."""
+        cuts = np.flatnonzero(apart[1:]) + 1
         runs = [(int(run[0]), int(run[-1]) + 1) for run in np.split(places, cuts)]
-        parts = self._read(runs)
-        whole = parts[0] if len(parts) == 1 else sparse.vstack(parts, format="csr") if self.sparse else np.concatenate(parts)
+        whole = self._stack(self._read(runs))
         if whole.shape[0] == places.size:
             return whole
         skipped = np.cumsum([runs[0][0], *(later[0] - earlier[1] for earlier, later in zip(runs[:-1], runs[1:], strict=True))])
         return whole[places - np.repeat(skipped, np.diff([0, *cuts, places.size]))]
+
+    def _stack(self, parts: Sequence[Any]) -> Any:
+        return parts[0] if len(parts) == 1 else sparse.vstack(parts, format="csr") if self.sparse else np.concatenate(parts)
 
 
 def _zarr_slices(arrays: Sequence[Any], spans: Sequence[tuple[int, int]]) -> list[list[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import anndata as ad
 import h5py
 import numpy as np
 import pytest
@@ -27,14 +28,35 @@ def blocks(path):
     return FileBlocks(CellFile(path), "X")
 
 
-@pytest.mark.parametrize("bridged", [0, 20, 1 << 13])
-def test_some_rows_are_those_rows(blocks, counts, monkeypatch, bridged):
+pytestmark = pytest.mark.filterwarnings("ignore:Consolidated metadata")
+
+
+def write_zarr(matrix, path, **more):
+    sharding = {"auto_shard_zarr_v3": False} if hasattr(ad.settings, "auto_shard_zarr_v3") else {}
+    with ad.settings.override(zarr_write_format=3, **sharding):
+        make(matrix).write_zarr(path, **more)
+    return FileBlocks(CellFile(path), "X")
+
+
+@pytest.fixture(params=["h5ad", "zarr", "dense zarr"])
+def any_blocks(counts, tmp_path, request):
+    if request.param == "h5ad":
+        make(sparse.csr_matrix(counts)).write_h5ad(tmp_path / "any.h5ad")
+        return FileBlocks(CellFile(tmp_path / "any.h5ad"), "X")
+    matrix = counts if "dense" in request.param else sparse.csr_matrix(counts)
+    return write_zarr(matrix, tmp_path / "any.zarr", chunks=(5, N_GENES))
+
+
+@pytest.mark.parametrize(("bridged", "together"), [(0, 1 << 22), (20, 1 << 22), (1 << 13, 1 << 22), (20, 60), (0, 1)])
+def test_some_rows_are_those_rows(any_blocks, counts, monkeypatch, bridged, together):
     monkeypatch.setattr(_file_matrix, "_BRIDGED", bridged)
+    monkeypatch.setattr(_file_matrix, "_TOGETHER", together)
+    blocks = any_blocks
 
     @given(st.sets(st.integers(0, N_CELLS - 1), min_size=1))
     def check(chosen):
         places = np.array(sorted(chosen))
-        np.testing.assert_array_equal(blocks.rows(places).toarray(), counts[places])
+        np.testing.assert_array_equal(sparse.csr_array(blocks.rows(places)).toarray(), counts[places])
 
     check()
 
@@ -45,6 +67,24 @@ def test_neighbours_are_read_in_one_piece(blocks, monkeypatch):
     monkeypatch.setattr(_file_matrix, "_BRIDGED", 12)
     blocks.rows(np.array([3, 4, 5, 7, 30, 31]))
     assert asked == [(3, 8), (30, 32)]
+
+
+def test_rows_of_one_chunk_are_one_piece(counts, tmp_path, monkeypatch):
+    """A chunk of zarr is decoded whole, however few of its rows are wanted."""
+    blocks = write_zarr(sparse.csr_matrix(counts), tmp_path / "cells.zarr")
+    asked, read = [], FileBlocks._read
+    monkeypatch.setattr(FileBlocks, "_read", lambda self, runs: asked.append(runs) or read(self, runs))
+    monkeypatch.setattr(_file_matrix, "_BRIDGED", 0)
+    blocks.rows(np.array([3, 30]))
+    assert asked == [[(3, 31)]]
+    monkeypatch.setattr(blocks, "_unit", 1)
+    asked.clear()
+    blocks.rows(np.array([3, 30]))
+    assert asked == [[(3, 4), (30, 31)]]
+    monkeypatch.setattr(_file_matrix, "_TOGETHER", 1)
+    asked.clear()
+    blocks.rows(np.array([3, 30]))
+    assert asked == [[(3, 4)], [(30, 31)]]
 
 
 def test_pieces_are_all_of_it(path, counts):
