@@ -13,7 +13,7 @@ import pytest
 import r2mae_bio as rb
 from benchmarks import out_of_core, scale
 
-OPTIONS = argparse.Namespace(cells=80, genes=300, density=0.2, batch=16, train_steps=4, like=None)
+OPTIONS = argparse.Namespace(cells=80, genes=300, density=0.2, batch=16, train_steps=4, like=None, kinds="memory,h5ad,zarr")
 
 
 @pytest.fixture(scope="module")
