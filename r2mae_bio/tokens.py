@@ -1,7 +1,7 @@
 """Token batches: identity is visible, content may be hidden.
 
 Axes used in this package: B rows (cells or windows), L slots (genes or positions), K visible slots,
-C context features, M latent tokens, D model width, Z latent dimensions.
+C context features of a slot, M latent tokens, D model width, Z latent dimensions.
 """
 
 from __future__ import annotations
@@ -34,6 +34,10 @@ class TokenBatch:
     """Whether the slots are the whole vocabulary in its order, so that nothing need be gathered by
     ``ids``.
     """
+    context: Tensor | None = None
+    """What is known of each slot whether its content is hidden or not, (B, L, C), such as what
+    other species have at a position of a genome; None if there is nothing.
+    """
 
     @cached_property
     def seen(self) -> Tensor:
@@ -50,7 +54,8 @@ class TokenBatch:
 
         Returns
         -------
-        A batch of the same shape in which hidden slots are zero and not visible.
+        A batch of the same shape in which hidden slots are zero and not visible; their context
+        stays.
         """
         visible = self.visible & ~plan.hidden
         return replace(self, values=_kept(self.values, visible), visible=visible)
@@ -71,7 +76,10 @@ class TokenBatch:
         keep, keep_valid = plan.kept()
         ids = self.ids.expand(keep.shape[0], -1).gather(1, keep)
         visible = self.visible.expand(keep.shape[0], -1).gather(1, keep) & keep_valid
-        return TokenBatch(ids, _kept(self.values.gather(1, keep), visible), visible)
+        context = self.context
+        if context is not None:
+            context = context.gather(1, keep[..., None].expand(-1, -1, context.shape[-1]))
+        return TokenBatch(ids, _kept(self.values.gather(1, keep), visible), visible, context=context)
 
 
 def _kept(values: Tensor, visible: Tensor) -> Tensor:

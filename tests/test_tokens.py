@@ -91,3 +91,16 @@ def test_taking_shows_nothing_that_the_batch_does_not_show() -> None:
     batch = TokenBatch(torch.arange(4)[None], torch.tensor([[1.0, 2.0, 3.0, 0.0]]), shown)
     plan = MaskPlan(hidden, everything)
     assert int(batch.take(plan).visible.sum()) == int(batch.hide(plan).visible.sum()) == 2
+
+
+@given(masked())
+def test_context_stays_where_content_is_hidden_and_goes_with_its_slot(case: tuple[TokenBatch, MaskPlan]) -> None:
+    batch, plan = case
+    rows, slots = batch.values.shape
+    context = torch.arange(rows * slots * 2).view(rows, slots, 2)
+    batch = TokenBatch(batch.ids, batch.values, batch.visible, context=context)
+    assert batch.hide(plan).context is context
+    taken = batch.take(plan)
+    assert taken.context is not None
+    for row in range(rows):
+        assert torch.equal(taken.context[row, taken.visible[row]], context[row, plan.visible[row]])

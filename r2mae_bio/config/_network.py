@@ -101,12 +101,15 @@ class DNAConfig(Settings):
     """Keep the slots of hidden bases, without content, or let the encoder see the visible bases
     alone (no convolutions then).
     """
+    n_species: int = 0
+    """Other species whose bases are read at each position; as many as the alignment has."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dilations", tuple(self.dilations))  # a list when it comes from JSON
         for name in ("d_model", "n_layers", "n_heads", "attention_every", "kernel", "stem_kernel", "expansion"):
             value = getattr(self, name)
             check_setting(value > 0, f"{name} is {value!r}; needed is a positive integer.")
+        check_setting(self.n_species >= 0, f"n_species is {self.n_species}; needed is 0 or the number of aligned species.")
         for name in ("kernel", "stem_kernel"):
             check_setting(getattr(self, name) % 2 == 1, f"{name} is {getattr(self, name)}; needed is an odd number of taps.")
         width = self.d_model / self.n_heads

@@ -9,6 +9,9 @@ A model needs no base class, only the members that are asked for:
 - by these two verbs instead those of :class:`PlacedModel`, which knows bases by where they stand;
 - by ``evaluate.sequence_probe`` those of :class:`SequenceModel`.
 
+One that reads the columns of an alignment beside the bases also has ``columns_over``, see
+:class:`AlignedModel`.
+
 Sequences reach a model as codes: integers (B, L), 0 to 3 for A, C, G and T, 4 for a base that is
 not known, all rows of a call of one length of at most ``window``. Answers are NumPy arrays, row by
 row and base by base in the same order. Where ``strand`` is ``"both"``, they are the mean over both
@@ -50,6 +53,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from r2mae_bio.dna.genome._genome import Genome
 
 
 class DNAModel(Protocol):
@@ -142,6 +147,42 @@ class PlacedModel(DNAModel, Protocol):
         Returns
         -------
         Nats, float32 (n, 4).
+        """
+        ...
+
+
+class Columns(Protocol):
+    """What other species have at the positions of a genome: codes 0 to 4 as of bases, 5 for a gap
+    and 6 where nothing is aligned.
+    """
+
+    def windows(
+        self, starts: NDArray[np.int64], length: int, *, contigs: Any = None, reverse: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.uint8]:
+        """Columns of windows, uint8 (B, L, S), arguments as for
+        :meth:`r2mae_bio.io.Genome.windows`.
+        """
+        ...
+
+    def at(self, contigs: NDArray[np.int64], positions: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Columns at single positions, uint8 (..., S), of contigs by their numbers (...); 6 where
+        a position is not on its contig.
+        """
+        ...
+
+
+class AlignedModel(VariantModel, Protocol):
+    """Reads what other species have at the positions of a genome. Where it is asked about places
+    of one, its codes are uint8 (B, L, 1 + S): the base, hidden or not, and the column behind it.
+    """
+
+    def columns_over(self, genome: Genome) -> Columns | None:
+        """Columns over a genome; None if this model reads none.
+
+        Parameters
+        ----------
+        genome
+            The genome.
         """
         ...
 

@@ -10,7 +10,7 @@ import numpy as np
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio.core._loader import Loaders, Plan, PlannedLoader
 from r2mae_bio.dna.fit._batch import WindowBatch, WindowReader
-from r2mae_bio.dna.fit._plan import BatchPlace, DrawnWindows, FixedWindows
+from r2mae_bio.dna.fit._plan import BatchPlace, DrawnWindows, FixedWindows, choose_hidden_columns
 from r2mae_bio.dna.regions._sampler import WindowSampler
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from r2mae_bio.dna.alignment._over_genome import AlignedColumns
     from r2mae_bio.dna.genome._genome import Genome
     from r2mae_bio.dna.regions._split import GenomeSplit
 
@@ -36,7 +37,7 @@ class WindowLoader(PlannedLoader[BatchPlace, WindowBatch]):
     """
 
     def __init__(self, reader: WindowReader, plan: Plan[BatchPlace]) -> None:
-        super().__init__(lambda place: reader.read(place.starts, place.reverse), plan)
+        super().__init__(lambda place: reader.read(place.starts, place.reverse, place.n_hidden), plan)
         self.reader = reader
 
 
@@ -51,6 +52,9 @@ def window_loaders(
     repeat_weight: float = 1.0,
     species_weights: Mapping[str, float] | None = None,
     max_validation_windows: int | None = 2048,
+    columns: AlignedColumns | None = None,
+    hidden_columns: str = "none",
+    diverged_weight: float = 1.0,
 ) -> Loaders:
     """Loaders over windows of a genome.
 
@@ -76,6 +80,14 @@ def window_loaders(
     max_validation_windows
         Most windows to validate on, evenly spread over the tiles of the held-out part; None for all
         tiles.
+    columns
+        What other species have at the positions of the genome.
+    hidden_columns
+        What is hidden of them along with a base in training: ``"none"``, ``"clades"``, a number
+        of species drawn for each window, the nearest to the reference first, or ``"whole"``
+        columns in half of the windows. Validation hides none.
+    diverged_weight
+        Weight in the loss of bases that no other species has, see :class:`WindowReader`.
 
     Returns
     -------
@@ -90,7 +102,8 @@ def window_loaders(
         A setting is out of range.
     """
     _check_positive(batch_size=batch_size, epoch_windows=epoch_windows, max_validation_windows=max_validation_windows)
-    reader = WindowReader(genome, window, repeat_weight=repeat_weight)
+    hides = choose_hidden_columns(hidden_columns, 0 if columns is None else columns.n_species)
+    reader = WindowReader(genome, window, repeat_weight=repeat_weight, columns=columns, diverged_weight=diverged_weight)
     sampler = WindowSampler(genome, split.train, window, species_weights=species_weights)
     if sampler.n_too_short:
         logger.info(
@@ -100,7 +113,7 @@ def window_loaders(
             window,
         )
     n_windows = epoch_windows or max(1, split.train.n_bases // window)
-    train = WindowLoader(reader, DrawnWindows(sampler, batch_size, n_windows, both_strands))
+    train = WindowLoader(reader, DrawnWindows(sampler, batch_size, n_windows, both_strands, hides))
 
     held_out = WindowSampler(genome, split.validation, window) if len(split.validation) else None
     starts = _evenly(_tiles(held_out or sampler), max_validation_windows)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 from r2mae_bio.core._objective import Score
+from r2mae_bio.dna.network._columns import hide_species
 from r2mae_bio.dna.network._mae import base_tokens
 from r2mae_bio.likelihoods import base_nll
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from r2mae_bio.dna.network._mae import DNAMaskedAutoencoder
     from r2mae_bio.masking import MaskPlan
 
+_FITTED_RATE: Final = 0.1
+"""Learning rate of what was fitted before the run, in units of that of the rest."""
+
 
 class DNAObjective:
     """Negative log-likelihood of hidden bases, soft-masked ones weighted as the batch says.
@@ -25,13 +30,16 @@ class DNAObjective:
     composition
         Natural logarithms of the shares of A, C, G and T in the training part, (4,): the control
         that sees no base.
+    nearness
+        Rank of each aligned species, 0 the nearest to the reference, (S,); None without an
+        alignment.
     """
 
     unit = "bases"
     blind_name = "base composition"
 
-    def __init__(self, composition: Tensor) -> None:
-        self.composition = composition
+    def __init__(self, composition: Tensor, nearness: Tensor | None = None) -> None:
+        self.composition, self.nearness = composition, nearness
 
     def valid(self, batch: WindowBatch) -> Tensor:
         """Known bases, bool (B, L)."""
@@ -47,7 +55,13 @@ class DNAObjective:
 
     def score(self, network: DNAMaskedAutoencoder, batch: WindowBatch, plan: MaskPlan) -> Score:
         """Score the network."""
-        return self._score(network(base_tokens(batch.codes).hide(plan)), batch, plan)
+        tokens = replace(base_tokens(batch.codes).hide(plan), context=self._context(batch, plan))
+        return self._score(network(tokens), batch, plan)
+
+    def _context(self, batch: WindowBatch, plan: MaskPlan) -> Tensor | None:
+        if batch.columns is None or batch.n_hidden is None or self.nearness is None:
+            return batch.columns
+        return hide_species(batch.columns, plan.hidden, batch.n_hidden, self.nearness.to(batch.columns.device))
 
     def blind(self, batch: WindowBatch, plan: MaskPlan) -> Score:
         """Score the base composition."""
@@ -63,10 +77,14 @@ class DNAObjective:
         return Score((nats * weight if batch.weight is not None else nats).sum(1), weight.sum(1), parts)
 
     def parameter_groups(self, network: DNAMaskedAutoencoder, config: TrainConfig) -> list[dict[str, Any]]:
-        """Matrices and filters decay; norms and biases do not."""
-        decayed = [p for p in network.parameters() if p.dim() > 1]
-        plain = [p for p in network.parameters() if p.dim() <= 1]
-        return [
+        """Matrices and filters decay; norms and biases do not, nor does the readout of columns,
+        which was fitted and is left nearly as it is.
+        """
+        fitted = [] if network.columns is None else network.columns.readout_parameters()
+        free = [p for p in network.parameters() if all(p is not one for one in fitted)]
+        decayed, plain = [p for p in free if p.dim() > 1], [p for p in free if p.dim() <= 1]
+        groups = [
             {"params": decayed, "scale": 1.0, "weight_decay": config.weight_decay},
             {"params": plain, "scale": 1.0, "weight_decay": 0.0},
         ]
+        return groups + [{"params": fitted, "scale": _FITTED_RATE, "weight_decay": 0.0}] if fitted else groups

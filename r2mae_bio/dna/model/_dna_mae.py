@@ -5,9 +5,11 @@ from __future__ import annotations
 import inspect
 import operator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from r2mae_bio._errors import ConfigError, SetupError
 from r2mae_bio._rng import derive_seed
@@ -15,9 +17,11 @@ from r2mae_bio.config import DNAConfig, TrainConfig
 from r2mae_bio.core._precision import choose_precision
 from r2mae_bio.core._run import Run, train_options
 from r2mae_bio.core._seeded import seeded
+from r2mae_bio.dna.fit._columns import ColumnStart
 from r2mae_bio.dna.fit._loader import window_loaders
 from r2mae_bio.dna.fit._objective import DNAObjective
 from r2mae_bio.dna.genome._genome import Genome, as_genome
+from r2mae_bio.dna.model._alignment import AttachedAlignment, describe_alignment
 from r2mae_bio.dna.model._classifier import finetune_sequences
 from r2mae_bio.dna.model._reader import DNAReader, contig_lengths
 from r2mae_bio.dna.model._record import DNARecord
@@ -27,12 +31,13 @@ from r2mae_bio.masking import as_ratio_law
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
 
     from r2mae_bio.config._finetune_sequences import FinetuneConfig
+    from r2mae_bio.dna.alignment._alignment import Alignment
     from r2mae_bio.dna.model._classifier import SequenceClassifier
     from r2mae_bio.dna.regions._split import GenomeSplit
     from r2mae_bio.masking import RatioLaw
@@ -66,6 +71,14 @@ class DNAMAE(DNAReader):
     seed
         Seed of weights, windows, strands and masks. Equal seeds give bit-equal results on one CPU
         setting.
+    alignment
+        Other species aligned to the genome: what they have at each position is read beside the
+        bases, also where the base is hidden (as GPN-MSA does, Benegas et al. 2025). Training
+        begins at a log-linear model of the columns. Where nothing is aligned, and for sequences
+        that are no part of the genome, it reads the sequence alone.
+    species
+        Which of the aligned species to read; all if None. Near relatives of the reference tell its
+        base, and little of what selection lets pass.
     network_kwargs
         Further settings of :class:`r2mae_bio.config.DNAConfig`.
 
@@ -95,19 +108,29 @@ class DNAMAE(DNAReader):
         preset: str = "tiny",
         n_layers: int | None = None,
         seed: int = 0,
+        alignment: Alignment | None = None,
+        species: Sequence[str] | None = None,
         **network_kwargs: Any,
     ) -> None:
         if not isinstance(window, int | np.integer) or isinstance(window, bool) or window < 2:
             message = f"window is {window!r}; needed is a whole number of bases, at least 2."
             raise ConfigError(message)
+        aligned = describe_alignment(alignment, species)
         sizes = network_kwargs if n_layers is None else {**network_kwargs, "n_layers": n_layers}
-        config = DNAConfig.preset(preset, **sizes)
+        config = replace(DNAConfig.preset(preset, **sizes), n_species=len(aligned.get("species", ())))
         known = as_genome(genome)
         self._genome: Genome | None = known
         law = as_ratio_law(mask_ratio)
         self.record = DNARecord(
-            config=config, law=law, seed=operator.index(seed), window=int(window), contigs=contig_lengths(known)
+            config=config,
+            law=law,
+            seed=operator.index(seed),
+            window=int(window),
+            contigs=contig_lengths(known),
+            alignment=aligned,
         )
+        self._attached = AttachedAlignment(alignment, self.record)
+        self._attached.over(known)  # names and letters are compared before anything is trained
         self.network: DNAMaskedAutoencoder | None = None
 
     # ------------------------------------------------------------------ training
@@ -127,6 +150,8 @@ class DNAMAE(DNAReader):
         both_strands: bool = True,
         repeat_weight: float = 1.0,
         species_weights: Mapping[str, float] | None = None,
+        hidden_columns: str = "none",
+        diverged_weight: float = 1.0,
         accelerator: str = "auto",
         devices: Any = "auto",
         precision: str = "auto",
@@ -140,12 +165,12 @@ class DNAMAE(DNAReader):
     ) -> None:
         """Pretrain on windows of the genome.
 
-        Before it begins, the losses of Markov models of order 0 and 5 on the held-out part are
-        logged (and kept in :attr:`floors`), and how many 24-mers of the held-out part also occur in
-        the training part. Ctrl-C stops after the current step and keeps the model as it then is.
-        With ``checkpoint_dir`` every epoch is saved, and ``resume_from`` continues a run that was
-        stopped or killed exactly where its last checkpoint stands: on one CPU setting the final
-        weights are bit-equal to those of an uninterrupted run.
+        Before it begins, the losses of Markov models of order 0 and 5 on the held-out part, and of
+        columns alone, are logged (and kept in :attr:`floors`), and how many 24-mers of the held-out
+        part also occur in the training part. Ctrl-C stops after the current step and keeps the
+        model as it then is. With ``checkpoint_dir`` every epoch is saved, and ``resume_from``
+        continues a run that was stopped or killed exactly where its last checkpoint stands: on one
+        CPU setting the final weights are bit-equal to those of an uninterrupted run.
 
         Parameters
         ----------
@@ -168,7 +193,17 @@ class DNAMAE(DNAReader):
             Weight in the loss of soft-masked (lower-case) bases. Where the genome has any, the
             losses of repeat and unique bases are reported apart, whatever the weight.
         species_weights
-            Share of the windows that each species gets; in proportion to length if None.
+            Share of the windows that each species of the genome gets; in proportion to length if
+            None.
+        hidden_columns
+            With an alignment: what is hidden of a column along with the base of the genome.
+            ``"none"``, as GPN-MSA does; ``"clades"``, for each window a number of species drawn
+            from 0 to all, the nearest to the reference first; ``"whole"`` columns in half of the
+            windows. Validation hides the base alone.
+        diverged_weight
+            With an alignment: weight in the loss of bases that no other species has, in units of
+            that of bases which all of them have, averaged over 9 positions. GPN-MSA weights by
+            0.1 + phastCons; 0.1 comes near to it.
         accelerator, devices
             As in :class:`pytorch_lightning.Trainer`.
         precision
@@ -215,12 +250,14 @@ class DNAMAE(DNAReader):
         if epoch_windows is None:
             least, most = (batch_size * n for n in _BATCHES_PER_EPOCH)
             epoch_windows = int(np.clip(split.train.n_bases // self.window, least, most))
-        windows = {
+        windows: dict[str, Any] = {
             "epoch_windows": epoch_windows,
             "both_strands": both_strands,
             "repeat_weight": repeat_weight,
             "species_weights": None if species_weights is None else dict(species_weights),
         }
+        columns = self.columns_over(genome)
+        aligned: dict[str, Any] = {"hidden_columns": hidden_columns, "diverged_weight": diverged_weight}
         precision = choose_precision(precision, accelerator)
         options = train_options(
             accelerator=accelerator,
@@ -232,17 +269,25 @@ class DNAMAE(DNAReader):
             trainer_kwargs={**trainer_kwargs, "precision": precision},
             own=inspect.signature(self.train).parameters,
         )
-        loaders = window_loaders(genome, split, window=self.window, batch_size=batch_size, **windows)  # type: ignore[arg-type]
+        loaders = window_loaders(genome, split, window=self.window, batch_size=batch_size, columns=columns, **windows, **aligned)
         if max_epochs is None:
             config = replace(config, max_epochs=max(1, -(-_TARGET_STEPS // len(loaders.train))))
-        objective = DNAObjective(base_composition(genome, split))
         identity = {"split": split.to_json(), "window": self.window, **windows, "precision": precision}
-        findings = measure_floors(genome, split, loaders)
-        self._fit(Run(config, options, loaders, objective, genome.fingerprint(), identity, findings), self._build)
+        findings, objective, start = measure_floors(genome, split, loaders), DNAObjective(base_composition(genome, split)), None
+        if columns is not None:  # not said where there is none, as in runs of older versions
+            identity |= {**aligned, "species": self.record.alignment["species"]}
+            start = ColumnStart(genome, split, columns, seed=self.record.seed)
+            objective.nearness = torch.from_numpy(columns.nearness())
+            findings["floors"] |= start.floors(loaders)
+        data = self._attached.mark(genome.fingerprint())
+        self._fit(Run(config, options, loaders, objective, data, identity, findings), partial(self._build, start))
 
-    def _build(self) -> DNAMaskedAutoencoder:
+    def _build(self, start: ColumnStart | None = None) -> DNAMaskedAutoencoder:
         with seeded(derive_seed(self.record.seed, "weights")):
-            return DNAMaskedAutoencoder(self.record.config)
+            network = DNAMaskedAutoencoder(self.record.config)
+        if start is not None and network.columns is not None:
+            network.columns.start_at(start.reading)
+        return network
 
     def _training_genome(self) -> Genome:
         if self._genome is None:

@@ -11,6 +11,7 @@ from r2mae_bio._errors import RegionError
 from r2mae_bio._keys import first_names
 from r2mae_bio._version import __version__
 from r2mae_bio._warn import warn
+from r2mae_bio.dna._aligned import columns_over, with_columns
 from r2mae_bio.dna.genome._bases import encode_bases
 from r2mae_bio.dna.model._mean_states import mean_states, stack_tiles
 from r2mae_bio.dna.model._tiles import choose_overlap
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from r2mae_bio.dna._protocols import StateModel
+    from r2mae_bio.dna._protocols import Columns, StateModel
     from r2mae_bio.dna.genome._genome import Genome
     from r2mae_bio.dna.model._tiles import Tiles
 
@@ -117,11 +118,13 @@ def embed_regions(
         A region does not lie on the genome.
     ConfigError
         The strand or the overlap cannot be used.
+    SetupError
+        The model reads an alignment and does not have one over this genome.
     """
     lengths = regions["end"] - regions["start"]
     values, n_valid = mean_states(
         lengths.to_numpy(),
-        _RegionReader(regions, genome),
+        _RegionReader(regions, genome, columns_over(model, genome)),
         model,
         layer=layer,
         strand=strand,
@@ -138,14 +141,14 @@ def embed_regions(
 
 
 class _RegionReader:
-    """Reads tiles of regions straight from the genome."""
+    """Reads tiles of regions straight from the genome, and from the alignment over it."""
 
-    def __init__(self, table: pd.DataFrame, genome: Genome) -> None:
+    def __init__(self, table: pd.DataFrame, genome: Genome, columns: Columns | None) -> None:
         numbers = {name: genome.contig_index(name) for name in dict.fromkeys(table["chrom"])}
         self._contig = table["chrom"].map(numbers).to_numpy(np.int64)
         self._start, self._end = (table[name].to_numpy() for name in ("start", "end"))
         self._reverse = (table["strand"] == "-").to_numpy()
-        self._genome = genome
+        self._genome, self._columns = genome, columns
         self._check(table)
 
     def _check(self, table: pd.DataFrame) -> None:
@@ -165,7 +168,10 @@ class _RegionReader:
         reverse = self._reverse[region]
         # on the strand "-" a tile is counted from the end of the region
         start = np.where(reverse, self._end[region] - tiles.start - length, self._start[region] + tiles.start)
-        return encode_bases(self._genome.windows(start, length, contigs=self._contig[region], reverse=reverse))
+        codes = encode_bases(self._genome.windows(start, length, contigs=self._contig[region], reverse=reverse))
+        if self._columns is None:
+            return codes
+        return with_columns(codes, self._columns.windows(start, length, contigs=self._contig[region], reverse=reverse))
 
 
 def _warn_unknown(names: Sequence[str], n_known: NDArray[np.int64], what: str) -> None:

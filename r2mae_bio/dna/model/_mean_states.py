@@ -8,6 +8,7 @@ import numpy as np
 
 from r2mae_bio._errors import ConfigError
 from r2mae_bio._progress import asked_for, count_steps
+from r2mae_bio.dna._aligned import bases_of
 from r2mae_bio.dna.genome._bases import UNKNOWN
 from r2mae_bio.dna.model._tiles import choose_overlap, plan_tiles
 
@@ -40,7 +41,7 @@ def mean_states(
     lengths
         Bases of each sequence, (n,).
     read
-        Gives the codes (T, L) of tiles of one length.
+        Gives the codes (T, L), or (T, L, 1 + S), of tiles of one length.
     model
         The model.
     layer, strand, batch_size
@@ -64,7 +65,7 @@ def mean_states(
     with count_steps("tiles", tiles.length.size, shown=asked_for()) as advance:
         for some in tiles.batches(lambda length: max(1, _STATES_AT_ONCE // (length * model.n_dim))):
             codes = read(some)
-            shares = some.shares() * (codes < UNKNOWN)
+            shares = some.shares() * (bases_of(codes) < UNKNOWN)
             # add.at, because several tiles here may be of one sequence
             np.add.at(n_known, some.sequence, shares.sum(axis=1, dtype=np.float64))
             used = shares.any(axis=1)  # a tile in which nothing counts need not be read

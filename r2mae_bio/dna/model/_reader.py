@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 from r2mae_bio.core._trainable import Trainable
 from r2mae_bio.dna.genome._genome import Genome, as_genome
+from r2mae_bio.dna.model._alignment import AttachedAlignment
 from r2mae_bio.dna.model._mean_states import mean_states, stack_tiles
 from r2mae_bio.dna.model._predict import predict_hidden
 from r2mae_bio.dna.model._record import DNARecord
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from r2mae_bio.config import DNAConfig
+    from r2mae_bio.dna.alignment._alignment import Alignment
+    from r2mae_bio.dna.alignment._over_genome import AlignedColumns
 
     Sequences: TypeAlias = Path | str | Sequence[str] | pd.Series
 
@@ -39,6 +42,7 @@ class DNAReader(Trainable[DNARecord, DNAMaskedAutoencoder]):
 
     _kind: ClassVar[str] = "DNAMAE"
     _genome: Genome | None
+    _attached: AttachedAlignment
 
     # ------------------------------------------------------------------ reading
 
@@ -141,7 +145,9 @@ class DNAReader(Trainable[DNARecord, DNAMaskedAutoencoder]):
         ----------
         codes
             0 to 3 for A, C, G, T and 4 for N, integers (B, L), L at most ``window``; see
-            :func:`r2mae_bio.io.encode_bases`.
+            :func:`r2mae_bio.io.encode_bases`. A model with an alignment also takes (B, L, 1 + S):
+            behind each base what each of S species has there, 0 to 4, 5 for a gap, 6 where nothing
+            is aligned; in codes (B, L) nothing is.
         hidden
             Positions not to be read, bool (B, L); None for none.
         strand
@@ -160,7 +166,7 @@ class DNAReader(Trainable[DNARecord, DNAMaskedAutoencoder]):
             There are no weights, a setting cannot be used, or codes or ``hidden`` have the wrong
             shape or type.
         """
-        rows = hide(check_codes(codes, self.window, batch_size, strand), hidden)
+        rows = hide(check_codes(codes, self.window, batch_size, strand, self.config.n_species), hidden)
         network, both = self._network(), strand == "both"
         return in_chunks(network, lambda piece: log_probs(network, piece, both=both), rows, batch_size)
 
@@ -183,14 +189,40 @@ class DNAReader(Trainable[DNARecord, DNAMaskedAutoencoder]):
         NotTrainedError, ConfigError, DataError
             As for :meth:`log_probs`.
         """
-        rows = check_codes(codes, self.window, batch_size, strand)
+        rows = check_codes(codes, self.window, batch_size, strand, self.config.n_species)
         network, both = self._network(), strand == "both"
         return in_chunks(network, lambda piece: states(network, piece, layer=layer, both=both), rows, batch_size)
+
+    def columns_over(self, genome: Genome) -> AlignedColumns | None:
+        """What the aligned species have at the positions of a genome; verbs that know places ask
+        for it.
+
+        Parameters
+        ----------
+        genome
+            A genome whose contigs are those of the alignment's reference.
+
+        Returns
+        -------
+        The columns; None for a model without an alignment.
+
+        Raises
+        ------
+        SetupError
+            The model was loaded without its alignment, or that is one of another genome.
+        """
+        return self._attached.over(genome)
 
     # ------------------------------------------------------------------ state
 
     @classmethod
-    def load(cls, path: Path | str, genome: Genome | str | os.PathLike[str] | None = None) -> Self:
+    def load(
+        cls,
+        path: Path | str,
+        genome: Genome | str | os.PathLike[str] | None = None,
+        *,
+        alignment: Alignment | None = None,
+    ) -> Self:
         """Read a model that :meth:`save` wrote, or the newest checkpoint of a training run.
 
         Parameters
@@ -199,6 +231,9 @@ class DNAReader(Trainable[DNARecord, DNAMaskedAutoencoder]):
             The folder.
         genome
             A genome to train on further, or to resume on; reading sequences needs none.
+        alignment
+            Of a model that was made with one: an alignment with the same species, needed where
+            places of a genome are read (training, variants, regions); sequences need none.
 
         Returns
         -------
@@ -211,8 +246,11 @@ class DNAReader(Trainable[DNARecord, DNAMaskedAutoencoder]):
             its subclasses tell damage and a pickle apart.
         FastaError
             The genome cannot be used.
+        SetupError
+            The alignment lacks a species, or the model reads none.
         """
         model = super().load(path)
+        model._attached = AttachedAlignment(alignment, model.record)
         if genome is not None:
             known = model._genome = as_genome(genome)
             model.record.contigs = contig_lengths(known)
@@ -235,10 +273,32 @@ class DNAReader(Trainable[DNARecord, DNAMaskedAutoencoder]):
 
     @property
     def floors(self) -> dict[str, float]:
-        """Nats per held-out base of Markov models of the training part, by order; what
-        :attr:`history` has to be compared with.
+        """Nats per held-out base of what :attr:`history` has to be compared with: Markov models of
+        the training part, by order, and with an alignment ``columns`` (shares of the bases of the
+        other species), ``weighted columns`` (species that are alike count less) and ``column
+        readout`` (fitted to the training part; where training begins).
         """
         return self.record.floors
+
+    @property
+    def species(self) -> tuple[str, ...]:
+        """Names of the aligned species that are read beside the bases, if there are any."""
+        return self.record.species
+
+    def checksum(self) -> str:
+        """sha256 of kind, configuration and weights: equal for models that compute the same,
+        whatever their history or device; and of the alignment, if one is at hand.
+
+        Returns
+        -------
+        64 hexadecimal digits.
+
+        Raises
+        ------
+        NotTrainedError
+            There are no weights yet.
+        """
+        return self._attached.mark(super().checksum())
 
     def __repr__(self) -> str:
         record, config = self.record, self.record.config
@@ -256,3 +316,4 @@ class DNAReader(Trainable[DNARecord, DNAMaskedAutoencoder]):
 
     def _after_load(self) -> None:
         self._genome = None
+        self._attached = AttachedAlignment(None, self.record)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from r2mae_bio.config import DNAConfig
 from r2mae_bio.config._form import check_form
@@ -16,8 +16,13 @@ _OWN: dict[str, Any] = {
     "split": dict[str, Any],
     "floors": dict[str, float],
     "shared": dict[str, Any],
+    "alignment": dict[str, Any],
 }
 """What only a DNA model knows, and its types in plain data."""
+_YOUNG: Final = ("alignment",)
+"""What files of older versions lack."""
+
+_ALIGNMENT: dict[str, Any] = {"reference": str, "species": list[str], "digest": str}
 
 
 @dataclass(eq=False, kw_only=True)
@@ -33,9 +38,27 @@ class DNARecord(ModelRecord):
     split: dict[str, Any] = field(default_factory=dict)
     """What was trained on and what was held out, see :meth:`r2mae_bio.io.GenomeSplit.to_json`."""
     floors: dict[str, float] = field(default_factory=dict)
-    """Nats per held-out base of Markov models of the training part, by order."""
+    """Nats per held-out base of Markov models of the training part, by order, and of what columns
+    say alone, by name.
+    """
     shared: dict[str, Any] = field(default_factory=dict)
     """How many 24-mers of the held-out part also occur in the training part."""
+    alignment: dict[str, Any] = field(default_factory=dict)
+    """What is read beside the bases: ``reference`` and ``species`` (names, in the order of the
+    weights), and ``digest`` of the alignment that the model was made with; empty without one.
+    """
+
+    @property
+    def species(self) -> tuple[str, ...]:
+        """Names of the aligned species."""
+        return tuple(self.alignment.get("species", ()))
+
+    def network_settings(self) -> dict[str, Any]:
+        """The configuration; without the number of species where there are none, as in files of
+        before there were any.
+        """
+        settings = super().network_settings()
+        return {name: value for name, value in settings.items() if name != "n_species" or value}
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -44,9 +67,14 @@ class DNARecord(ModelRecord):
 
     @classmethod
     def _own_fields(cls, data: dict[str, Any]) -> dict[str, Any]:
-        check_form(data, _OWN)
-        own = {name: data[name] for name in _OWN}
+        check_form(data, _OWN, optional=_YOUNG)
+        own = {name: data[name] for name in _OWN if name in data}
         check_setting(
             2 <= own["window"] < 2**31, f"window is {own['window']}; needed are at least 2 bases, and fewer than 2**31."
         )
-        return {"config": DNAConfig.from_json(data["config"], complete=True), **own}
+        config = DNAConfig.from_json({"n_species": 0, **data["config"]}, complete=True)
+        aligned = own.get("alignment", {})
+        check_form(aligned, _ALIGNMENT if config.n_species else {})
+        n = len(aligned.get("species", ()))
+        check_setting(n == config.n_species, f"There are names of {n} species for {config.n_species} that are read.")
+        return {"config": config, **own}

@@ -9,6 +9,7 @@ import torch
 
 from r2mae_bio._errors import DataError
 from r2mae_bio.config._settings import check_batch_size
+from r2mae_bio.dna._aligned import N_SYMBOLS, bases_of
 from r2mae_bio.dna.genome._bases import UNKNOWN
 from r2mae_bio.dna.model._mean_states import check_strand
 from r2mae_bio.dna.network._mae import base_tokens
@@ -45,7 +46,7 @@ def states(network: DNAMaskedAutoencoder, codes: Tensor, *, layer: int, both: bo
 
 
 def _other_strand(codes: Tensor) -> Tensor:
-    return torch.where(codes < UNKNOWN, 3 - codes, UNKNOWN).flip(1)
+    return torch.where(codes < UNKNOWN, 3 - codes, codes).flip(1)
 
 
 @torch.inference_mode()
@@ -59,9 +60,9 @@ def in_chunks(
     network
         The network, put into evaluation mode.
     read
-        From codes int64 (b, L) to (b, L, anything).
+        From codes int64 (b, L) or (b, L, 1 + S) to (b, L, anything).
     codes
-        Codes (B, L).
+        Codes (B, L) or (B, L, 1 + S).
     batch_size
         Rows at a time; as many as make about 32,000 bases if None.
 
@@ -79,7 +80,7 @@ def in_chunks(
     return np.concatenate(pieces)
 
 
-def check_codes(codes: Any, window: int, batch_size: int | None, strand: str) -> NDArray[np.integer[Any]]:
+def check_codes(codes: Any, window: int, batch_size: int | None, strand: str, n_species: int = 0) -> NDArray[np.integer[Any]]:
     """Codes as an array, or an error that says what is wrong.
 
     Parameters
@@ -90,39 +91,50 @@ def check_codes(codes: Any, window: int, batch_size: int | None, strand: str) ->
         Longest row.
     batch_size, strand
         Checked along with them.
+    n_species
+        Other species that the network reads, S.
 
     Raises
     ------
     DataError
-        They are not integers from 0 to 4 of shape (B, L) with L from 1 to ``window``.
+        They are not integers from 0 to 4 of shape (B, L) with L from 1 to ``window``; or, where
+        there are species, those of (B, L, 1 + S) with codes up to 6 behind the first.
     ConfigError
         Strand or batch size cannot be used.
     """
     array = np.asarray(codes)
-    if array.ndim != 2 or array.dtype.kind not in "iu" or not 1 <= array.shape[1] <= window:
+    widths = [(), (1 + n_species,)] if n_species else [()]
+    if array.ndim < 2 or array.shape[2:] not in widths or array.dtype.kind not in "iu" or not 1 <= array.shape[1] <= window:
+        aligned = f" or (rows, length, {1 + n_species})" if n_species else ""
         message = (
-            f"codes are {array.dtype} of shape {array.shape}; needed are integers of shape (rows, length), length 1 to {window}. "
+            f"codes are {array.dtype} of shape {array.shape}; needed are integers of shape (rows, length){aligned}, length 1 to {window}. "
             "Cut longer sequences into tiles, or use tl.embed_sequences, which does."
         )
         raise DataError(message)
-    if array.size and not 0 <= int(array.min()) <= int(array.max()) <= UNKNOWN:
-        message = (
-            f"codes run from {array.min()} to {array.max()}; needed are 0 to 3 for A, C, G, T and 4 for N (io.encode_bases)."
+    _check_range(bases_of(array), UNKNOWN, "0 to 3 for A, C, G, T and 4 for N (io.encode_bases)")
+    if array.ndim > 2:
+        _check_range(
+            array[..., 1:], N_SYMBOLS - 1, "0 to 4 for bases of other species, 5 for gaps and 6 where nothing is aligned"
         )
-        raise DataError(message)
     check_strand(strand)
     if batch_size is not None:
         check_batch_size(batch_size, "rows")
     return array
 
 
+def _check_range(codes: NDArray[Any], last: int, needed: str) -> None:
+    if codes.size and not 0 <= int(codes.min()) <= int(codes.max()) <= last:
+        message = f"codes run from {codes.min()} to {codes.max()}; needed are {needed}."
+        raise DataError(message)
+
+
 def hide(codes: NDArray[Any], hidden: Any) -> NDArray[Any]:
-    """The codes with those at hidden positions unknown.
+    """The codes with the bases at hidden positions unknown; what other species have there stays.
 
     Parameters
     ----------
     codes
-        (B, L).
+        (B, L), or (B, L, 1 + S).
     hidden
         bool (B, L), or None for nothing.
 
@@ -134,7 +146,14 @@ def hide(codes: NDArray[Any], hidden: Any) -> NDArray[Any]:
     if hidden is None:
         return codes
     mask = np.asarray(hidden)
-    if mask.dtype != bool or mask.shape != codes.shape:
-        message = f"hidden is {mask.dtype} of shape {mask.shape}; needed are booleans of the shape of the codes, {codes.shape}."
+    if mask.dtype != bool or mask.shape != codes.shape[:2]:
+        message = (
+            f"hidden is {mask.dtype} of shape {mask.shape}; needed are booleans of the shape of the codes, {codes.shape[:2]}."
+        )
         raise DataError(message)
-    return np.where(mask, np.asarray(UNKNOWN, codes.dtype), codes)
+    unknown = np.asarray(UNKNOWN, codes.dtype)
+    if codes.ndim == 2:
+        return np.where(mask, unknown, codes)
+    shown = codes.copy()
+    shown[..., 0][mask] = unknown
+    return shown

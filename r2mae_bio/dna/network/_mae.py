@@ -9,7 +9,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from r2mae_bio._errors import ConfigError
+from r2mae_bio.dna._aligned import UNALIGNED
 from r2mae_bio.dna.network._base_block import BaseBlock
+from r2mae_bio.dna.network._columns import ColumnReading
 from r2mae_bio.dna.network._rotary import rotary_angles
 from r2mae_bio.tokens import TokenBatch
 
@@ -31,6 +33,10 @@ class DNAMaskedAutoencoder(nn.Module):
     ``"drop"`` the encoder sees the visible bases alone, without convolutions, and one more block
     puts the hidden slots back.
 
+    With ``n_species`` it reads what so many other species have at each slot, hidden or not, as the
+    context of the tokens. Its logits are then what it adds to those of the column alone, and it
+    begins by adding nothing. Without a context nothing is aligned.
+
     Parameters
     ----------
     config
@@ -47,6 +53,10 @@ class DNAMaskedAutoencoder(nn.Module):
         self.refill = None if replace else _block(config, 0)
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, N_BASES)
+        self.columns = ColumnReading(config.n_species, width) if config.n_species else None
+        if self.columns is not None:
+            nn.init.zeros_(self.head.weight)
+            nn.init.zeros_(self.head.bias)
 
     def forward(self, visible: TokenBatch) -> Tensor:
         """Logits of A C G T at every slot.
@@ -60,7 +70,8 @@ class DNAMaskedAutoencoder(nn.Module):
         -------
         (B, L, 4).
         """
-        return self.head(self.encode(visible)).float()
+        logits = self.head(self.encode(visible)).float()
+        return logits if self.columns is None else logits + self.columns.readout(self._context(visible)).float()
 
     def encode(self, visible: TokenBatch, layer: int = -1) -> Tensor:
         """State of every slot.
@@ -93,7 +104,8 @@ class DNAMaskedAutoencoder(nn.Module):
         Parameters
         ----------
         codes
-            0 to 3 for A C G T, 4 for anything else, integers (B, L).
+            0 to 3 for A C G T, 4 for anything else, integers (B, L); or (B, L, 1 + S), see
+            :mod:`r2mae_bio.dna._aligned`.
         layer
             As for :meth:`encode`.
 
@@ -121,9 +133,19 @@ class DNAMaskedAutoencoder(nn.Module):
         angles = rotary_angles(visible.ids, self.config.d_model // self.config.n_heads)
         one_hot = F.one_hot(bases, N_BASES + 1).to(self.stem.weight.dtype)  # (B, L, 5)
         x = self.stem(one_hot.transpose(1, 2)).transpose(1, 2)
+        if self.columns is not None:
+            x = x + self.columns(self._context(visible))
         for block in self.blocks[:n_blocks]:
             x = block(x, angles)
         return x
+
+    def _context(self, visible: TokenBatch) -> Tensor:
+        """Codes of the other species, (B, L, S); tokens that have none stand where nothing is
+        aligned.
+        """
+        if visible.context is not None:
+            return visible.context.long()
+        return torch.full((*visible.values.shape, self.config.n_species), UNALIGNED, device=visible.values.device)
 
     def _read_kept(self, visible: TokenBatch, bases: Tensor) -> Tensor:
         """Encode the visible slots alone, then let the hidden ones read them."""
@@ -136,15 +158,19 @@ class DNAMaskedAutoencoder(nn.Module):
         present = torch.arange(order.shape[1], device=bases.device) < count[:, None]
         ids, width = visible.ids.expand(rows, -1), self.config.d_model // self.config.n_heads
         x = self.embedding(bases.gather(1, order))
+        unknown = self.embedding.weight[_UNKNOWN].expand(rows, slots, -1)
+        if self.columns is not None:
+            aligned = self.columns(self._context(visible))  # (B, L, D)
+            x = x + aligned.gather(1, order[..., None].expand(-1, -1, x.shape[-1]))
+            unknown = unknown + aligned
         angles = rotary_angles(ids.gather(1, order), width)
         # a row without a visible base reads one unknown slot, for attention over nothing is not a
         # number
         readable = present | (count == 0)[:, None]
         for block in self.blocks:
             x = block(x, angles, readable)
-        unknown = self.embedding.weight[_UNKNOWN].to(x.dtype).expand(rows, slots, -1)
         index = order.masked_fill(~present, slots)[..., None].expand(-1, -1, x.shape[-1])  # padding goes behind the end
-        full = F.pad(unknown, (0, 0, 0, 1)).scatter(1, index, x)[:, :slots]
+        full = F.pad(unknown.to(x.dtype), (0, 0, 0, 1)).scatter(1, index, x)[:, :slots]
         return self.refill(full, rotary_angles(visible.ids, width))
 
 
@@ -154,14 +180,16 @@ def base_tokens(codes: Tensor) -> TokenBatch:
     Parameters
     ----------
     codes
-        0 to 3, or 4 for anything else, integers (B, L).
+        0 to 3, or 4 for anything else, integers (B, L); or (B, L, 1 + S) with those of other
+        species, which become the context.
 
     Returns
     -------
     Tokens whose ids are positions from 0.
     """
     ids = torch.arange(codes.shape[1], device=codes.device)[None]
-    return TokenBatch(ids, codes, codes < N_BASES)
+    bases, context = (codes, None) if codes.dim() == 2 else (codes[..., 0], codes[..., 1:])
+    return TokenBatch(ids, bases, bases < N_BASES, context=context)
 
 
 def _block(config: DNAConfig, index: int) -> BaseBlock:

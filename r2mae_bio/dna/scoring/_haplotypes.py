@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from r2mae_bio.dna._aligned import UNALIGNED, with_columns
 from r2mae_bio.dna.genome._bases import UNKNOWN, encode_bases, reverse_complement
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from r2mae_bio.dna._protocols import Columns
     from r2mae_bio.dna.genome._genome import Genome
     from r2mae_bio.dna.variants._alleles import MinimalChange
 
@@ -54,6 +56,28 @@ class HaplotypeWindows:
         after = positions >= at + n_inserted
         place = self.first.reshape(-1)[windows] + positions + np.where(after, n_removed - n_inserted, 0)
         return place, (positions < at) | after
+
+    def with_columns(self, columns: Columns, contigs: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Codes with what other species have at the places of the bases; they have nothing where a
+        base was inserted.
+
+        Parameters
+        ----------
+        columns
+            What they have, by place.
+        contigs
+            Number of each allele's contig, (alleles,).
+
+        Returns
+        -------
+        (2, alleles, context, 1 + S).
+        """
+        shape = self.codes.shape
+        windows, positions = np.divmod(np.arange(self.codes.size), shape[2])
+        place, known = self.places(windows, positions)
+        found = columns.at(contigs[windows % shape[1]], place)
+        found[~known] = UNALIGNED
+        return with_columns(self.codes, found.reshape(*shape, -1))
 
 
 def haplotype_windows(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from r2mae_bio.dna._aligned import bases_of
 from r2mae_bio.dna.genome._bases import UNKNOWN
 
 if TYPE_CHECKING:
@@ -27,13 +28,14 @@ def unique_windows(windows: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArr
     Parameters
     ----------
     windows
-        Codes, (B, L).
+        Codes, (B, L) or (B, L, 1 + S).
 
     Returns
     -------
-    The different windows, (U, L), and which of them each window is, (B,).
+    The different windows, (U, L) or (U, L, 1 + S), and which of them each window is, (B,).
     """
-    rows = np.ascontiguousarray(windows).view(f"V{windows.shape[1]}")[:, 0]
+    flat = np.ascontiguousarray(windows).reshape(len(windows), -1)
+    rows = flat.view(f"V{flat.shape[1]}")[:, 0]
     _, first, which = np.unique(rows, return_index=True, return_inverse=True)
     return windows[first], which.reshape(-1).astype(np.int64)
 
@@ -94,7 +96,7 @@ def mean_window_states(model: VariantModel, windows: NDArray[np.uint8], *, batch
     """
     means = np.empty((len(windows), model.n_dim))
     for part in _parts(len(windows), model.n_dim * windows.shape[1], batch_size):
-        known = (windows[part] < UNKNOWN).astype(np.float64)
+        known = (bases_of(windows[part]) < UNKNOWN).astype(np.float64)
         states = model.states(windows[part], layer=-1, strand="both", batch_size=batch_size)
         means[part] = np.einsum("bl,bld->bd", known, states) / known.sum(axis=1, keepdims=True)
     return means

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from r2mae_bio._errors import ConfigError
+from r2mae_bio.dna._aligned import columns_over, with_columns
 from r2mae_bio.dna.genome._bases import encode_bases
 from r2mae_bio.dna.regions._text import parse_region
 from r2mae_bio.dna.scoring._placed import is_placed, log_probs_of_places
@@ -87,7 +88,7 @@ def _predict(
     """Log-probabilities (L, 4) of single hidden bases."""
     if is_placed(model):
         return log_probs_of_places(model, genome, np.full(positions.shape, contig), positions, np.ones(positions.shape, bool))
-    middle = context // 2
+    columns, middle = columns_over(model, genome), context // 2
     rows = max(1, _NUMBERS_AT_ONCE // (len(BASES) * context))
     found = []
     for first in range(0, positions.size, rows):
@@ -95,6 +96,8 @@ def _predict(
         codes = encode_bases(genome.windows(starts, context, contigs=contig, outside="N"))
         hidden = np.zeros(codes.shape, bool)
         hidden[:, middle] = True
+        if columns is not None:
+            codes = with_columns(codes, columns.windows(starts, context, contigs=contig))
         found.append(model.log_probs(codes, hidden, strand=strand, batch_size=batch_size)[:, middle])
     return np.concatenate(found).astype(np.float64)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from r2mae_bio.dna._aligned import bases_of, columns_over
 from r2mae_bio.dna.genome._bases import UNKNOWN, encode_bases
 from r2mae_bio.dna.scoring._haplotypes import haplotype_windows
 from r2mae_bio.dna.scoring._placed import is_placed, log_probs_of_windows
@@ -124,7 +125,9 @@ def _score(
     changes = [minimal_change(int(batch.allele_pos[i]), batch.allele_ref[i], batch.alt[i]) for i in alleles.tolist()]
     contigs = np.array([genome.contig_index(batch.allele_chrom[i]) for i in alleles.tolist()], np.int64)
     pairs = haplotype_windows(genome, contigs, changes, context=settings.context, flank=settings.flank)
-    codes = pairs.codes.reshape(-1, settings.context)
+    columns = columns_over(model, genome)
+    codes = pairs.codes if columns is None else pairs.with_columns(columns, contigs)
+    codes = codes.reshape(-1, *codes.shape[2:])  # those of the reference haplotype first
     if is_placed(model):  # windows that read the same are not the same to it
         windows, which = codes, np.arange(len(codes))
         log_probs = partial(log_probs_of_windows, model, genome, contigs, pairs)
@@ -161,7 +164,7 @@ def _likelihoods(
     values = {name: np.full(single.size, np.nan) for name in NUMBERS if name != _DISTANCE}
     for name, of_one in _of_one_base(found[: one.size], [changes[i] for i in one.tolist()]).items():
         values[name][one] = of_one
-    values["llr"][more] = _of_more_bases(found[one.size :], windows[rows, positions], owners, more.size)
+    values["llr"][more] = _of_more_bases(found[one.size :], bases_of(windows)[rows, positions], owners, more.size)
     values["abs_llr"] = np.abs(values["llr"])
     return values
 
