@@ -5,7 +5,8 @@ python -m benchmarks.alignment FILE --reference SPECIES [--windows 20000] [--len
 
 Prints seconds of wall clock and of the processor to convert the file, the largest resident memory
 meanwhile (beside that of importing), the size of the cache, coverage by species, and how many
-windows and columns are read per processor second by ``columns`` and ``frequencies``; with
+windows and columns are read per processor second by ``columns`` and ``frequencies``, and how many
+bases in batches of training, with and without what other species have; with
 ``--biopython`` the processor seconds that ``Bio.Align`` needs to read the first thousand blocks,
 beside ours for the same.
 
@@ -32,14 +33,17 @@ from r2mae_bio._lines import open_lines
 from r2mae_bio._rng import derive_generator
 from r2mae_bio.dna.alignment._index import COLUMNS
 from r2mae_bio.dna.alignment._maf import read_blocks
+from r2mae_bio.dna.alignment._over_genome import AlignedColumns
+from r2mae_bio.dna.fit._batch import WindowReader
 from r2mae_bio.errors import MafError
-from r2mae_bio.io import Alignment
+from r2mae_bio.io import Alignment, Genome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 MIB = 1 << 20
 N_COMPARED = 1000
+BATCH = 64
 
 
 def convert(path: Path, reference: str, folder: Path) -> Alignment:
@@ -80,6 +84,31 @@ def _seconds(function: Callable, names: list[str], starts: list[int], length: in
     return time.process_time() - begin
 
 
+def batches(alignment: Alignment, folder: Path, n: int, length: int) -> None:
+    """Print how fast batches of training are read, on a genome of the letters of the reference."""
+    letters, ends = alignment._columns[:, 0].copy(), np.cumsum(alignment.lengths)
+    letters[letters == 0] = ord("N")
+    parts = np.split(letters, ends[:-1])
+    (folder / "reference.fa").write_bytes(
+        b"".join(b">%s\n%s\n" % (c.encode(), p.tobytes()) for c, p in zip(alignment.contigs, parts, strict=True))
+    )
+    genome = Genome(folder / "reference.fa", cache_dir=folder)
+    rng = derive_generator(0, "batches of an alignment")
+    contig = rng.integers(0, len(genome.contigs), n)
+    starts = genome.offsets[contig] + rng.integers(0, np.maximum(genome.lengths[contig] - length, 1))
+    for name, columns in (("bases alone", None), ("with columns", AlignedColumns(alignment, genome))):
+        reader = WindowReader(genome, length, columns=columns)
+        for part in (starts, starts):  # the first brings the pages into memory
+            begin = time.process_time()
+            for first in range(0, n, BATCH):
+                some = part[first : first + BATCH]
+                reader.read(some, np.arange(some.size) % 2 == 1)
+            seconds = time.process_time() - begin
+        print(
+            f"batches of {BATCH} windows of {length} bases, half of them turned, {name}: {n * length / seconds / 1e6:.1f} million bases/s"
+        )
+
+
 def compare(path: Path) -> None:
     """Print what reading the first blocks takes, by Biopython and by us."""
     begin = time.process_time()
@@ -110,6 +139,7 @@ def main(arguments: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         alignment = convert(options.file, options.reference, Path(folder))
         read(alignment, options.windows, options.length)
+        batches(alignment, Path(folder), options.windows, options.length)
     if options.biopython:
         compare(options.file)
 

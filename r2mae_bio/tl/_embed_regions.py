@@ -102,7 +102,7 @@ def embed_regions(
         ``strand`` or ``overlap`` cannot be used, or neither ``regions`` nor ``adata`` is given.
     SetupError
         ``adata.var`` names no regions, their number is not that of ``regions``, or the model does
-        not read DNA.
+        not read DNA or lacks the alignment that it reads.
     CheckpointError, FastaError, CacheError
         The model or the genome cannot be read.
 

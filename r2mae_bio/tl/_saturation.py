@@ -82,7 +82,7 @@ def saturation_mutagenesis(
     ConfigError
         ``context`` or ``strand`` cannot be used.
     SetupError
-        The model does not predict DNA.
+        The model does not predict DNA, or lacks the alignment that it reads.
     CheckpointError, FastaError, CacheError
         The model or the genome cannot be read.
 

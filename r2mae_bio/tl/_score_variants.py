@@ -109,7 +109,8 @@ def score_variants(
     JournalError
         An unfinished output belongs to another input, model or setting.
     FastaError, CheckpointError, SetupError
-        The genome or the model cannot be read, or it is no model of DNA.
+        The genome or the model cannot be read, it is no model of DNA, or it lacks the alignment
+        that it reads.
 
     Warns
     -----
@@ -127,6 +128,10 @@ def score_variants(
     A model that knows bases by where they stand is asked for the same positions; a base of the
     alternative haplotype that was inserted has no place, and what such a model says of it is its
     own affair.
+
+    A model with an alignment reads the column of each base of either haplotype: where REF and ALT
+    are of one length, ALT has the columns of REF; an inserted base has none, and the bases behind
+    an insertion or a deletion keep theirs.
 
     A change that a repeat allows at several places is scored over all of them together, so the
     values depend on the two haplotypes alone, not on how the record is written. An allele that
