@@ -59,7 +59,15 @@ MODELS: dict[str, tuple[str, dict[str, Any] | None]] = {
     **{f"aligned, {law}": (law, {"diverged_weight": 0.1}) for law in LAWS},
     "aligned, uniform, clades hidden": ("uniform", {"diverged_weight": 0.1, "hidden_columns": "clades"}),
     "aligned, uniform, columns hidden": ("uniform", {"diverged_weight": 0.1, "hidden_columns": "whole"}),
+    "other species aligned, uniform": ("uniform", {"diverged_weight": 0.1, "species": None}),
+    "other species aligned, uniform, clades hidden": (
+        "uniform",
+        {"diverged_weight": 0.1, "hidden_columns": "clades", "species": None},
+    ),
 }
+"""Law of the ratio, and what is passed to ``train``; ``species`` stands for those that are not of
+the reference's own, as GPN-MSA leaves the nearest primates out.
+"""
 
 
 class Case(NamedTuple):
@@ -182,16 +190,24 @@ def validation_nats(case: Case, model: DNAMAE, n: int = 512, ratio: float = 0.15
 
 def run(case: Case, name: str, seed: int, steps: int, folder: Path) -> dict[str, Any]:
     """Train a model, or go on with it, and score."""
-    law, aligned = MODELS[name]
+    law, chosen = MODELS[name]
+    aligned = None if chosen is None else {key: value for key, value in chosen.items() if key != "species"}
+    others = [one for one in case.alignment.species if one.split("_")[0] != REFERENCE.split("_")[0]]
     began = time.perf_counter()
     alignment = None if aligned is None else case.alignment
-    model = DNAMAE(case.genome, window=WINDOW, mask_ratio=LAWS[law], seed=seed, alignment=alignment, **SIZES)
+    model = DNAMAE(
+        case.genome, window=WINDOW, mask_ratio=LAWS[law], seed=seed, alignment=alignment,
+        species=others if "species" in (chosen or {}) else None, **SIZES,
+    )  # fmt: skip
     at = folder / f"{name.replace(' ', '_').replace(',', '')}_{steps}_{seed}"
     epochs = max(1, steps // 500)
-    model.train(
-        epochs, split=case.split, batch_size=BATCH, epoch_windows=BATCH * steps // epochs, repeat_weight=0.1, progress_bar=False,
-        precision="32-true", checkpoint_dir=at, resume_from=at if any(at.glob("step_*")) else None, **(aligned or {}),
-    )  # fmt: skip
+    if (at / f"step_{steps:08}").exists():  # it was stopped while it was scored
+        model = DNAMAE.load(at, alignment=alignment)
+    else:
+        model.train(
+            epochs, split=case.split, batch_size=BATCH, epoch_windows=BATCH * steps // epochs, repeat_weight=0.1, progress_bar=False,
+            precision="32-true", checkpoint_dir=at, resume_from=at if any(at.glob("step_*")) else None, **(aligned or {}),
+        )  # fmt: skip
     trained = time.perf_counter() - began
     found = {"model": name, "seed": seed, "steps": steps, "seconds": trained, "floors": model.floors}
     return {**found, "validation_nats": validation_nats(case, model), **auroc(case.table, scores_of(case, model))}
@@ -219,7 +235,7 @@ def verdict(found: dict[str, dict[str, float]], rows: pd.DataFrame) -> list[str]
     if not len(rows):
         return []
     means = rows.groupby("model")["nonsense"].mean()
-    alone, aligned = (means[means.index.str.startswith(kind)] for kind in ("sequence", "aligned"))
+    alone, aligned = (means[means.index.str.contains(kind)] for kind in ("sequence", "aligned"))
     if alone.empty or aligned.empty:
         return []
     columns = {name: value["nonsense"] for name, value in found.items() if name.startswith("columns")}

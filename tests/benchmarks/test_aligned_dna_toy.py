@@ -79,9 +79,11 @@ def test_it_trains_scores_and_goes_on(fungus, tmp_path, capsys, monkeypatch):
                "--seeds", "1", "--steps", "2", "--report", str(tmp_path / "report.md")]  # fmt: skip
     aligned_dna.main([*options, "--models", "aligned, fixed .15"])
     aligned_dna.main([*options, "--models", "aligned, fixed .15;sequence alone, uniform"])
+    (tmp_path / "found.json").write_text(json.dumps({"controls": {}, "runs": []}))  # as if killed before it scored
+    aligned_dna.main([*options, "--models", "aligned, fixed .15;sequence alone, uniform"])
     found = json.loads((tmp_path / "found.json").read_text())
     assert [run["model"] for run in found["runs"]] == ["aligned, fixed .15", "sequence alone, uniform"]
-    assert capsys.readouterr().out.count('{"model": ') == 2, "what was run is not run again"
+    assert capsys.readouterr().out.count('{"model": ') == 4, "what is in the file is not run again"
     assert all(0 <= value["nonsense"] <= 1 for value in found["controls"].values())
     text = (tmp_path / "report.md").read_text()
     for said in ("| Markov, order 5 |", "| columns, log-linear fit |", "| aligned, fixed .15 |", "over sequence alone"):
