@@ -5,24 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r2mae_bio._errors import ConfigError
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells._embedded import Embedding, write_embeddings
+from r2mae_bio.cells._opened import check_places, matrix_of, opened
+from r2mae_bio.cells.fit._table import cells_at_a_time
 from r2mae_bio.cells.model._gene_mae import GeneMAE
-from r2mae_bio.cells.read._data import check_anndata, in_files, writable
-from r2mae_bio.cells.read._uns import add_entry
+from r2mae_bio.cells.model._reader import EMBEDDED_AT_ONCE, read_layer
+from r2mae_bio.cells.read._data import in_files, writable
+from r2mae_bio.cells.read._uns import add_entry, write_record
+from r2mae_bio.cells.stored._computed import ModelWork
 from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
     import numpy as np
     from anndata import AnnData
+    from distributed import Client
     from numpy.typing import NDArray
+
+    from r2mae_bio.cells.read._store import CellStore
 
 
 def embed(
-    adata: AnnData,
+    adata: AnnData | str | Path | Sequence[str | Path],
     model: GeneMAE | str | Path,
     *,
     key_added: str = KEYS.obsm,
@@ -33,20 +39,23 @@ def embed(
     correct_batch: bool | None = None,
     out: str | Path | None = None,
     overwrite: bool = False,
+    client: Client | None = None,
     copy: bool = False,
 ) -> AnnData | None:
     """Embed cells with a pretrained model.
 
-    Embeddings of a :class:`r2mae_bio.io.CellStore` are written into its files, or to a new one, and
-    are never in memory as a whole. They grow in a journal (``.part`` and ``.part.json`` beside the
-    file), from which a killed run goes on when it is called again; a file has them all or none.
+    Embeddings of a :class:`r2mae_bio.io.CellStore`, or of files, are written into these files, or
+    to a new one, and are never in memory as a whole. They grow in a journal (``.part`` and
+    ``.part.json`` beside the file), from which a killed run goes on when it is called again; a file
+    has them all or none.
 
     Parameters
     ----------
     adata
-        Cells, in an AnnData or a store; genes are matched by name, and genes of the model that are
-        missing count as hidden, not as zero. Of data joined from several panels, say first which
-        measured what, see :func:`r2mae_bio.pp.measured_by_batch`.
+        Cells, in an AnnData, a store, or files: the path of an h5ad file, a zarr folder or an
+        annbatch collection, or several of them, become a store. Genes are matched by name, and
+        genes of the model that are missing count as hidden, not as zero. Of data joined from
+        several panels, say first which measured what, see :func:`r2mae_bio.pp.measured_by_batch`.
     model
         A model, or the folder of a saved one.
     key_added
@@ -68,6 +77,10 @@ def embed(
     overwrite
         For cells of a store: replace an ``out`` that exists, or embeddings of other models or
         settings under the same key.
+    client
+        For cells in files: a ``dask.distributed.Client``, whose workers embed blocks of cells; they
+        must see the files under the same paths. With one thread each, results are those of one
+        process bit for bit. This process embeds if None.
     copy
         Leave ``adata`` as it is and return a changed copy.
 
@@ -89,48 +102,33 @@ def embed(
         The data cannot be used; nothing is written.
     """
     model = open_model(model, GeneMAE, what="model of cells")
-    _check_places(adata, out, overwrite=overwrite, copy=copy)
-    if in_files(adata):
-        reading: dict[str, Any] = {"layer": layer, "duplicates": duplicates, "min_coverage": min_coverage}
-        reading |= {"batch_size": batch_size, "correct_batch": correct_batch}
-        path = None if out is None else Path(out).expanduser()
-        write_embeddings(adata, _embedding(adata, model, key_added, reading), out=path, overwrite=overwrite)
-        return None
-    adata = writable(adata, copy=copy)
-    latent = model.get_latent_representation(
-        adata,
-        batch_size=batch_size,
-        layer=layer,
-        duplicates=duplicates,
-        min_coverage=min_coverage,
-        correct_batch=correct_batch,
-    )
-    write_embedding(adata, latent, key_added, provenance_of(model, layer))
-    return adata if copy else None
+    genes = {"duplicates": duplicates, "min_coverage": min_coverage}
+    with opened(adata, layer=layer, obs=[model.record.setup.batch_key], **genes) as cells:
+        check_places(cells, out, client, overwrite=overwrite, copy=copy)
+        reading: dict[str, Any] = {"layer": layer, "batch_size": batch_size, "correct_batch": correct_batch, **genes}
+        if in_files(cells):
+            path = None if out is None else Path(out).expanduser()
+            write_embeddings(cells, _embedding(cells, model, key_added, reading), out=path, overwrite=overwrite, client=client)
+            if model.coverage is not None:
+                write_record(cells, KEYS.coverage, model.coverage.to_uns())
+            return None
+        cells = writable(cells, copy=copy)
+        latent = model.get_latent_representation(cells, **reading)
+        write_embedding(cells, latent, key_added, provenance_of(model, layer))
+    return cells if copy else None
 
 
-def _check_places(adata: AnnData, out: str | Path | None, *, overwrite: bool, copy: bool) -> None:
-    check_anndata(adata)
-    if in_files(adata) and copy:
-        message = "copy=True would copy the files of a store; pass out= to write a file of embeddings alone."
-        raise ConfigError(message)
-    if not in_files(adata) and (out is not None or overwrite):
-        message = "out and overwrite are for a CellStore; an AnnData gets .obsm, which is replaced. Leave them out, or open the file as a store."
-        raise ConfigError(message)
-
-
-def _embedding(store: AnnData, model: GeneMAE, key_added: str, reading: dict[str, Any]) -> Embedding:
+def _embedding(store: CellStore, model: GeneMAE, key_added: str, reading: dict[str, Any]) -> Embedding:
     """What the files of a store are to hold."""
 
-    def blocks(first: int, last: int) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        return model.iter_latent_representation(store, range(first, last), **reading)
-
-    def record() -> dict[str, dict[str, Any]]:
+    def records() -> dict[str, dict[str, Any]]:
         coverage = {} if model.coverage is None else {KEYS.coverage: model.coverage.to_uns()}
-        return {KEYS.embed: provenance_of(model, reading["layer"]), **coverage}
+        return {f"{KEYS.embed}/{key_added}": provenance_of(model, reading["layer"]), **coverage}
 
     settings = {**reading, "model": model.checksum(), "batches": list(model.batches)}
-    return Embedding(key_added, model.config.n_latent, blocks, settings, record)
+    step = cells_at_a_time(reading["batch_size"], EMBEDDED_AT_ONCE)
+    work = ModelWork(model, "_open_latent", store, reading, model.config.n_latent, step)
+    return Embedding(key_added, work, matrix_of(store, read_layer(model, store, reading["layer"])), settings, records)
 
 
 def write_embedding(adata: AnnData, latent: NDArray[np.float32], key_added: str, provenance: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from r2mae_bio._runs._blocks import check_client
 from r2mae_bio.core._saved import open_model
 from r2mae_bio.dna.genome._genome import as_genome
 from r2mae_bio.dna.model._dna_mae import DNAMAE
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
+    from distributed import Client
 
     from r2mae_bio.dna._protocols import PlacedModel, VariantModel
     from r2mae_bio.dna.genome._genome import Genome
@@ -36,6 +38,7 @@ def score_variants(
     aliases: Mapping[str, str] | None = None,
     overwrite: bool = False,
     resume: bool = True,
+    client: Client | None = None,
     progress_bar: bool = True,
 ) -> pd.DataFrame | Path:
     """Score alleles by a masked DNA model: every record is kept, in order, and none of them ends
@@ -86,6 +89,9 @@ def score_variants(
         Replace ``out`` if it exists.
     resume
         Go on with what an interrupted run left; if false, begin anew.
+    client
+        A ``dask.distributed.Client``, whose workers score blocks of 512 records; they must see the
+        genome and its cache under the same paths. Order and values are those of one process.
     progress_bar
         Show progress on standard error.
 
@@ -137,6 +143,7 @@ def score_variants(
     values depend on the two haplotypes alone, not on how the record is written. An allele that
     equals REF has ``llr`` and distance 0.
     """
+    check_client(client)
     opened = cast("VariantModel | PlacedModel", open_model(model, DNAMAE, method_asked_for(model), what="model of DNA"))
     if embedding_distance:
         open_model(opened, DNAMAE, "states", what="model with states, or embedding_distance=False")
@@ -158,4 +165,5 @@ def score_variants(
         resume=resume,
         overwrite=overwrite,
         progress_bar=progress_bar,
+        client=client,
     )

@@ -4,28 +4,33 @@ types that the reference lacks.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import pandas as pd
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from r2mae_bio._keys import KEYS
+from r2mae_bio.cells._labelled import Labelling, label_columns, write_labels
+from r2mae_bio.cells._opened import check_places, matrix_of, opened
+from r2mae_bio.cells.model._batch_correction import fingerprint
 from r2mae_bio.cells.model._gene_mae import GeneMAE
+from r2mae_bio.cells.model._reader import read_layer
 from r2mae_bio.cells.model._setup import choose_labels
-from r2mae_bio.cells.read._data import check_anndata, writable
+from r2mae_bio.cells.read._data import in_files, writable
 from r2mae_bio.cells.read._uns import add_entry
 from r2mae_bio.cells.transfer._embedding import Reading
 from r2mae_bio.cells.transfer._query import label_query
 from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from anndata import AnnData
+    from distributed import Client
 
 
 def transfer_labels(
-    adata: AnnData,
-    reference: AnnData,
+    adata: AnnData | str | Path | Sequence[str | Path],
+    reference: AnnData | str | Path | Sequence[str | Path],
     *,
     labels_key: str | None = None,
     model: GeneMAE | str | Path,
@@ -41,6 +46,9 @@ def transfer_labels(
     duplicates: str = "error",
     min_coverage: float | None = None,
     seed: int = 0,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    client: Client | None = None,
     copy: bool = False,
 ) -> AnnData | None:
     """Label cells by a reference, and say how far to trust each label.
@@ -66,13 +74,18 @@ def transfer_labels(
     ``correct_query=False`` and ``match_depth=False`` a cell's results do not depend on the other
     cells of the query.
 
+    Labels of cells in files are written into these files, or to a new one; embeddings first grow in
+    a journal beside the first of them, from which a killed run goes on, see :func:`embed`. Two
+    embeddings and the probabilities of each cell are in memory, its counts never.
+
     Parameters
     ----------
     adata
-        Cells to label, with raw counts.
+        Cells to label, with raw counts: an AnnData, a :class:`r2mae_bio.io.CellStore`, or paths of
+        files.
     reference
-        Labelled cells, with raw counts; not changed. Cells without a label, and classes of a single
-        cell, are left out with a warning.
+        Labelled cells, with raw counts, given likewise; not changed. Cells without a label, and
+        classes of a single cell, are left out with a warning.
     labels_key
         Column of ``reference.obs`` with the classes; what ``setup_anndata`` was told of the
         reference, or else of the model's training data, if None.
@@ -107,6 +120,15 @@ def transfer_labels(
         :func:`r2mae_bio.io.align_genes`.
     seed
         Seed of the folds, and of the molecules that are drawn.
+    out
+        For cells in files: a new ``.zarr`` folder or ``.h5ad`` file, with names and ``.obs`` of the
+        store and what is written here; if None, the files of the cells, whose matrices are not
+        touched. A store that was passed has the same in memory.
+    overwrite
+        For cells in files: replace an ``out`` that exists, or what is there under the same keys.
+    client
+        For cells in files: a ``dask.distributed.Client``, whose workers embed the query; see
+        :func:`embed`.
     copy
         Leave ``adata`` as it is and return a changed copy.
 
@@ -135,8 +157,10 @@ def transfer_labels(
     CheckpointError
         The folder holds no model, or a damaged one.
     ConfigError
-        ``unknown_threshold`` or ``batch_size`` is out of range, or the reference has a class
-        ``"unknown"`` of its own.
+        ``unknown_threshold`` or ``batch_size`` is out of range, the reference has a class
+        ``"unknown"`` of its own, or what is to be written into files exists.
+    JournalError
+        Another run with other settings was begun, or is writing.
     SetupError
         A column or a layer does not exist.
     CountsError, DataError, GeneIdentityError
@@ -154,24 +178,32 @@ def transfer_labels(
     (200, 10)
     """
     model = open_model(model, GeneMAE, what="model of cells")
-    check_anndata(reference)
-    moved = label_query(
-        model,
-        adata,
-        reference,
-        labels_key=choose_labels(labels_key, reference, model.record.setup.labels_key),
-        groups_key=groups_key,
-        unknown_threshold=unknown_threshold,
-        duplicates=duplicates,
-        min_coverage=min_coverage,
-        reading=Reading(correct_query, query_batch_key, match_depth, layer, reference_layer, batch_size, seed),
-    )
-    adata = writable(adata, copy=copy)
-    adata.obs[key_added] = pd.Categorical.from_codes(moved.codes, categories=moved.names)
-    adata.obs[f"{key_added}_confidence"] = moved.probabilities.max(axis=1)
-    adata.obs[f"{key_added}_unknown"] = moved.unknown
-    # an array, not a data frame: h5ad refuses names of columns with a slash, which names of cell
-    # types have
-    adata.obsm[f"{key_added}_probabilities"] = moved.probabilities
-    add_entry(adata, KEYS.transfer_labels, key_added, moved.record)
-    return adata if copy else None
+    genes: dict[str, Any] = {"duplicates": duplicates, "min_coverage": min_coverage}
+    setup = model.record.setup
+    with (
+        opened(adata, layer=layer, obs=[query_batch_key, setup.batch_key], **genes) as query,
+        opened(
+            reference, layer=reference_layer, obs=[labels_key or setup.labels_key, groups_key, setup.batch_key], **genes
+        ) as known,
+    ):
+        check_places(query, out, client, overwrite=overwrite, copy=copy)
+        chosen = choose_labels(labels_key, known, setup.labels_key)
+        reading = Reading(correct_query, query_batch_key, match_depth, layer, reference_layer, batch_size, seed)
+        asked = {"labels_key": chosen, "groups_key": groups_key, "unknown_threshold": unknown_threshold, **genes}
+        label = partial(label_query, model, query, known, reading=reading, **asked)
+        if in_files(query):
+            settings = {**asked, **vars(reading), "reference": fingerprint(known, read_layer(model, known, reference_layer))}
+            labelling = Labelling(key_added, label, matrix_of(query, read_layer(model, query, layer)), settings)
+            moved = write_labels(
+                query, labelling, out=None if out is None else Path(out).expanduser(), overwrite=overwrite, client=client
+            )
+        else:
+            moved = label()
+            query = writable(query, copy=copy)
+        # an array, not a data frame: h5ad refuses names of columns with a slash, which names of
+        # cell types have
+        query.obsm[f"{key_added}_probabilities"] = moved.probabilities
+        for name, values in label_columns(moved, key_added).items():
+            query.obs[name] = values
+        add_entry(query, KEYS.transfer_labels, key_added, moved.record)
+    return query if copy else None

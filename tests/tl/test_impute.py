@@ -131,9 +131,9 @@ def test_a_refusal_writes_nothing(adata, model):
         ({"genes": "G1", "unmeasured": True}, "leave unmeasured and threshold as they are"),
         ({"genes": "G1", "threshold": 0.1}, "leave unmeasured and threshold as they are"),
         ({"threshold": 0}, "threshold is 0"),
-        ({"store": "x.zarr", "copy": True}, "leave copy and threshold as they are"),
-        ({"store": "x.zarr", "threshold": 1}, "leave copy and threshold as they are"),
-        ({"store": "x.csv"}, "needed is a name that ends in .zarr or .h5ad"),
+        ({"out": "x.zarr", "copy": True}, "leave copy and threshold as they are"),
+        ({"out": "x.zarr", "threshold": 1}, "leave copy and threshold as they are"),
+        ({"out": "x.csv"}, "needed is a name that ends in .zarr or .h5ad"),
     ):
         with pytest.raises(ConfigError, match=message):
             rb.tl.impute(adata, model, **settings)
@@ -192,7 +192,7 @@ def test_a_store_holds_the_layers(adata, model, tmp_path, suffix, read):
     before = panel.copy()
     whole = rb.tl.impute(panel, model, unmeasured=True, copy=True)
     store = tmp_path / f"imputed{suffix}"
-    assert rb.tl.impute(panel, model, unmeasured=True, store=str(store), batch_size=25) is None
+    assert rb.tl.impute(panel, model, unmeasured=True, out=str(store), batch_size=25) is None
     assert [file.name for file in tmp_path.iterdir()] == [store.name]
     assert set(panel.layers) == set(before.layers)
     assert not set(panel.obsm)
@@ -206,8 +206,8 @@ def test_a_store_holds_the_layers(adata, model, tmp_path, suffix, read):
         np.testing.assert_allclose(values, expected, rtol=1e-4)
     assert found.uns["r2mae"]["impute"]["r2mae"]["checksum"] == model.checksum()
     with pytest.raises(ConfigError, match="exists already; pass overwrite=True"):
-        rb.tl.impute(panel, model, store=store)
-    rb.tl.impute(panel, model, genes=["G12"], store=store, overwrite=True)
+        rb.tl.impute(panel, model, out=store)
+    rb.tl.impute(panel, model, genes=["G12"], out=store, overwrite=True)
     assert read(store).shape == (60, 1)
 
 
@@ -250,7 +250,7 @@ def test_each_panel_is_corrected_as_if_it_were_alone(adata, model):
 def test_cells_are_counted_in_a_bar(adata, model, tmp_path, capsys):
     rb.tl.impute(adata, model, batch_size=16, progress_bar=False)
     assert capsys.readouterr().err == ""
-    for settings in ({}, {"store": tmp_path / "imputed.zarr"}):
+    for settings in ({}, {"out": tmp_path / "imputed.zarr"}):
         rb.tl.impute(adata, model, batch_size=16, **settings)
         assert "60/60" in capsys.readouterr().err
 
@@ -277,16 +277,16 @@ def break_third_block(monkeypatch, error):
         pytest.param({"unmeasured": True}, id="layers"),
         pytest.param({"genes": ["G7", "G1"]}, id="frames"),
         pytest.param({"threshold": 0.5}, id="sparse"),
-        pytest.param({"store": "imputed.zarr", "overwrite": True}, id="zarr"),
-        pytest.param({"store": "imputed.h5ad", "overwrite": True}, id="h5ad"),
+        pytest.param({"out": "imputed.zarr", "overwrite": True}, id="zarr"),
+        pytest.param({"out": "imputed.h5ad", "overwrite": True}, id="h5ad"),
     ],
 )
 def test_a_call_that_fails_midway_leaves_everything_as_it_was(adata, model, tmp_path, monkeypatch, error, settings):
     monkeypatch.chdir(tmp_path)
     panel, view, fresh = adata[:, :12].copy(), adata[:, :12], adata[:, :12].copy()
     rb.tl.impute(panel, model, n_masks=4, batch_size=60, unmeasured=True)
-    if "store" in settings:
-        rb.tl.impute(panel, model, n_masks=4, store=settings["store"])
+    if "out" in settings:
+        rb.tl.impute(panel, model, n_masks=4, out=settings["out"])
     before = panel.copy()
     files = sorted((str(f.relative_to(tmp_path)), f.is_file() and f.read_bytes()) for f in tmp_path.rglob("*"))
     for data in (panel, view, fresh):
@@ -308,8 +308,8 @@ def test_a_call_that_fails_midway_leaves_everything_as_it_was(adata, model, tmp_
 
 @pytest.mark.parametrize(
     ("settings", "written"),
-    [({}, 2 * 20 * 4), ({"genes": ["G1"]}, 2 * 4), ({"store": "imputed.h5ad"}, 0)],
-    ids=["layers", "genes", "store"],
+    [({}, 2 * 20 * 4), ({"genes": ["G1"]}, 2 * 4), ({"out": "imputed.h5ad"}, 0)],
+    ids=["layers", "genes", "out"],
 )
 def test_memory_is_what_is_written_and_one_block(model, tmp_path, monkeypatch, settings, written):
     monkeypatch.chdir(tmp_path)

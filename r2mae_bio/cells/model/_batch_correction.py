@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     from r2mae_bio.cells.model._record import GeneRecord
     from r2mae_bio.cells.network._batch_effects import BatchEffects
 
-__all__ = ["batch_names", "batch_numbers", "enough_cells", "grow", "laid_on_reference", "query_names", "without_effects"]
+__all__ = [
+    "batch_names",
+    "batch_numbers",
+    "enough_cells",
+    "fingerprint",
+    "grow",
+    "laid_on_reference",
+    "query_names",
+    "without_effects",
+]
 
 _WHOLE: Final = "query"
 """How the name of a query without batches begins; a fingerprint of its cells follows, so that
@@ -58,7 +67,7 @@ def query_names(record: GeneRecord, query: AnnData, batch_key: str | None, layer
     key = record.setup.batch_key if batch_key is None else batch_key
     if batch_key is None and (key is None or key not in query.obs):
         layer = query_layer(query, layer, record.setup.layer, record.config.gene_likelihood)
-        return np.full(query.n_obs, f"{_WHOLE} {_fingerprint(query, layer)}", dtype=object)
+        return np.full(query.n_obs, f"{_WHOLE} {fingerprint(query, layer)}", dtype=object)
     return batch_names(query, str(key))
 
 
@@ -173,8 +182,16 @@ def without_effects(effects: BatchEffects, latent: NDArray[np.float32], numbers:
     return corrected
 
 
-def _fingerprint(query: AnnData, layer: str | None) -> str:
-    """Eight letters that tell queries apart."""
+def fingerprint(query: AnnData, layer: str | None) -> str:
+    """Eight letters that tell sets of cells apart.
+
+    Parameters
+    ----------
+    query
+        The cells.
+    layer
+        Layer whose totals are taken; ``X`` if None.
+    """
     digest = hashlib.sha256("\n".join(map(str, (*query.obs_names, "", *query.var_names))).encode())
     digest.update(np.asarray(gene_totals(get_matrix(query, layer), read_panels(query)), np.float64).tobytes())
     return digest.hexdigest()[:8]

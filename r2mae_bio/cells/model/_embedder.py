@@ -26,7 +26,7 @@ from r2mae_bio.cells.read._obs import read_column, text_values
 from r2mae_bio.config._names import AnswersForClass, answers_scvi, refuse_attribute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from anndata import AnnData
     from numpy.typing import NDArray
@@ -141,6 +141,28 @@ class CellEmbedder(GeneReader, metaclass=AnswersForClass):
         with self._cells(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage) as table:
             for some, latent in self._embed_blocks(table, batch_size):
                 yield some, latent if numbers is None else without_effects(self._known_effects(), latent, numbers[some])
+
+    def _open_latent(
+        self,
+        adata: AnnData,
+        *,
+        batch_size: int | None,
+        correct_batch: bool | None,
+        checked: bool = False,
+        **reading: Any,
+    ) -> Callable[[int, int], Iterator[NDArray[np.float32]]]:
+        """What embeds the cells from one position to another, ``batch_size`` of them at a time;
+        ``checked`` and ``reading`` go to :meth:`_open`.
+        """
+        numbers = self._checked_numbers(adata, None, batch_size, correct_batch)
+        table, embed = self._open(adata, checked=checked, **reading), self._block_reader()
+
+        def blocks(first: int, last: int) -> Iterator[NDArray[np.float32]]:
+            for some, latent in self._embed_blocks(table, batch_size, np.arange(first, last), embed):
+                cells = slice(first + some.start, first + some.stop)
+                yield latent if numbers is None else without_effects(self._known_effects(), latent, numbers[cells])
+
+        return blocks
 
     def _checked_numbers(
         self,

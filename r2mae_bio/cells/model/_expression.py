@@ -19,12 +19,13 @@ from r2mae_bio.cells.model._dispersion import calibrated_dispersion
 from r2mae_bio.cells.model._moments import Predictor, cache_by_panel, total_factors
 from r2mae_bio.cells.model._reader import GeneReader, open_table
 from r2mae_bio.cells.model._setup import query_layer
+from r2mae_bio.cells.read._data import in_files, writable
 from r2mae_bio.cells.read._obs import cell_positions, name_text
 from r2mae_bio.config._names import answers_scvi, check_names
 from r2mae_bio.masking import complementary_masks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from anndata import AnnData
     from numpy.typing import NDArray
@@ -323,42 +324,91 @@ class Expression(GeneReader):
         adata: AnnData | None,
         indices: Any,
         *,
+        batch_size: int | None = None,
+        layer: str | None = None,
+        duplicates: str = "error",
+        min_coverage: float | None = None,
+        **options: Any,
+    ) -> Iterator[tuple[Ask, CellTable, int]]:
+        """How the network is asked about cells of a panel, the cells, and how many at a time;
+        ``options`` go to :meth:`_asked`.
+        """
+        self._network()
+        step, contexts = cells_at_a_time(batch_size), self._contexts(options.pop("transform_batch", None))
+        with self._cells(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage) as table:
+            yield self._asked(contexts, layer=layer, **options), table, step
+
+    def _open_moments(
+        self,
+        adata: AnnData,
+        *,
+        gene_list: Sequence[str],
+        batch_size: int | None,
+        layer: str | None,
+        duplicates: str,
+        min_coverage: float | None,
+        checked: bool = False,
+        **options: Any,
+    ) -> Callable[[int, int], Iterator[NDArray[np.float32]]]:
+        """What predicts genes of the cells from one position to another, ``batch_size`` of them at
+        a time: means and behind them standard deviations, (n_some, 2 * n_genes).
+        """
+        self._network()
+        columns, step = _columns(self.vocabulary.names, gene_list), cells_at_a_time(batch_size)
+        reading: dict[str, Any] = {"layer": layer, "duplicates": duplicates, "min_coverage": min_coverage}
+        table = self._open(adata, checked=checked, **reading)
+        ask = self._asked(self._contexts(None), layer=layer, checked=checked, **options)
+
+        def blocks(first: int, last: int) -> Iterator[NDArray[np.float32]]:
+            for _, *moments in _blocks(ask, table, step, columns, span=(first, last)):
+                yield np.concatenate(moments, axis=1)
+
+        return blocks
+
+    def _asked(
+        self,
+        contexts: Tensor,
+        *,
         n_masks: int,
         hide: float = 0.25,
         own_counts: bool = True,
         seed: int = 0,
         reference: AnnData | None = None,
-        transform_batch: str | Sequence[str] | None = None,
-        batch_size: int | None = None,
         layer: str | None = None,
-        duplicates: str = "error",
-        min_coverage: float | None = None,
-    ) -> Iterator[tuple[Ask, CellTable, int]]:
-        """How the network is asked about cells of a panel, the cells, and how many at a time."""
+        checked: bool = False,
+    ) -> Ask:
+        """How the network is asked about cells of a panel."""
         network, likelihood = self._network().eval(), self.config.gene_likelihood
-        step, contexts = cells_at_a_time(batch_size), self._contexts(transform_batch)
         weighed = own_counts and n_masks > 0 and likelihood != "normal"
-        with self._cells(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage) as table:
-            cells = None if reference is None else self._reference(reference, layer)
-            some = derive_generator(seed, "reference").permutation(0 if cells is None else cells.n_cells)[:_MOST_REFERENCE]
+        cells = None if reference is None else self._reference(reference, layer, checked=checked)
+        some = np.zeros(0, np.int64) if cells is None else _some_of(cells.n_cells, seed)
 
-            def ask(measured: NDArray[np.bool_]) -> Predictor:
-                predictor = Predictor(network, likelihood, self._hidden(measured, n_masks, hide, seed), contexts, weighed)
-                if cells is None:
-                    return predictor
-                _check_reference(likelihood, cells.source.measured, measured)
-                panel = torch.from_numpy(measured).to(self.device)
-                return replace(predictor, factors=total_factors(predictor, cells, np.sort(some), panel))
+        def ask(measured: NDArray[np.bool_]) -> Predictor:
+            predictor = Predictor(network, likelihood, self._hidden(measured, n_masks, hide, seed), contexts, weighed)
+            if cells is None:
+                return predictor
+            _check_reference(likelihood, cells.source.measured, measured)
+            panel = torch.from_numpy(measured).to(self.device)
+            return replace(predictor, factors=total_factors(predictor, cells, some, panel))
 
-            yield cache_by_panel(ask), table, step
+        return cache_by_panel(ask)
 
-    def _reference(self, reference: AnnData, layer: str | None) -> CellTable:
+    def _reference(self, reference: AnnData, layer: str | None, *, checked: bool) -> CellTable:
         """Cells of which more genes are known, read as the training data are; nothing is written
         to them.
         """
         record = self.record
         layer = query_layer(reference, layer, record.setup.layer, record.config.gene_likelihood)
-        return open_table(record, reference, None, layer, record.duplicates, None, compare=record.setup.batch_key)[0]
+        how: dict[str, Any] = {"compare": record.setup.batch_key, "checked": checked}
+        return open_table(record, reference, None, layer, record.duplicates, None, **how)[0]
+
+    def some_of_reference(self, reference: AnnData, seed: int) -> AnnData:
+        """The cells of a reference that totals are learned from, where it is in memory and larger:
+        the same ones again if asked of these.
+        """
+        if in_files(reference) or reference.n_obs <= _MOST_REFERENCE:
+            return reference
+        return writable(reference[_some_of(reference.n_obs, seed)], copy=True)
 
     def _hidden(self, measured: NDArray[np.bool_], n_masks: int, hide: float, seed: int) -> Tensor:
         """Masks (M, G) of cells of one panel (G,); a single one that hides nothing if there are to
@@ -393,13 +443,16 @@ def _blocks(
     columns: NDArray[np.int64] | None = None,
     *,
     library_size: float | None = None,
+    span: tuple[int, int] | None = None,
 ) -> Iterator[tuple[slice, NDArray[np.float32], NDArray[np.float32]]]:
-    """Means and standard deviations of some genes, all if None, one block of cells after another;
-    scaled so that means of all genes sum to ``library_size``, unless it is None.
+    """Means and standard deviations of some genes, all if None, one block of cells after another,
+    of all cells or of a span of them; scaled so that means of all genes sum to ``library_size``,
+    unless it is None.
     """
     n_genes = table.source.n_genes if columns is None else columns.size
-    for start in range(0, table.n_cells, step):
-        cells = np.arange(start, min(start + step, table.n_cells))
+    first, last = span or (0, table.n_cells)
+    for start in range(first, last, step):
+        cells = np.arange(start, min(start + step, last))
         mean, sd = (np.zeros((cells.size, n_genes), np.float32) for _ in range(2))
         for some, *values in _by_panel(ask, table, cells, columns, library_size):
             mean[some], sd[some] = values
@@ -421,6 +474,11 @@ def _by_panel(
             scale = library_size / moments[0].cpu().numpy().sum(1, keepdims=True, dtype=np.float64)
             mean, sd = ((part * scale).astype(np.float32) for part in (mean, sd))
         yield some, mean, sd
+
+
+def _some_of(n_cells: int, seed: int) -> NDArray[np.int64]:
+    """Positions, in order, of the cells from which totals are learned."""
+    return np.sort(derive_generator(seed, "reference").permutation(n_cells)[:_MOST_REFERENCE])
 
 
 def _columns(names: tuple[str, ...], gene_list: str | Sequence[str] | None) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -40,9 +41,10 @@ if TYPE_CHECKING:
     from r2mae_bio.config import GeneConfig
     from r2mae_bio.core._checkpoint import Bundle
 
-__all__ = ["GeneReader", "open_source", "open_table"]
+__all__ = ["EMBEDDED_AT_ONCE", "GeneReader", "open_source", "open_table", "read_layer"]
 
-_EMBEDDED_AT_ONCE = 512
+EMBEDDED_AT_ONCE = 512
+"""Cells, if nothing else is asked for."""
 
 
 class GeneReader(Trainable[GeneRecord, GeneMaskedAutoencoder]):
@@ -163,6 +165,25 @@ class GeneReader(Trainable[GeneRecord, GeneMaskedAutoencoder]):
         A report of the matched genes is kept, and written to a query that is no view once what is
         done with its cells has succeeded.
         """
+        table = self._open(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage, batch_key=batch_key)
+        yield table
+        if adata is not None and not adata.is_view and self.coverage is not None:
+            write_record(adata, KEYS.coverage, self.coverage.to_uns())
+
+    def _open(
+        self,
+        adata: AnnData | None,
+        indices: Any = None,
+        *,
+        layer: str | None,
+        duplicates: str,
+        min_coverage: float | None,
+        batch_key: str | None = None,
+        checked: bool = False,
+    ) -> CellTable:
+        """The same without what is written; ``checked`` says that the values of a query are known
+        to be sound.
+        """
         record = self.record
         if adata is None:
             layer = record.setup.layer if layer is None else layer
@@ -172,10 +193,15 @@ class GeneReader(Trainable[GeneRecord, GeneMaskedAutoencoder]):
         data = self._training_data() if adata is None else adata
         # batches of the training data were compared when they were set up
         compare = None if adata is None else batch_key or record.setup.batch_key
-        table, self.coverage = open_table(record, data, indices, layer, duplicates, min_coverage, compare=compare)
-        yield table
-        if adata is not None and not adata.is_view:
-            write_record(adata, KEYS.coverage, self.coverage.to_uns())
+        reading = (indices, layer, duplicates, min_coverage)
+        table, self.coverage = open_table(record, data, *reading, compare=compare, checked=checked)
+        return table
+
+    def alone(self) -> Self:
+        """The same model without its data, to be sent to another process."""
+        other = copy.copy(self)
+        other._adata = None
+        return other
 
     def _embed(self, table: CellTable, batch_size: int | None) -> NDArray[np.float32]:
         """Embeddings (n_cells, n_latent) from which batches were not taken out."""
@@ -186,15 +212,27 @@ class GeneReader(Trainable[GeneRecord, GeneMaskedAutoencoder]):
                 advance(len(block))
         return latent
 
-    def _embed_blocks(self, table: CellTable, batch_size: int | None) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        """The same, some cells at a time, in their order."""
-        network, step = self._network().eval(), cells_at_a_time(batch_size, _EMBEDDED_AT_ONCE)
+    def _block_reader(self) -> Callable[[CellBatch], Tensor]:
+        """How cells of one panel are embedded."""
+        network = self._network().eval()
         with torch.inference_mode():
             sparse = self.device.type == "cpu" and network.content.depth_moments is None
-            embed = _by_entries(network) if sparse else lambda batch: network.embed(batch.tokens())
-        parts = table.panel_batches(step, self.device)
+            return _by_entries(network) if sparse else lambda batch: network.embed(batch.tokens())
+
+    def _embed_blocks(
+        self,
+        table: CellTable,
+        batch_size: int | None,
+        cells: NDArray[np.int64] | None = None,
+        embed: Callable[[CellBatch], Tensor] | None = None,
+    ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """The same of all cells, or of some, so many at a time, in their order; ``embed`` is what
+        :meth:`_block_reader` made before.
+        """
+        embed, step = embed or self._block_reader(), cells_at_a_time(batch_size, EMBEDDED_AT_ONCE)
+        n_cells, parts = table.n_cells if cells is None else cells.size, table.panel_batches(step, self.device, cells=cells)
         for number, together in itertools.groupby(parts, key=lambda part: _first(part[0]) // step):
-            block = slice(number * step, min((number + 1) * step, table.n_cells))
+            block = slice(number * step, min((number + 1) * step, n_cells))
             latent = np.zeros((block.stop - block.start, self.config.n_latent), np.float32)
             for some, batch in together:
                 with torch.inference_mode():
@@ -221,6 +259,11 @@ def _by_entries(network: GeneMaskedAutoencoder) -> Callable[[CellBatch], Tensor]
     return embed
 
 
+def read_layer(model: GeneReader, adata: AnnData, layer: str | None) -> str | None:
+    """Layer of a query that the model reads, where the user asked for ``layer``."""
+    return query_layer(adata, layer, model.record.setup.layer, model.record.config.gene_likelihood)
+
+
 def open_table(
     record: GeneRecord,
     adata: AnnData,
@@ -230,6 +273,7 @@ def open_table(
     min_coverage: float | None,
     *,
     compare: str | None,
+    checked: bool = False,
 ) -> tuple[CellTable, CoverageReport]:
     """Cells as a model reads them: every value checked, genes aligned, covariates left blank.
 
@@ -250,6 +294,8 @@ def open_table(
     compare
         Column of ``.obs``, which need not exist, of batches that may have measured other genes
         each; see :meth:`Setup.check`.
+    checked
+        The values are known to be sound, and are not looked at.
 
     Returns
     -------
@@ -260,7 +306,8 @@ def open_table(
     CountsError, DuplicateGenesError, GeneCoverageError, SetupError
         The data cannot be used.
     """
-    Setup(layer, record.config.gene_likelihood).check(adata, allow_empty=True, compare=compare)
+    if not checked:
+        Setup(layer, record.config.gene_likelihood).check(adata, allow_empty=True, compare=compare)
     source, report = open_source(record, adata, layer, indices, duplicates=duplicates, min_coverage=min_coverage)
     return CellTable(source, record.covariates.blank(source.n_cells)), report
 

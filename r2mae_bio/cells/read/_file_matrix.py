@@ -56,6 +56,7 @@ class CellFile:
 
     # those that are open, the longest first; what nobody uses any more is closed
     _opened: Final[weakref.WeakValueDictionary[int, CellFile]] = weakref.WeakValueDictionary()
+    _all: Final[weakref.WeakSet[CellFile]] = weakref.WeakSet()
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -67,6 +68,7 @@ class CellFile:
         with reading(None, str(path)):
             self.group()
         self.stamp = _stamp(path)
+        self._all.add(self)
 
     def group(self) -> Any:
         """The group of the AnnData, of h5py or zarr.
@@ -119,10 +121,10 @@ class CellFile:
             self._root, self._elements = None, {}
 
     def together(self) -> list[CellFile]:
-        """It and whatever else in this process has the same file open, such as the store that a
+        """It and whatever else in this process stands for the same file, such as the store that a
         model was trained on: HDF5 does not write what is open for reading.
         """
-        others = [file for file in self._opened.values() if file.path == self.path and file.stamp == self.stamp]
+        others = [file for file in list(self._all) if file.path == self.path and file.stamp == self.stamp]
         return [self, *(file for file in others if file is not self)]
 
     def renew(self) -> None:
@@ -135,6 +137,7 @@ class CellFile:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= state | {"_root": None, "_elements": {}, "_process": 0}
+        self._all.add(self)
 
     def __repr__(self) -> str:
         return f"CellFile({str(self.path)!r})"

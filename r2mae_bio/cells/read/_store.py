@@ -125,6 +125,7 @@ class CellStore(CellsInFiles):
         given = [paths] if isinstance(paths, str | Path) else list(paths)
         buffer = _check_settings(given, block_size, buffer_blocks)
         found = [file for path in given for file in find_files(Path(path).expanduser().absolute())]
+        _refuse_twice(found)
         self.files: tuple[CellFile, ...] = tuple(CellFile(path) for path in found)
         self.layer = layer
         self.batch_key = FILE if len(self.files) > 1 else None
@@ -386,6 +387,16 @@ def _check_settings(paths: Sequence[Any], block_size: int, buffer_blocks: int) -
             message = f"{name} is {value!r}; needed is a positive whole number."
             raise ConfigError(message)
     return BufferSize(block_size, buffer_blocks)
+
+
+def _refuse_twice(paths: Sequence[Path]) -> None:
+    real = [path.resolve() for path in paths]
+    twice = [path for number, path in enumerate(real) if path in real[:number]]
+    if twice:
+        message = (
+            f"paths leads to {twice[0]} more than once, so that its cells would count more than once; needed is each file once."
+        )
+        raise ConfigError(message)
 
 
 def _key(layer: str | None) -> str:

@@ -14,8 +14,11 @@ from r2mae_bio._warn import warn
 from r2mae_bio.cells.model._batch_correction import batch_names, laid_on_reference
 from r2mae_bio.cells.transfer._depth import as_deep_as, cell_depths
 from r2mae_bio.cells.transfer._shared_genes import embed_cells, open_shared
+from r2mae_bio.cells.transfer._shared_work import SharedWork
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from anndata import AnnData
     from numpy.typing import NDArray
 
@@ -59,7 +62,13 @@ class EmbeddedPair:
 
 
 def embed_pair(
-    model: GeneMAE, query: AnnData, reference: AnnData, cells: NDArray[np.intp], genes: SharedGenes, reading: Reading
+    model: GeneMAE,
+    query: AnnData,
+    reference: AnnData,
+    cells: NDArray[np.intp],
+    genes: SharedGenes,
+    reading: Reading,
+    compute: Callable[[SharedWork], NDArray[np.float32]],
 ) -> EmbeddedPair:
     """Embed a reference and a query.
 
@@ -75,16 +84,18 @@ def embed_pair(
         That both measured.
     reading
         How.
+    compute
+        Does the work on the query, and returns all of its rows.
     """
     known = open_shared(model, reference, genes.reference, layer=reading.reference_layer, indices=cells)
-    asked = open_shared(model, query, genes.query, layer=reading.layer)
+    work = SharedWork(model, query, genes.query, reading.layer, reading.batch_size)
+    latent, depths = work.split(compute(work))
     counts = model.config.gene_likelihood != "normal"
-    depths = cell_depths(asked) if counts else np.ones(asked.n_cells)
+    depths = depths if counts else np.ones_like(depths)
     sources: list[CellSource | ThinnedCells] = [known]
     if counts and reading.match_depth:
         sources = as_deep_as(depths[depths > 0], known, cell_depths(known), reading.seed)
     learned = np.stack([embed_cells(model, source, reading.batch_size) for source in sources])
-    latent = embed_cells(model, asked, reading.batch_size)
     before, batches = latent, _batches(query, reading.query_batch_key)
     if knows := model.knows_batches(reference) and model.knows_batches(query):
         learned = np.stack([model.without_batches(draw, reference, cells) for draw in learned])
@@ -93,7 +104,7 @@ def embed_pair(
         generator = derive_generator(reading.seed, "transfer batch effects")
         latent = laid_on_reference(np.concatenate(learned), latent, batches, generator)
     done = {"batches_taken_out": int(knows), "depth_matched": int(sources != [known])}
-    return EmbeddedPair(learned, latent, before, batches, _empty(depths, asked), done)
+    return EmbeddedPair(learned, latent, before, batches, _empty(depths, genes), done)
 
 
 def _batches(query: AnnData, key: str | None) -> NDArray[Any]:
@@ -101,12 +112,12 @@ def _batches(query: AnnData, key: str | None) -> NDArray[Any]:
     return np.full(query.n_obs, "the query", dtype=object) if key is None else batch_names(query, key)
 
 
-def _empty(depths: NDArray[np.float64], asked: CellSource) -> NDArray[np.bool_]:
+def _empty(depths: NDArray[np.float64], genes: SharedGenes) -> NDArray[np.bool_]:
     """Which cells have no counts, with a warning."""
     empty = depths <= 0
     if empty.any():
         message = (
-            f"{int(empty.sum())} of {len(empty)} query cells have no count in the {int(asked.measured.sum()):,} genes that query and reference "
+            f"{int(empty.sum())} of {len(empty)} query cells have no count in the {genes.n_shared:,} genes that query and reference "
             "share: nothing is known of them. Their probabilities are the shares of the classes in the reference, and their score for "
             "unknown types is missing."
         )

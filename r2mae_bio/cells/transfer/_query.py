@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -14,11 +15,14 @@ from r2mae_bio._warn import warn
 from r2mae_bio.cells.fit._table import cells_at_a_time
 from r2mae_bio.cells.read._data import check_anndata
 from r2mae_bio.cells.read._obs import group_values, label_values, read_column
+from r2mae_bio.cells.stored._computed import compute_here
 from r2mae_bio.cells.transfer._embedding import embed_pair
 from r2mae_bio.cells.transfer._label_transfer import LabelTransfer
 from r2mae_bio.cells.transfer._shared_genes import share_genes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from anndata import AnnData
     from numpy.typing import NDArray
 
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from r2mae_bio.cells.transfer._embedding import EmbeddedPair, Reading
     from r2mae_bio.cells.transfer._label_transfer import Transferred
     from r2mae_bio.cells.transfer._shared_genes import SharedGenes
+    from r2mae_bio.cells.transfer._shared_work import SharedWork
 
 __all__ = ["LabelledQuery", "label_query"]
 
@@ -64,6 +69,7 @@ def label_query(
     duplicates: str,
     min_coverage: float | None,
     reading: Reading,
+    compute: Callable[[SharedWork], NDArray[np.float32]] | None = None,
 ) -> LabelledQuery:
     """Learn labels from a reference, and give them to a query.
 
@@ -75,6 +81,8 @@ def label_query(
         As in :func:`r2mae_bio.tl.transfer_labels`, whose errors these are.
     reading
         The other arguments.
+    compute
+        Does the work on the query, see :func:`embed_pair`; in memory if None.
 
     Returns
     -------
@@ -89,7 +97,8 @@ def label_query(
     _check_unknown(labels[cells], labels_key, unknown_threshold)
     groups = None if groups_key is None else group_values(reference.obs, groups_key, cells, where="reference.obs")
     genes = share_genes(model.vocabulary, query, reference, duplicates=duplicates, min_coverage=min_coverage)
-    pair = embed_pair(model, query, reference, cells, genes, reading)
+    here = partial(compute_here, n_cells=query.n_obs)
+    pair = embed_pair(model, query, reference, cells, genes, reading, compute or here)
     transfer = LabelTransfer.fit(pair.reference, labels[cells], groups=groups, seed=reading.seed)
     latent = _without_merging_types(transfer, pair)
     answer = transfer.predict(latent, pair.uncorrected, pair.empty)

@@ -101,7 +101,13 @@ def _restrict(alignment: GeneAlignment, shared: NDArray[np.bool_]) -> GeneAlignm
 
 
 def open_shared(
-    model: GeneMAE, adata: AnnData, alignment: GeneAlignment, *, layer: str | None = None, indices: Any = None
+    model: GeneMAE,
+    adata: AnnData,
+    alignment: GeneAlignment,
+    *,
+    layer: str | None = None,
+    indices: Any = None,
+    checked: bool = False,
 ) -> CellSource:
     """Cells, to be read by some of the genes that were measured.
 
@@ -119,6 +125,8 @@ def open_shared(
         Layer of counts, as for :meth:`GeneMAE.get_latent_representation`.
     indices
         Positions of cells, or a boolean mask; all if None.
+    checked
+        The values are known to be sound, and are not looked at.
 
     Raises
     ------
@@ -130,7 +138,8 @@ def open_shared(
     model._network()  # refuses a model without weights before the counts are read
     likelihood = model.record.config.gene_likelihood
     layer = query_layer(adata, layer, model.record.setup.layer, likelihood)
-    Setup(layer, likelihood).check(adata, allow_empty=True, compare=model.record.setup.batch_key)
+    if not checked:
+        Setup(layer, likelihood).check(adata, allow_empty=True, compare=model.record.setup.batch_key)
     return open_cells(adata, layer=layer, alignment=alignment, indices=indices)
 
 

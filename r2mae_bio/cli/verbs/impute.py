@@ -62,7 +62,7 @@ def impute(
             cells = read_cells(file)
         known = None if reference is None else read_cells(reference)
         in_memory = table or threshold is not None
-        store: dict[str, Any] = {} if in_memory else {"store": path, "overwrite": job.overwrite}
+        store: dict[str, Any] = {} if in_memory else {"out": path, "overwrite": job.overwrite}
         tl.impute(cells, opened, reference=known, progress_bar=job.in_terminal, **settings, **store)
         if table:
             write_table(_table(cells, settings.get("key_added", "r2mae")), path)

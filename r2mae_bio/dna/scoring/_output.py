@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pandas as pd
 
 from r2mae_bio._progress import count_steps
+from r2mae_bio._runs._blocks import Work, by_blocks
 from r2mae_bio.dna.genome._reference import GenomeReference
 from r2mae_bio.dna.scoring._tally import Tally, check_contigs, check_count, count_records
 from r2mae_bio.dna.scoring._values import NUMBERS, score_batch, value_fields
@@ -14,7 +17,7 @@ from r2mae_bio.dna.variants._table import read_variants
 from r2mae_bio.dna.variants._vcf_write import VariantWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -41,6 +44,7 @@ def score_records(
     resume: bool,
     overwrite: bool,
     progress_bar: bool,
+    client: Any = None,
 ) -> pd.DataFrame | Path:
     """Score all records.
 
@@ -64,6 +68,8 @@ def score_records(
         Replace a complete output.
     progress_bar
         Show progress.
+    client
+        A ``dask.distributed.Client`` whose workers score; this process if None.
 
     Returns
     -------
@@ -72,37 +78,46 @@ def score_records(
     reader = read_variants(variants, batch_size=RECORDS)
     records = count_records(reader)  # damage is found here, not after hours
     check_contigs(records, reader.header.contigs, genome)
-    n_records, reference, tally = records.total(), GenomeReference(genome), Tally(genome)
+    n_records, tally, work = records.total(), Tally(genome), _Scoring(genome, model, settings)
 
-    def score(batch: VariantBatch) -> Values:
-        values = score_batch(batch, genome, reference, model, settings)
-        tally.add(batch, values["status"])
-        return values
+    def scored(batches: Iterable[VariantBatch], advance: Callable[[int], None]) -> Iterator[tuple[VariantBatch, Values]]:
+        for batch, values in by_blocks(work, batches, client):
+            tally.add(batch, values["status"])
+            yield batch, values
+            advance(batch.n_records)
 
+    count = partial(count_steps, "variants", n_records, unit="records", shown=progress_bar)
     if out is None:
-        with count_steps("variants", n_records, shown=progress_bar) as advance:
-            table = _score_table(reader, settings, score, advance)
+        with count() as advance:
+            tables = [_empty(settings), *(_rows(batch, values) for batch, values in scored(reader, advance))]
         check_count(tally.n_records, n_records)
         tally.report()
-        return table
+        return pd.concat(tables[1:] or tables, ignore_index=True)
     with (
         _open_writer(out, reader, model, genome, settings, prefix=prefix, resume=resume, overwrite=overwrite) as writer,
-        count_steps("variants", n_records, done=writer.n_records, shown=progress_bar) as advance,
+        count(done=writer.n_records) as advance,
     ):
-        _score_to_file(writer, reader, score, advance)
+        names = [field.name for field in writer.fields]
+        for batch, values in scored(reader.batches(skip=writer.n_records), advance):
+            # the fields are those of the values, in the same order
+            writer.write(batch, dict(zip(names, values.values(), strict=True)))
         check_count(writer.n_records, n_records)
     tally.report()
     return out
 
 
-def _score_table(
-    reader: VariantReader, settings: ScoreSettings, score: Callable[[VariantBatch], Values], advance: Callable[[int], None]
-) -> pd.DataFrame:
-    tables = [_empty(settings)]
-    for batch in reader:
-        tables.append(_rows(batch, score(batch)))
-        advance(batch.n_records)
-    return pd.concat(tables[1:] or tables, ignore_index=True)
+@dataclass(eq=False)
+class _Scoring(Work):
+    """Values of the alleles of some records."""
+
+    genome: Genome
+    model: VariantModel | PlacedModel
+    settings: ScoreSettings
+
+    def open(self) -> Callable[[VariantBatch], Iterator[Values]]:
+        """Open the genome."""
+        reference = GenomeReference(self.genome)
+        return lambda batch: iter([score_batch(batch, self.genome, reference, self.model, self.settings)])
 
 
 def _rows(batch: VariantBatch, values: Values) -> pd.DataFrame:
@@ -162,14 +177,3 @@ def _open_writer(
         resume=resume,
         overwrite=overwrite,
     )
-
-
-def _score_to_file(
-    writer: VariantWriter, reader: VariantReader, score: Callable[[VariantBatch], Values], advance: Callable[[int], None]
-) -> None:
-    """Score the records that are not yet written."""
-    names = [field.name for field in writer.fields]
-    for batch in reader.batches(skip=writer.n_records):
-        # the fields are those of the values, in the same order
-        writer.write(batch, dict(zip(names, score(batch).values(), strict=True)))
-        advance(batch.n_records)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from r2mae_bio._errors import ConfigError
-from r2mae_bio._journal import Journal
+from r2mae_bio._runs._journal import Journal
 from r2mae_bio.dna.variants._info import check_values
 from r2mae_bio.dna.variants._sinks import describe, make_sink
 

@@ -106,18 +106,19 @@ def test_another_order_of_blocks_is_another_run(cells, tmp_path, sizes):
 def test_verbs_take_a_store(cells, store, sizes, tmp_path):
     model = GeneMAE(cells, seed=1, **sizes)
     model.train(**SETTINGS)
-    rb.tl.impute(store, model, n_masks=1, hide=0.5, store=tmp_path / "imputed.h5ad")
-    rb.tl.impute(cells, model, n_masks=1, hide=0.5, store=tmp_path / "expected.h5ad")
+    rb.tl.impute(store, model, n_masks=1, hide=0.5, out=tmp_path / "imputed.h5ad")
+    rb.tl.impute(cells, model, n_masks=1, hide=0.5, out=tmp_path / "expected.h5ad")
     imputed, expected = (ad.read_h5ad(tmp_path / f"{name}.h5ad") for name in ("imputed", "expected"))
     np.testing.assert_allclose(imputed[:, expected.var_names].X, expected.X, rtol=1e-4)
     assert list(imputed.obs_names) == list(cells.obs_names)
-    with pytest.raises(ConfigError, match="pass store="):
+    with pytest.raises(ConfigError, match="pass out="):
         rb.tl.impute(store, model, n_masks=1, hide=0.5)
     rb.tl.impute(store, model, genes=["G3"], n_masks=1, hide=0.5)
     assert list(store.obsm["r2mae_mean"].index) == list(cells.obs_names)
     labelled = [cells.copy(), store, store]
     for query, reference in zip(labelled, (cells, cells, store), strict=True):
-        rb.tl.transfer_labels(query, reference, labels_key="group", model=model)
+        files = {} if query is not store else {"overwrite": True}
+        rb.tl.transfer_labels(query, reference, labels_key="group", model=model, **files)
         rb.tl.spectrum(query)
         pd.testing.assert_series_equal(
             pd.Series(query.obs["r2mae_label"].to_numpy()), pd.Series(labelled[0].obs["r2mae_label"].to_numpy())

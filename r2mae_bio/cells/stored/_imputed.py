@@ -34,7 +34,7 @@ __all__ = [
     "ARRAY",
     "Wanted",
     "blank_array",
-    "check_store",
+    "check_out",
     "dense_layers",
     "frames",
     "new_file",
@@ -189,7 +189,7 @@ class _SparseLayers:
 # ---------------------------------------------------------------- on disk
 
 
-def check_store(path: Path, *, overwrite: bool) -> None:
+def check_out(path: Path, *, overwrite: bool) -> None:
     """Refuse, before hours of work, a file that could not be written.
 
     Parameters
@@ -205,7 +205,7 @@ def check_store(path: Path, *, overwrite: bool) -> None:
         Its suffix is not known, or it exists.
     """
     if path.suffix not in {".zarr", ".h5ad"}:
-        message = f"store is {str(path)!r}; needed is a name that ends in .zarr or .h5ad."
+        message = f"out is {str(path)!r}; needed is a name that ends in .zarr or .h5ad."
         raise ConfigError(message)
     if path.exists() and not overwrite:
         message = f"{path} exists already; pass overwrite=True to replace it, or choose another path."

@@ -1,0 +1,1 @@
+"""Long runs: work cut into blocks, and outputs that a killed run goes on with."""

@@ -1,0 +1,1 @@
+"""What is computed of cells in files, and how it gets into files."""
