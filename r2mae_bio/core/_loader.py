@@ -6,13 +6,30 @@ is resumed in the middle of an epoch asks for the next batch, and need not make 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+import numpy as np
+
+from r2mae_bio._rng import derive_generator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["EpochLoader", "Loaders", "Plan", "PlannedLoader", "batches_per_epoch"]
+    from numpy.typing import NDArray
+
+__all__ = [
+    "EpochLoader",
+    "Loaders",
+    "OrderedRows",
+    "Plan",
+    "PlannedLoader",
+    "RowBatches",
+    "ShuffledRows",
+    "batches_per_epoch",
+    "epoch_batches",
+    "span",
+]
 
 
 class _Place(Protocol):
@@ -117,3 +134,98 @@ class Loaders:
 def batches_per_epoch(n_rows: int, batch_size: int) -> int:
     """Number of batches of at most ``batch_size`` rows in an epoch, at least one."""
     return max(1, -(-n_rows // batch_size))
+
+
+@dataclass(frozen=True, eq=False)
+class RowBatches:
+    """How many batches some rows make."""
+
+    rows: NDArray[np.int64]
+    """Positions of the rows."""
+    batch_size: int
+    """Most rows of a batch, over all ranks."""
+
+    @property
+    def n_batches(self) -> int:
+        """Batches of an epoch; they differ in size by one at most."""
+        return batches_per_epoch(self.rows.size, self.batch_size)
+
+
+@dataclass(frozen=True, eq=False)
+class OrderedRows(RowBatches):
+    """The same rows in the same order in every epoch."""
+
+    def place(self, seed: int, epoch: int, batch: int) -> NDArray[np.int64]:
+        """Positions of the rows of one batch.
+
+        Parameters
+        ----------
+        seed, epoch
+            Make no difference.
+        batch
+            Number of the batch.
+        """
+        return self.rows[slice(*span(self.rows.size, self.n_batches, batch))]
+
+
+@dataclass(frozen=True, eq=False)
+class ShuffledRows(RowBatches):
+    """Every row once in an epoch, in an order that is drawn afresh."""
+
+    _drawn: dict[tuple[int, int], list[NDArray[np.int64]]] = field(default_factory=dict, init=False, repr=False)
+
+    def place(self, seed: int, epoch: int, batch: int) -> NDArray[np.int64]:
+        """Positions of the rows of one batch.
+
+        Parameters
+        ----------
+        seed, epoch, batch
+            The draw is a pure function of these.
+        """
+        if (seed, epoch) not in self._drawn:  # one permutation serves all batches of an epoch
+            self._drawn.clear()
+            self._drawn[seed, epoch] = list(epoch_batches(self.rows.size, self.batch_size, seed=seed, epoch=epoch))
+        return self.rows[self._drawn[seed, epoch][batch]]
+
+
+def span(n_rows: int, n_batches: int, batch: int) -> tuple[int, int]:
+    """First row of a batch, and the one behind its last, as ``np.array_split`` cuts them.
+
+    Parameters
+    ----------
+    n_rows, n_batches
+        How many rows are cut into how many batches.
+    batch
+        Number of the batch.
+    """
+    size, larger = divmod(n_rows, n_batches)
+    start = batch * size + min(batch, larger)
+    return start, start + size + (batch < larger)
+
+
+def epoch_batches(
+    n_rows: int, batch_size: int, *, seed: int, epoch: int, start: int = 0, rank: int = 0, world_size: int = 1
+) -> Iterator[NDArray[np.int64]]:
+    """Batches of one epoch: a fixed permutation cut into pieces of nearly equal size.
+
+    Parameters
+    ----------
+    n_rows
+        Number of training rows.
+    batch_size
+        Largest size of a batch over all ranks.
+    seed, epoch
+        The permutation is a pure function of both.
+    start
+        Batch to begin with, for a run that is resumed within an epoch.
+    rank, world_size
+        Every rank takes its share of each batch.
+
+    Yields
+    ------
+    Positions of rows, int64.
+    """
+    order = derive_generator(seed, "shuffle", epoch).permutation(n_rows)
+    pieces = np.array_split(order, batches_per_epoch(n_rows, batch_size))
+    for piece in pieces[start:]:
+        yield piece[rank::world_size]

@@ -19,12 +19,11 @@ from torch.nn import functional as F
 from r2mae_bio._errors import TrainingError
 from r2mae_bio._progress import count_steps
 from r2mae_bio._rng import derive_generator, derive_seed
-from r2mae_bio.cells.fit._plan import epoch_batches
 from r2mae_bio.cells.fit._views import DevCells, LabelledCells, hide_some
 from r2mae_bio.cells.network._classifier import CellClassifierNetwork
 from r2mae_bio.config._finetune_cells import CellFinetuneConfig
 from r2mae_bio.core._finetune_run import FinetuneRun
-from r2mae_bio.core._loader import batches_per_epoch
+from r2mae_bio.core._loader import batches_per_epoch, epoch_batches
 from r2mae_bio.core._seeded import seeded
 
 if TYPE_CHECKING:

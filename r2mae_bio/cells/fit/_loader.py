@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r2mae_bio.cells.fit._batch import CellBatch
-from r2mae_bio.cells.fit._plan import BlockShuffledCells, OrderedCells, ShuffledCells
-from r2mae_bio.core._loader import Loaders, PlannedLoader
+from r2mae_bio.cells.fit._plan import BlockShuffledCells, OrderedCells
+from r2mae_bio.core._loader import Loaders, PlannedLoader, ShuffledRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +59,6 @@ def cell_loaders(table: CellTable, train: NDArray[np.int64], validation: NDArray
     held_out = ordered(validation) if validation.size else None
     reference = held_out or ordered(train)
     if buffer is None:
-        return Loaders(PlannedLoader(table.batch, ShuffledCells(train, batch_size)), held_out, reference)
+        return Loaders(PlannedLoader(table.batch, ShuffledRows(train, batch_size)), held_out, reference)
     plan = BlockShuffledCells(train, batch_size, buffer.block, buffer.blocks)
     return Loaders(_BufferedLoader(table, plan), held_out, reference)
