@@ -42,6 +42,8 @@ class R2SCVI:
     name: str
     mask_ratio: Any = (0, 1)
     n_latent: int = 30
+    max_epochs: int | None = None
+    """As many as scvi-tools chooses if None."""
 
     def fit(self, counts: SparseCounts, *, seed: int) -> Fitted:
         """Train on raw counts (n_cells, n_genes)."""
@@ -51,7 +53,7 @@ class R2SCVI:
         with alone(derive_seed(seed, "scvi") % 2**32):
             Model.setup_anndata(adata)
             model = Model(adata, n_latent=self.n_latent, mask_ratio=self.mask_ratio)
-            model.train(**QUIETLY)
+            model.train(max_epochs=self.max_epochs, **QUIETLY)
             model.deregister_manager(adata)
         return Fitted(model)
 
