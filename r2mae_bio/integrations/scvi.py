@@ -42,7 +42,7 @@ class _SeesAPart:
     tell the decoder of hidden ones.
     """
 
-    def __init__(self: Any, *args: Any, mask_ratio: Any = (0, 1), mask_scope: str = "row", **kwargs: Any) -> None:
+    def __init__(self: Any, *args: Any, mask_ratio: Any = (0, 1), mask_scope: str | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.law: RatioLaw = law_of(mask_ratio, mask_scope, ("row", "batch"))
         n_genes = int(kwargs["n_input"] if "n_input" in kwargs else args[0])  # scvi-tools 1.4.0 does not keep it
@@ -202,7 +202,8 @@ class R2SCVI(_KnowsItsGenes, scvi.model.SCVI):
 
         - ``mask_ratio``: share of the genes to hide: a number (0 is ``scvi.model.SCVI``), a pair
           (uniform; R2MAE is ``(0, 1)``, the default) or a law of :mod:`r2mae_bio.masking`;
-        - ``mask_scope``: one ratio for each ``"row"`` (the default) or for a ``"batch"``.
+        - ``mask_scope``: one ratio for each ``"row"`` or for a ``"batch"``. Of a law its own scope
+          if None, else ``"row"``.
 
     Examples
     --------

@@ -11,6 +11,7 @@ from scvi.data import synthetic_iid
 from r2mae_bio import pp
 from r2mae_bio._errors import ConfigError, GeneCoverageError
 from r2mae_bio.integrations.scvi import R2SCANVI, R2SCVI
+from r2mae_bio.masking import Uniform
 
 from ..quiet import QUIETLY
 
@@ -56,6 +57,16 @@ def test_a_seed_gives_the_same_model_and_the_law_matters(model):
     latent = model.get_latent_representation()
     np.testing.assert_array_equal(latent, again.get_latent_representation())
     assert np.abs(latent - other.get_latent_representation()).max() > 1e-3
+
+
+def test_a_law_has_its_own_scope_unless_told():
+    adata = cells()
+    R2SCVI.setup_anndata(adata)
+    batch = Uniform(0, 1, scope="batch")
+    settings = ({}, {"mask_ratio": batch}, {"mask_ratio": batch, "mask_scope": "row"}, {"mask_scope": "batch"})
+    assert [R2SCVI(adata, **given).module.law.scope for given in settings] == ["row", "batch", "row", "batch"]
+    with pytest.raises(ConfigError, match="needed is 'row' or 'batch'"):
+        R2SCVI(adata, mask_ratio=Uniform(0, 1, scope="rectangle"))
 
 
 def test_genes_are_found_by_name_and_missing_ones_hidden(model):
