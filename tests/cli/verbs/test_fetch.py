@@ -28,3 +28,17 @@ def test_cells_of_another_package(folder: Path, r2mae: Any) -> None:
 def test_the_list_is_the_registry(printed: Any, r2mae: Any) -> None:
     assert [entry["name"] for entry in printed("fetch", "--list")["datasets"]] == list(datasets.registry())
     assert [line.split()[0] for line in r2mae("fetch", "--list")[1].splitlines()] == list(datasets.registry())
+
+
+def test_remote_cells_are_written_as_cells(folder: Path, r2mae: Any, monkeypatch: Any) -> None:
+    asked = []
+
+    def kidney(*, cache_dir: str | None) -> anndata.AnnData:
+        asked.append(cache_dir)
+        return datasets.pbmc68k()[:5].copy()
+
+    monkeypatch.setattr("r2mae_bio.datasets.kidney", kidney)
+    code, _, err = r2mae("fetch", "kidney", "--out", "kidney.zarr", "--cache-dir", "downloads")
+    assert code == 0, err
+    assert asked == ["downloads"]
+    assert anndata.read_zarr("kidney.zarr").n_obs == 5

@@ -1,4 +1,4 @@
-"""Data sets for examples and tests, and a registry of downloadable ones with checksums."""
+"""The registry of data sets, and their files, checked by hash."""
 
 from __future__ import annotations
 
@@ -6,28 +6,15 @@ import hashlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import numpy as np
-
 from r2mae_bio._errors import DataError
-from r2mae_bio._keys import KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from anndata import AnnData
-    from numpy.typing import NDArray
-
-__all__ = ["DatasetEntry", "fetch", "lambda_phage", "pbmc68k", "registry"]
-
-_TARGET_SUM: Final = 1e4
-"""Counts per cell to which the shipped file was normalised."""
-_MAX_RESIDUAL: Final = 0.1
-"""Largest accepted distance of a recovered count from a whole number; the file keeps logarithms to
-three decimals.
-"""
+__all__ = ["DatasetEntry", "fetch", "find", "registry"]
 
 
 @dataclass(frozen=True)
@@ -37,9 +24,17 @@ class DatasetEntry:
     name: str
     """Key of the entry."""
     kind: str
-    """``embedded`` (shipped by another package), ``bundled`` (shipped here) or ``remote``."""
+    """``embedded`` (shipped by another package), ``bundled`` (shipped here), ``package`` (of an
+    operating system) or ``remote``.
+    """
+    form: str
+    """What the file holds: cells, genome, variants, ..."""
+    loader: str | None
+    """The function of ``r2mae_bio.datasets`` that reads it, or one of another package by its full
+    name; None if there is the file alone.
+    """
     url: str | None
-    """Address of a remote file, file name of a bundled one."""
+    """Address of a remote file, file name of a bundled one, path in a package."""
     sha256: str | None
     """SHA-256 of the file, 64 hexadecimal digits; None if nobody has verified it."""
     bytes: int | None
@@ -85,6 +80,7 @@ def fetch(name: str, *, cache_dir: str | Path | None = None, known_hash: str | N
     """Path of a data set's file, downloaded if it is not there yet.
 
     The hash is checked before the file gets its name: what lies in the cache is complete and right.
+    There, each entry has a folder of its own.
 
     Parameters
     ----------
@@ -106,94 +102,22 @@ def fetch(name: str, *, cache_dir: str | Path | None = None, known_hash: str | N
         The name is not registered, the entry has no file or no verified hash, the download failed,
         or the file is not the registered one.
     """
-    entry = _find(name)
+    entry = find(name)
+    if entry.kind == "package":
+        message = f"{name!r} cannot be downloaded from here. It is {entry.url} in the {entry.source}."
+        raise DataError(message)
     if entry.kind == "embedded" or entry.url is None:
-        message = f"{name!r} is not a file of its own; call r2mae_bio.datasets.{name}()."
+        loader = entry.loader if "." in (entry.loader or "") else f"r2mae_bio.datasets.{name}"
+        message = f"{name!r} is not a file of its own; call {loader}()."
         raise DataError(message)
     if entry.kind == "bundled":
         return _checked(_registry_folder() / entry.url, entry)
-    return _download(entry.url, _required_hash(entry, known_hash), cache_dir)
-
-
-def pbmc68k() -> AnnData:
-    """Blood cells of a healthy donor with raw counts: 700 cells x 765 genes, 10 cell types; needs
-    no network.
-
-    scanpy ships these cells log-normalised to 10,000 counts per cell, with three decimals. The
-    counts are recovered as ``expm1(value) * n_counts / 10,000`` and rounded; a recovered value may
-    differ from a whole number by at most 0.1.
-
-    Returns
-    -------
-    AnnData with
-
-    ``.X``, ``.layers["counts"]`` : csr_matrix (float32)
-        Raw counts.
-    ``.obs["bulk_labels"]`` : category
-        Cell type, by correlation with sorted cells.
-    ``.obs["n_counts"]`` : float32, ``.obs["n_genes"]`` : int64
-        Counts and genes of the cell before the genes were selected.
-    ``.uns["source"]`` : dict
-        ``source``, ``licence``, ``citation`` (str) and ``max_residual`` (float, in counts).
-
-    Raises
-    ------
-    DataError
-        scanpy ships another file than expected, from which whole counts cannot be recovered.
-
-    Examples
-    --------
-    >>> import r2mae_bio as rb
-    >>> rb.datasets.pbmc68k().shape
-    (700, 765)
-    """
-    import anndata
-    import scanpy as sc
-
-    shipped = sc.datasets.pbmc68k_reduced()
-    counts = shipped.raw.X.tocsr().astype(np.float64)
-    depth = np.repeat(shipped.obs["n_counts"].to_numpy(np.float64), np.diff(counts.indptr))
-    values, residual = _whole(np.expm1(counts.data) * depth / _TARGET_SUM)
-    counts.data = values
-    counts = counts.astype(np.float32)
-    entry = _find("pbmc68k")
-    source = {"source": entry.source, "licence": entry.licence, "citation": entry.citation, "max_residual": residual}
-    adata = anndata.AnnData(counts, obs=shipped.obs.copy(), var=shipped.raw.var.copy(), uns={"source": source})
-    adata.layers[KEYS.counts] = counts.copy()
-    return adata
-
-
-def lambda_phage() -> Path:
-    """Genome of phage lambda (NC_001416.1): 48,502 bases, 49.9% G or C, gzipped FASTA; needs no
-    network.
-
-    Returns
-    -------
-    Path of the file.
-
-    Raises
-    ------
-    DataError
-        The file is missing or damaged.
-    """
-    return fetch("lambda_phage")
-
-
-def _whole(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    rounded = np.rint(values)
-    residual = float(np.abs(values - rounded).max())
-    if residual > _MAX_RESIDUAL:
-        message = (
-            f"Recovered counts of pbmc68k are up to {residual:.3g} away from a whole number; at most {_MAX_RESIDUAL} is accepted. "
-            "scanpy.datasets.pbmc68k_reduced() is not the file this was written for; use another version of scanpy."
-        )
-        raise DataError(message)
-    return rounded, residual
+    return _download(entry, _required_hash(entry, known_hash), cache_dir)
 
 
 def _registry_folder() -> Path:
     """The registry of an installed package, or of a source checkout."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     for folder in (package / "_data_registry", package.parent / "data_registry"):
         if (folder / "datasets.yaml").is_file():
             return folder
@@ -211,7 +135,8 @@ def _entry(name: str, values: dict[str, Any]) -> DatasetEntry:
     return DatasetEntry(name=name, **{**values, "shape": tuple(values["shape"])})
 
 
-def _find(name: str) -> DatasetEntry:
+def find(name: str) -> DatasetEntry:
+    """One entry, or a DataError that says which there are."""
     known = registry()
     if name not in known:
         message = f"There is no data set {name!r}; the registry knows {sorted(known)}."
@@ -233,10 +158,12 @@ def _required_hash(entry: DatasetEntry, known_hash: str | None) -> str:
     return wanted.lower()
 
 
-def _download(url: str, sha256: str, cache_dir: str | Path | None) -> Path:
+def _download(entry: DatasetEntry, sha256: str, cache_dir: str | Path | None) -> Path:
     import pooch
 
-    folder = Path(cache_dir).expanduser() if cache_dir is not None else Path(pooch.os_cache("r2mae_bio"))
+    url = entry.url or ""
+    root = Path(cache_dir).expanduser() if cache_dir is not None else Path(pooch.os_cache("r2mae_bio"))
+    folder = root / entry.name  # files of different sets have the same name, such as train.csv
     name = Path(urlsplit(url).path).name
     try:
         return Path(pooch.retrieve(url, known_hash=f"sha256:{sha256}", fname=name, path=folder))
