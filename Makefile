@@ -21,7 +21,7 @@ VERSION := import sys; print("%d.%d" % sys.version_info[:2])
 export MPLBACKEND ?= Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test matrix lint bench tutorials clean
+.PHONY: help env demo test matrix lint bench docs tutorials clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -66,8 +66,20 @@ else
 	$(PY) -m benchmarks.$(NAME) $(ARGS)
 endif
 
+# The site has an environment of its own on top of .venv: it needs the package, and the tests do not
+# need Sphinx. A warning is an error. Objects of other libraries are linked by their own inventories
+# if there is a network.
+SITE := $(VENV)/docs
+
+docs: env ## build the site into build/docs; open build/docs/index.html
+	test -x $(SITE)/bin/sphinx-build || $(PY) -m venv $(SITE)
+	$(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$$(echo $(SITE)/lib/python*/site-packages)/beneath.pth"
+	test -x $(SITE)/bin/sphinx-build || $(SITE)/bin/python -m pip install --quiet $$($(PY) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"])')
+	rm -rf docs/api/generated build/docs
+	$(SITE)/bin/python -m sphinx --builder html --conf-dir docs --jobs auto --fail-on-warning --keep-going $(ARGS) . build/docs
+
 clean: ## remove build products and caches; .venv and demo/ stay
-	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf build dist docs/api/generated .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -path './.venv*' -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 tutorials: env ## execute the tutorials into notebooks
