@@ -49,7 +49,9 @@ class House:
         self.wings = {part[0] for part in self.packages if len(part) == 2}
         single = reversed([layer for layer in self.layers if layer])
         self.floor = {
-            m for layer in takewhile(lambda layer: not any((m,) in self.packages for m in layer), single) for m in layer
+            m
+            for layer in takewhile(lambda layer: not any((m,) in self.packages and m[0] != "_" for m in layer), single)
+            for m in layer
         }
         self.sizes: dict[tuple[str, ...], int] = defaultdict(int)
         self.imports: dict[tuple[str, ...], set[tuple[str, ...]]] = defaultdict(set)

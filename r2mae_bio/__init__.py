@@ -8,6 +8,8 @@ Subpackages load when first used, so importing this package is cheap:
 ``model``
     ``GeneMAE`` and ``DNAMAE``: train, embed, fine-tune, save, load; and the classifiers made of
     them.
+``models``
+    Trained models by name, and the way to and from the Hugging Face Hub.
 ``masking``
     The laws from which mask ratios are drawn, and the plans drawn from them.
 ``theory``
@@ -33,10 +35,24 @@ from r2mae_bio._version import __version__
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from r2mae_bio import datasets, errors, evaluate, integrations, io, masking, model, pl, pp, theory, tl
+    from r2mae_bio import datasets, errors, evaluate, integrations, io, masking, model, models, pl, pp, theory, tl
 
 
-__all__ = ["__version__", "datasets", "errors", "evaluate", "integrations", "io", "masking", "model", "pl", "pp", "theory", "tl"]
+__all__ = [
+    "__version__",
+    "datasets",
+    "errors",
+    "evaluate",
+    "integrations",
+    "io",
+    "masking",
+    "model",
+    "models",
+    "pl",
+    "pp",
+    "theory",
+    "tl",
+]
 
 
 def __getattr__(name: str) -> ModuleType:

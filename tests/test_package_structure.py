@@ -33,7 +33,15 @@ REPOSITORY = PACKAGE.parent
 HEAVY = ("torch", "lightning", "pytorch_lightning", "scanpy", "scvi", "matplotlib", "anndata")
 VERBS = ("pp", "tl", "pl")
 DNA_INPUTS = ("region", "regions", "sequences", "table", "variants")  # what a verb on DNA takes in place of an AnnData
-DOORS = ("datasets", "io", "model", "pl", "pp", "tl")  # and the evaluation: they load what lies behind them when it is asked for
+DOORS = (
+    "datasets",
+    "io",
+    "model",
+    "models",
+    "pl",
+    "pp",
+    "tl",
+)  # and the evaluation: they load what lies behind them when it is asked for
 MOVED = ("nn", "train")  # doors of version 0.1.0, whose names warn
 WINGS = ("cells", "dna", "core")  # what lies behind the doors; nobody outside imports from it
 MAX_BODY_LINES = 40

@@ -138,6 +138,24 @@ def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], path: Path |
     network.load_state_dict(tensors)
 
 
+def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors with matrices as float16, where that holds their largest number.
+
+    Vectors stay as they are: there are few of them, and shares of genes are too small for float16.
+
+    Parameters
+    ----------
+    tensors
+        By name.
+
+    Returns
+    -------
+    The same names.
+    """
+    half = {name: tensor.half() for name, tensor in tensors.items() if tensor.ndim > 1 and tensor.is_floating_point()}
+    return {**tensors, **{name: tensor for name, tensor in half.items() if bool(torch.isfinite(tensor).all())}}
+
+
 def misfit(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
     """Why tensors cannot take the place of others, which torch itself does not always ask: it makes
     one number of many, and real numbers of complex ones.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from dataclasses import replace
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar, cast
 
@@ -11,8 +13,11 @@ import pandas as pd
 from torch import nn
 
 from r2mae_bio._errors import NotTrainedError, SetupError
+from r2mae_bio._html._curves import curves_svg
+from r2mae_bio._html._page import page
+from r2mae_bio._keys import first_names
 from r2mae_bio.config._names import answers_scvi
-from r2mae_bio.core._bundle import load_weights, read_kind, refused_if_misstated, versions
+from r2mae_bio.core._bundle import halved, load_weights, read_kind, refused_if_misstated, versions
 from r2mae_bio.core._checkpoint import Bundle, check_intact, write_folder
 
 if TYPE_CHECKING:
@@ -136,7 +141,7 @@ class Saved(ABC, Generic[RecordT, NetworkT]):
         legacy_mudata_format="a model is saved without data",
         datamodule="a model is saved without data",
     )
-    def save(self, path: Path | str, *, overwrite: bool = False) -> Path:
+    def save(self, path: Path | str, *, overwrite: bool = False, half_precision: bool = False) -> Path:
         """Write weights and everything that explains them as safetensors and JSON into a folder.
 
         Parameters
@@ -145,6 +150,9 @@ class Saved(ABC, Generic[RecordT, NetworkT]):
             Folder to make.
         overwrite
             Replace an earlier one there.
+        half_precision
+            Write matrices as float16, half the size; they are read as float32, and embeddings move
+            by about a thousandth of their spread. To train further, keep full precision.
 
         Returns
         -------
@@ -162,7 +170,10 @@ class Saved(ABC, Generic[RecordT, NetworkT]):
         if self._rank:
             self._network()
             return path
-        return write_folder(path, {"model": self._pack(self.record)}, overwrite=overwrite)
+        bundle = self._pack(self.record)
+        if half_precision:
+            bundle = replace(bundle, tensors=halved(bundle.tensors))
+        return write_folder(path, {"model": bundle}, overwrite=overwrite)
 
     def _pack(self, record: RecordT) -> Bundle:
         """A bundle of the weights and a record; nothing is shared with the model but the tensors'
@@ -210,6 +221,27 @@ class Saved(ABC, Generic[RecordT, NetworkT]):
         self._network().to(device)
         return self
 
+    def describe(self) -> dict[str, str]:
+        """What there is to know about it at a glance, as model cards and notebooks show it.
+
+        Returns
+        -------
+        Text by name.
+        """
+        n_weights = 0 if self.network is None else sum(weights.numel() for weights in self.network.parameters())
+        return {"weights": f"{n_weights:,}" if n_weights else "none yet"}
+
+    def _repr_html_(self) -> str:
+        """Shown by notebooks in place of ``repr``."""
+        return page(self._kind, self.describe(), self._curves())
+
+    def _curves(self) -> str:
+        """What was noted while it was trained, drawn."""
+        history = self.record.history
+        losses = {name: [row.get(name, nan) for row in history] for name in ("train_loss", "validation_loss", "dev_loss")}
+        level = getattr(self.record, "blind_loss", nan)
+        return curves_svg(losses, level=level, level_name="blind", unit="nats")
+
     def _network(self) -> NetworkT:
         if self.network is None:
             message = "The model has no weights yet; call train(), or initialize() for an untrained control."
@@ -227,6 +259,15 @@ class SavedClassifier(Saved[ClassifierRecordT, NetworkT]):
     def classes(self) -> list[Any]:
         """The classes, in the order of the probabilities."""
         return self.record.classes
+
+    def describe(self) -> dict[str, str]:
+        """What there is to know about it at a glance, as model cards and notebooks show it.
+
+        Returns
+        -------
+        Text by name.
+        """
+        return {"classes": f"{len(self.classes)}: {first_names(list(map(str, self.classes)), most=20)}", **super().describe()}
 
 
 def open_model(model: ModelT | str | os.PathLike[str], cls: type[_Loads], method: str | None = None, *, what: str) -> ModelT:

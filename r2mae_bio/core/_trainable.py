@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
@@ -93,6 +94,24 @@ class Trainable(Saved[RecordT, NetworkT]):
 
     # ------------------------------------------------------------------ state
 
+    def describe(self) -> dict[str, str]:
+        """What there is to know about it at a glance, as model cards and notebooks show it.
+
+        Returns
+        -------
+        Text by name.
+        """
+        record = self.record
+        facts = {**super().describe(), "mask ratio": str(record.law), "seed": str(record.seed)}
+        if record.mask_ratios and sum(record.mask_ratios):
+            facts["realised ratios"] = _realised(record.mask_ratios)
+        facts["training"] = f"{len(record.history)} epochs" if record.trained else "none"
+        if record.history:
+            last = record.history[-1]
+            kind = "validation" if "validation_loss" in last else "train"
+            facts[f"{kind} loss"] = f"{last[f'{kind}_loss']:.4f} nats per hidden slot; {record.blind_loss:.4f} for a blind guess"
+        return facts
+
     def checksum(self) -> str:
         """sha256 of kind, configuration and weights: equal for models that compute the same,
         whatever their history or device.
@@ -142,3 +161,11 @@ class Trainable(Saved[RecordT, NetworkT]):
     def mask_ratio(self) -> RatioLaw:
         """Law of the mask ratio."""
         return self.record.law
+
+
+def _realised(counts: list[int]) -> str:
+    """Mean, and the ends that hold nine tenths, of the ratios that rows were trained at."""
+    n_bins, total = len(counts), sum(counts)
+    mean = sum((i + 0.5) * n for i, n in enumerate(counts)) / n_bins / total
+    within = [i for i, below in enumerate(accumulate(counts)) if 0.05 * total <= below and below - counts[i] <= 0.95 * total]
+    return f"{total:,} rows, mean {mean:.2f}, nine tenths from {within[0] / n_bins:.2f} to {(within[-1] + 1) / n_bins:.2f}"

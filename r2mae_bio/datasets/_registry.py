@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, fields
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from r2mae_bio._errors import DataError
+from r2mae_bio._registry._download import download
+from r2mae_bio._registry._shipped import check_fields, check_shipped, registry_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 __all__ = ["DatasetEntry", "fetch", "find", "registry"]
 
@@ -71,7 +71,7 @@ def registry() -> Mapping[str, DatasetEntry]:
     """
     import yaml
 
-    path = _registry_folder() / "datasets.yaml"
+    path = registry_folder() / "datasets.yaml"
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     return MappingProxyType({name: _entry(name, values) for name, values in content.items()})
 
@@ -111,27 +111,13 @@ def fetch(name: str, *, cache_dir: str | Path | None = None, known_hash: str | N
         message = f"{name!r} is not a file of its own; call {loader}()."
         raise DataError(message)
     if entry.kind == "bundled":
-        return _checked(_registry_folder() / entry.url, entry)
-    return _download(entry, _required_hash(entry, known_hash), cache_dir)
-
-
-def _registry_folder() -> Path:
-    """The registry of an installed package, or of a source checkout."""
-    package = Path(__file__).resolve().parents[1]
-    for folder in (package / "_data_registry", package.parent / "data_registry"):
-        if (folder / "datasets.yaml").is_file():
-            return folder
-    message = (
-        f"The data registry lies neither in {package} nor beside it; the installation is incomplete. Install r2mae_bio again."
-    )
-    raise DataError(message)
+        return check_shipped(registry_folder() / entry.url, entry.sha256)
+    # files of different sets have the same name, such as train.csv
+    return download(entry.url, _required_hash(entry, known_hash), cache_dir, under=entry.name)
 
 
 def _entry(name: str, values: dict[str, Any]) -> DatasetEntry:
-    needed = {field.name for field in fields(DatasetEntry)} - {"name"}
-    if set(values) != needed:
-        message = f"Entry {name!r} of the data registry has the fields {sorted(values)}; needed are {sorted(needed)}."
-        raise DataError(message)
+    check_fields(name, values, {field.name for field in fields(DatasetEntry)} - {"name"})
     return DatasetEntry(name=name, **{**values, "shape": tuple(values["shape"])})
 
 
@@ -156,28 +142,3 @@ def _required_hash(entry: DatasetEntry, known_hash: str | None) -> str:
         message = f"known_hash={known_hash!r} is not the registered hash {wanted} of {entry.name!r}; leave known_hash out."
         raise DataError(message)
     return wanted.lower()
-
-
-def _download(entry: DatasetEntry, sha256: str, cache_dir: str | Path | None) -> Path:
-    import pooch
-
-    url = entry.url or ""
-    root = Path(cache_dir).expanduser() if cache_dir is not None else Path(pooch.os_cache("r2mae_bio"))
-    folder = root / entry.name  # files of different sets have the same name, such as train.csv
-    name = Path(urlsplit(url).path).name
-    try:
-        return Path(pooch.retrieve(url, known_hash=f"sha256:{sha256}", fname=name, path=folder))
-    except ValueError as error:  # pooch says so when the hash differs, and has removed the download
-        message = f"What {url} delivered is not the expected file (SHA-256 {sha256}); nothing was kept. {error}"
-        raise DataError(message) from error
-    except OSError as error:  # no network, a refused connection, a full disk
-        message = f"{url} could not be downloaded into {folder}: {error}. Put the file there by hand as {name!r} and call again."
-        raise DataError(message) from error
-
-
-def _checked(path: Path, entry: DatasetEntry) -> Path:
-    found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
-    if found != entry.sha256:
-        message = f"{path.name} of the installed package is damaged (SHA-256 {found}, registered {entry.sha256}). Install r2mae_bio again."
-        raise DataError(message)
-    return path

@@ -87,7 +87,11 @@ def test_version(r2mae: Any) -> None:
         (["fetch"], 2, "NAME is missing; --list shows what there is"),
         (["embed", "query.h5ad", "model", "--out", "-", "--json"], 2, "both print on standard output"),
         (["embed", "absent.h5ad", "model", "--out", "x.csv"], 1, "absent.h5ad does not exist"),
-        (["embed", "query.h5ad", "absent", "--out", "x.csv"], 1, "absent is not a folder"),
+        (
+            ["embed", "query.h5ad", "absent", "--out", "x.csv"],
+            1,
+            "absent does not exist; needed is a folder written by save(), or a ready-made model: blood-small",
+        ),
         (["embed", "query.h5ad", "model", "--out", "x.txt"], 1, "ends in .csv, .parquet"),
         (["embed", "query.h5ad", "model", "--out", "x.csv", "--device", "quantum"], 1, "device is 'quantum'"),
         (["embed", "peaks.bed", "dna_model", "--out", "x.csv"], 1, "pass --genome FASTA"),
@@ -301,7 +305,7 @@ def test_ctrl_c_ends_with_130_and_the_run_goes_on(folder: Path, r2mae: Any) -> N
 # ---------------------------------------------------------------- names
 
 
-OURS = {"config", "overwrite", "json", "quiet", "debug", "ctx"}
+OURS = {"folder", "config", "overwrite", "json", "quiet", "debug", "ctx"}
 PYTHON: dict[str, tuple[list[str], set[str]]] = {
     "pretrain": (
         ["tl.pretrain", "model.GeneMAE", "model.GeneMAE.train", "model.DNAMAE", "model.DNAMAE.train", "io.Genome"],

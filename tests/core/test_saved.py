@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from r2mae_bio._errors import CorruptCheckpointError, NotTrainedError, SetupError
+from r2mae_bio.core._bundle import halved
 from r2mae_bio.core._checkpoint import read_bundle, write_folder
 from r2mae_bio.core._saved import open_model
 from r2mae_bio.masking import Beta, Choice, Fixed, Uniform
@@ -119,3 +120,31 @@ def test_a_model_or_its_folder_is_the_same_to_a_verb(tmp_path):
     for method in (None, "checksum"):
         with pytest.raises(SetupError, match="The model is the class Line, not one of its instances"):
             open_model(Line, Line, method, what="line")
+
+
+def test_a_notebook_shows_law_realised_ratios_and_losses():
+    model = Line(seed=7).initialize()
+    assert "<svg" not in model._repr_html_()
+    history = [{"epoch": i, "train_loss": 3.0 - i, "validation_loss": 2.5 - i} for i in (0.0, 1.0)]
+    model.record = replace(model.record, history=history, mask_ratios=[0] * 10 + [30] * 10, blind_loss=3.5, trained=True)
+    facts, shown = model.describe(), model._repr_html_()
+    assert facts["mask ratio"].startswith("Uniform(")
+    assert facts["realised ratios"] == "300 rows, mean 0.75, nine tenths from 0.50 to 1.00"
+    assert facts["validation loss"] == "1.5000 nats per hidden slot; 3.5000 for a blind guess"
+    assert shown.count("<polyline") == 2
+    assert all(name in shown for name in facts)
+    assert "blind" in shown
+
+
+def test_half_precision_spares_vectors_and_what_it_cannot_hold():
+    tensors = {
+        "matrix": torch.full((2, 2), 1 / 3),
+        "large": torch.full((2, 2), 1e6),
+        "vector": torch.rand(3),
+        "n": torch.ones(2, 2, dtype=torch.long),
+    }
+    found = halved(tensors)
+    assert {name: tensor.dtype for name, tensor in found.items()} == {
+        "matrix": torch.float16, "large": torch.float32, "vector": torch.float32, "n": torch.int64,
+    }  # fmt: skip
+    assert torch.allclose(found["matrix"].float(), tensors["matrix"], rtol=1e-3)

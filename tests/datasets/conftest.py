@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,14 +10,11 @@ import yaml
 
 from r2mae_bio.datasets import _registry
 
+from ..file_server import files_of, serving
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture
@@ -34,12 +28,8 @@ def served(tmp_path: Path) -> Path:
 @pytest.fixture
 def server(served: Path) -> Iterator[str]:
     """Address of the server."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=served)) as httpd:
-        thread = threading.Thread(target=httpd.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{httpd.server_address[1]}"
-        httpd.shutdown()
-        thread.join()
+    with serving(files_of(served)) as address:
+        yield address
 
 
 def entry(**changes: object) -> dict[str, object]:
@@ -55,7 +45,7 @@ def registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dic
         folder = tmp_path / "registry"
         folder.mkdir()
         (folder / "datasets.yaml").write_text(yaml.safe_dump(entries))
-        monkeypatch.setattr(_registry, "_registry_folder", lambda: folder)
+        monkeypatch.setattr(_registry, "registry_folder", lambda: folder)
         return folder
 
     return register

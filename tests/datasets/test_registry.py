@@ -13,7 +13,6 @@ import pytest
 import r2mae_bio as rb
 from r2mae_bio import datasets
 from r2mae_bio._errors import DataError
-from r2mae_bio.datasets import _registry
 
 from .conftest import entry
 
@@ -139,10 +138,4 @@ def test_unverified_entry_with_a_hash(toy_registry: Path, tmp_path: Path) -> Non
 def test_broken_registry(toy_registry: Path) -> None:
     (toy_registry / "datasets.yaml").write_text("x: {kind: remote}")
     with pytest.raises(DataError, match=r"Entry 'x' .* has the fields \['kind'\]; needed are \['bytes'"):
-        rb.datasets.registry()
-
-
-def test_missing_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(_registry, "__file__", str(tmp_path / "r2mae_bio" / "datasets" / "_registry.py"))
-    with pytest.raises(DataError, match="Install r2mae_bio again"):
         rb.datasets.registry()

@@ -27,7 +27,7 @@ PROSE = re.sub(r"^```.*?^```$", "", TEXT, flags=re.MULTILINE | re.DOTALL)
 TABLE, HOW = PROSE.partition("## Where do I look")[2].split("## How do I add")
 ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in TABLE.splitlines() if line.startswith("|")][2:]
 SECTIONS = dict(zip(*[iter(re.split(r"^### (.*)$", HOW, flags=re.MULTILINE)[1:])] * 2, strict=True))
-ROOTS = ("r2mae_bio/", "tests/", "docs/", "data_registry/")
+ROOTS = ("r2mae_bio/", "tests/", "docs/", "data_registry/", "benchmarks/")
 # Words of the page that are no names of the files beside which they stand.
 ELSEWHERE = {"a store of cells": {"GeneMAE"}, "a DNA model of another package": {"integrations"}}
 
@@ -169,7 +169,7 @@ def test_paths_exist() -> None:
 
 
 def test_the_table_has_a_row_for_each_behaviour_and_names_what_its_files_define() -> None:
-    assert len(ROWS) == len({row[0] for row in ROWS}) == 46
+    assert len(ROWS) == len({row[0] for row in ROWS}) == 50
     for behaviour, files, names in ROWS:
         here = set().union(*map(defined, paths(files)))
         assert quoted(names), behaviour

@@ -140,6 +140,26 @@ class GeneReader(Trainable[GeneRecord, GeneMaskedAutoencoder]):
             f"gene_likelihood={config.gene_likelihood!r}, n_latent={config.n_latent}, seed={record.seed}; {state})"
         )
 
+    def describe(self) -> dict[str, str]:
+        """What there is to know about it at a glance, as model cards and notebooks show it.
+
+        Returns
+        -------
+        Text by name.
+        """
+        config, record = self.config, self.record
+        counts = f"layer {record.setup.layer}" if record.setup.layer else "X"
+        keys = {"batches": record.setup.batch_key, "labels": record.setup.labels_key}
+        facts = {
+            "genes": f"{len(record.vocabulary):,}",
+            "network": f"{config.encoder}, {config.n_latent} latent dimensions, {config.gene_likelihood} likelihood",
+            "data": ", ".join([f"counts in {counts}", *(f"{name} in {key}" for name, key in keys.items() if key)]),
+            **super().describe(),
+        }
+        if self.coverage is not None:
+            facts["last data"] = f"{self.coverage.matched:,} of the genes measured ({self.coverage.matched_fraction:.0%})"
+        return facts
+
     # ------------------------------------------------------------------ reading
 
     def _training_data(self) -> AnnData:

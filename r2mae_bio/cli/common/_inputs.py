@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -52,24 +51,26 @@ def is_fasta(path: str) -> bool:
     return name.endswith(FASTA)
 
 
-def kind_of_model(path: str) -> str:
-    """Name of the class whose ``load`` reads a folder; ``GeneMAE``, which then says what is wrong,
-    if the folder does not tell.
-    """
-    folder = Path(path).expanduser()
-    files = [folder / "model.json", *sorted(folder.glob("step_*/model.json"), reverse=True)]
-    try:
-        kind = json.loads(next(file for file in files if file.is_file()).read_bytes())["data"]["kind"]
-    except (StopIteration, OSError, ValueError, LookupError, TypeError):
-        return "GeneMAE"
-    return kind if kind in ("CellClassifier", "DNAMAE", "SequenceClassifier") else "GeneMAE"
-
-
-def open_model(path: str, device: str) -> Any:
-    """A model of any kind on a device.
+def kind_of_model(model: str) -> str:
+    """Name of the class of a saved or a ready-made model.
 
     Raises
     ------
+    DataError
+        There is no such folder, and no ready-made model of that name.
+    """
+    from r2mae_bio.models._folder import folder_of, kind_of
+
+    return kind_of(folder_of(model))
+
+
+def open_model(model: str, device: str) -> Any:
+    """A model of any kind, from its folder or by its name, on a device.
+
+    Raises
+    ------
+    DataError
+        There is no such folder, and no ready-made model of that name.
     CheckpointError
         The folder holds no model.
     ConfigError
@@ -77,9 +78,9 @@ def open_model(path: str, device: str) -> Any:
     """
     import torch
 
-    from r2mae_bio import model as kinds
+    from r2mae_bio import models
 
-    opened = getattr(kinds, kind_of_model(path)).load(path)
+    opened: Any = models.load(model)
     chosen = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     try:
         return opened.to_device(chosen)
@@ -88,11 +89,11 @@ def open_model(path: str, device: str) -> Any:
         raise ConfigError(message) from error
 
 
-def open_cells_model(path: str, device: str) -> Any:
+def open_cells_model(model: str, device: str) -> Any:
     """A model of cells; the message of its class says what the folder holds instead."""
     from r2mae_bio.model import GeneMAE
 
-    return open_model(path, device) if kind_of_model(path) == "GeneMAE" else GeneMAE.load(path)
+    return open_model(model, device) if kind_of_model(model) == "GeneMAE" else GeneMAE.load(model)
 
 
 def open_genome(

@@ -14,9 +14,9 @@ from r2mae_bio.cli.common._inputs import given, kind_of_model, open_cells_model,
 from r2mae_bio.cli.common._outputs import CELLS, ZARR, write_cells
 
 EXAMPLE = """\
-r2mae embed cells.h5ad model --out embedded.h5ad
-r2mae embed promoters.fa dna_model --out promoters.csv
-r2mae embed peaks.bed dna_model --genome genome.fa.gz --out peaks.parquet"""
+r2mae embed cells.h5ad --model model --out embedded.h5ad
+r2mae embed promoters.fa --model dna_model --out promoters.csv
+r2mae embed peaks.bed --model dna_model --genome genome.fa.gz --out peaks.parquet"""
 
 _SUFFIXES = (".csv", ".parquet", ".npy", ".npz", *CELLS)
 
@@ -30,7 +30,8 @@ def embed(
     job: Job,
     *,
     data: Annotated[str, typer.Argument(metavar="CELLS | FASTA | BED", help="What to embed; - is standard input.")],
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder of a saved model.")],
+    folder: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="In place of --model.")] = None,
+    model: options.AnyModel = None,
     out: Annotated[str, typer.Option(help=".h5ad or .zarr (the cells with .obsm), .npy, .npz, .parquet, .csv; - is csv.")],
     key_added: options.KeyAdded = None,
     layer: Annotated[str | None, typer.Option(help="Layer of raw counts; of DNA, number of the layer of the network.")] = None,
@@ -55,9 +56,12 @@ def embed(
 
     Genes are matched by name, and those that were not measured are hidden. Regions need --genome.
     """
-    settings = dict(locals())
+    if model is None and folder is None:
+        message = "--model is missing; give the folder of a saved model, or a name such as blood-small."
+        raise typer.BadParameter(message)
+    settings = {**locals(), "model": model or folder}
     key = KEYS.obsm if key_added is None else key_added
-    dna = kind_of_model(model) == "DNAMAE"
+    dna = kind_of_model(settings["model"]) == "DNAMAE"
     _refuse_foreign(settings, dna=dna)
     with job.output(out, _SUFFIXES) as path:
         adata = _embed_dna(job, settings, key) if dna else _embed_cells(job, settings, key)

@@ -300,6 +300,23 @@ class DNAReader(Trainable[DNARecord, DNAMaskedAutoencoder]):
         """
         return self._attached.mark(super().checksum())
 
+    def describe(self) -> dict[str, str]:
+        """What there is to know about it at a glance, as model cards and notebooks show it.
+
+        Returns
+        -------
+        Text by name.
+        """
+        record = self.record
+        n_bases = sum(record.contigs.values())
+        floors = {f"Markov model of order {order}": f"{loss:.4f} nats per base" for order, loss in record.floors.items()}
+        return {
+            "genome": f"{len(record.contigs):,} contigs, {n_bases:,} bp",
+            "window": f"{record.window} bp",
+            **super().describe(),
+            **floors,
+        }
+
     def __repr__(self) -> str:
         record, config = self.record, self.record.config
         state = f"trained for {len(record.history)} epochs" if self.is_trained else "not trained"
