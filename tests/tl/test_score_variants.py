@@ -320,3 +320,18 @@ def test_a_model_without_states_scores_without_the_distance(genome: Genome) -> N
 def test_settings_that_cannot_work(genome: Genome, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         score(snvs(range(100, 101)), genome, **options)
+
+
+def test_two_workers_write_the_bytes_of_one_process(
+    genome: Genome, tmp_path: Path, client: Any, one_thread: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_variant_output, "RECORDS", 8)
+    model = DNAMAE(genome, window=WINDOW, n_layers=1, d_model=16)
+    model.initialize()
+    vcf = write_vcf(tmp_path / "calls.vcf", n=60)
+    for name, of in (("one", None), ("two", client)):
+        score(vcf, genome, model, out=tmp_path / f"{name}.vcf", client=of)
+    assert (tmp_path / "two.vcf").read_bytes() == (tmp_path / "one.vcf").read_bytes()
+    assert len([line for line in lines(tmp_path / "two.vcf") if not line.startswith("#")]) == 60
+    pd.testing.assert_frame_equal(score(vcf, genome, model, client=client), score(vcf, genome, model))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["calls.vcf", "one.vcf", "two.vcf"]
