@@ -23,8 +23,8 @@ UNALIGNED: Final = 6
 N_SYMBOLS: Final = 7
 
 
-def bases_of(codes: NDArray[Any]) -> NDArray[Any]:
-    """The bases alone.
+def bases_of(codes: Any) -> Any:
+    """The bases alone: a view of the codes, arrays or tensors.
 
     Parameters
     ----------

@@ -6,6 +6,7 @@ A model needs no base class, only the members that are asked for:
 - by ``tl.embed_sequences`` and ``tl.embed_regions`` those of :class:`StateModel`;
 - by ``tl.saturation_mutagenesis`` those of :class:`LikelihoodModel`;
 - by ``tl.score_variants`` those of :class:`VariantModel`, which are both;
+- by it, if the model has them, those of :class:`WindowModel`, which saves most of the readings;
 - by these two verbs instead those of :class:`PlacedModel`, which knows bases by where they stand;
 - by ``evaluate.sequence_probe`` those of :class:`SequenceModel`.
 
@@ -46,7 +47,7 @@ array([[0.5 , 0.25, 0.25, 0.  , 0.  ],
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,6 +127,54 @@ class LikelihoodModel(DNAModel, Protocol):
 
 class VariantModel(StateModel, LikelihoodModel, Protocol):
     """What scoring variants needs; ``n_dim`` and ``states`` only for the embedding distance."""
+
+
+class WindowReading(NamedTuple):
+    """What a model says of windows that it was asked about."""
+
+    log_probs: NDArray[np.float32]
+    """Nats of A, C, G and T for each hidden base, (n, 4)."""
+    means: NDArray[np.float32]
+    """Mean state over the known bases of each window, (U, D); (0, D) if it was not wanted."""
+    other_means: NDArray[np.float32]
+    """The same for each window with another base, (m, D)."""
+
+
+class WindowModel(VariantModel, Protocol):
+    """Answers many questions about a window at the price of few readings. A model that has this
+    member is asked by it instead of ``log_probs`` and ``states``.
+    """
+
+    def read_windows(
+        self,
+        codes: Any,
+        *,
+        hidden: tuple[Any, Any],
+        other: tuple[Any, Any, Any] | None = None,
+        means: bool = False,
+        strand: str = "both",
+        batch_size: int | None = None,
+    ) -> WindowReading:
+        """Single bases of windows hidden, or replaced by others, each alone.
+
+        Parameters
+        ----------
+        codes
+            Codes of the windows, uint8 (U, L), L at most ``window``.
+        hidden
+            Window and position of each base to hide, both (n,).
+        other
+            Window and position of each base to replace, and the base to put there, each (m,).
+        means
+            Whether the mean states of the windows as they are are wanted.
+        strand, batch_size
+            As for :meth:`StateModel.states`.
+
+        Returns
+        -------
+        The answers.
+        """
+        ...
 
 
 class PlacedModel(DNAModel, Protocol):

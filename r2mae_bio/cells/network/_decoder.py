@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from r2mae_bio.cells.network._linear import Linear
+from r2mae_bio._linear import Linear
 from r2mae_bio.likelihoods import GeneParams
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from r2mae_bio._linear import Linear
 from r2mae_bio.cells.network._block import TransformerBlock
-from r2mae_bio.cells.network._linear import Linear
 from r2mae_bio.cells.network._read import LeastSquaresRead
 
 if TYPE_CHECKING:

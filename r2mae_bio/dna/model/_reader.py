@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
+import numpy as np
+
 from r2mae_bio.core._trainable import Trainable
+from r2mae_bio.dna.genome._bases import UNKNOWN
 from r2mae_bio.dna.genome._genome import Genome, as_genome
 from r2mae_bio.dna.model._alignment import AttachedAlignment
 from r2mae_bio.dna.model._mean_states import mean_states, stack_tiles
@@ -12,6 +15,7 @@ from r2mae_bio.dna.model._predict import predict_hidden
 from r2mae_bio.dna.model._record import DNARecord
 from r2mae_bio.dna.model._strands import check_codes, hide, in_chunks, log_probs, states
 from r2mae_bio.dna.model._tiles import choose_overlap
+from r2mae_bio.dna.model._windows import check_questions, read_windows
 from r2mae_bio.dna.network._mae import DNAMaskedAutoencoder
 from r2mae_bio.dna.sequences._sequences import read_sequences
 from r2mae_bio.dna.sequences._table import encode_sequences
@@ -21,11 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
     from r2mae_bio.config import DNAConfig
+    from r2mae_bio.dna._protocols import WindowReading
     from r2mae_bio.dna.alignment._alignment import Alignment
     from r2mae_bio.dna.alignment._over_genome import AlignedColumns
 
@@ -212,6 +216,55 @@ class DNAReader(Trainable[DNARecord, DNAMaskedAutoencoder]):
             The model was loaded without its alignment, or that is one of another genome.
         """
         return self._attached.over(genome)
+
+    def read_windows(
+        self,
+        codes: Any,
+        *,
+        hidden: tuple[Any, Any],
+        other: tuple[Any, Any, Any] | None = None,
+        means: bool = False,
+        strand: str = "both",
+        batch_size: int | None = None,
+    ) -> WindowReading:
+        """Single bases of windows hidden, or replaced by others, each alone.
+
+        Values are those of :meth:`log_probs` and :meth:`states` to about 1e-6, for a fraction of
+        the work: a window is read once, and then only what the base reaches.
+
+        Parameters
+        ----------
+        codes
+            Codes of the windows, integers (U, L), L at most ``window``, or (U, L, 1 + S) as for
+            :meth:`log_probs`.
+        hidden
+            Window and position of each base to hide, both (n,).
+        other
+            Window and position of each base to replace, and the base to put there (0 to 3), each
+            (m,).
+        means
+            Whether the mean states of the windows as they are are wanted.
+        strand, batch_size
+            As for :meth:`log_probs`; batches are of windows, and of questions.
+
+        Returns
+        -------
+        ``log_probs``, nats of A, C, G and T for each hidden base, (n, 4); ``means`` (U, d_model),
+        or (0, d_model); ``other_means`` (m, d_model): states averaged over the known bases of a
+        window. All float32.
+
+        Raises
+        ------
+        NotTrainedError, ConfigError, DataError
+            As for :meth:`log_probs`.
+        """
+        windows = check_codes(codes, self.window, batch_size, strand, len(self.species))
+        shape, (rows, positions) = windows.shape[:2], hidden
+        asked = check_questions(rows, positions, np.full(np.shape(rows), UNKNOWN), shape, known=False)
+        at, where, bases = other or (np.empty(0, np.int64),) * 3
+        replaced = check_questions(at, where, bases, shape, known=True)
+        settings: dict[str, Any] = {"means": means, "both": strand == "both", "batch_size": batch_size}
+        return read_windows(self._network(), windows, asked, replaced, **settings)
 
     # ------------------------------------------------------------------ state
 

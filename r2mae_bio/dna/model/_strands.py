@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
     from r2mae_bio.dna.network._mae import DNAMaskedAutoencoder
 
-_BASES_AT_ONCE: Final = 1 << 15
+_CACHED: Final = 1 << 22
+"""Numbers of the widest states of bases read together on a processor, 16 MiB: more do not stay in
+its cache, which costs more than long products gain.
+"""
+_AT_LEAST: Final = 1 << 10
+_AT_MOST: Final = 1 << 19
+"""Fewest and most bases that are read together."""
 
 
 def log_probs(network: DNAMaskedAutoencoder, codes: Tensor, *, both: bool) -> Tensor:
@@ -33,7 +39,7 @@ def log_probs(network: DNAMaskedAutoencoder, codes: Tensor, *, both: bool) -> Te
     if not both:
         return forward
     # turned back, the last base comes first and A and T, and C and G, change places
-    backward = network(base_tokens(_other_strand(codes))).log_softmax(-1).flip(1, 2)
+    backward = network(base_tokens(other_strand(codes))).log_softmax(-1).flip(1, 2)
     return ((forward + backward) / 2).log_softmax(-1)
 
 
@@ -42,10 +48,11 @@ def states(network: DNAMaskedAutoencoder, codes: Tensor, *, layer: int, both: bo
     forward = network.states(codes, layer)
     if not both:
         return forward
-    return (forward + network.states(_other_strand(codes), layer).flip(1)) / 2
+    return (forward + network.states(other_strand(codes), layer).flip(1)) / 2
 
 
-def _other_strand(codes: Tensor) -> Tensor:
+def other_strand(codes: Tensor) -> Tensor:
+    """The reverse complements of codes (B, L) or (B, L, 1 + S)."""
     return torch.where(codes < UNKNOWN, 3 - codes, codes).flip(1)
 
 
@@ -64,7 +71,7 @@ def in_chunks(
     codes
         Codes (B, L) or (B, L, 1 + S).
     batch_size
-        Rows at a time; as many as make about 32,000 bases if None.
+        Rows at a time; as many as suit the device if None.
 
     Returns
     -------
@@ -72,12 +79,34 @@ def in_chunks(
     """
     network.eval()
     device = next(network.parameters()).device
-    step = max(1, _BASES_AT_ONCE // codes.shape[1]) if batch_size is None else batch_size
+    step = max(1, bases_at_once(network) // codes.shape[1]) if batch_size is None else batch_size
     pieces = [
         read(torch.from_numpy(codes[first : first + step].astype(np.int64)).to(device)).float().cpu().numpy()
         for first in range(0, max(1, len(codes)), step)  # once for no rows, to learn the shape
     ]
     return np.concatenate(pieces)
+
+
+def bases_at_once(network: DNAMaskedAutoencoder) -> int:
+    """How many bases a network reads together: on a processor what fits into its cache, on a GPU
+    into half of the memory that is free.
+
+    Parameters
+    ----------
+    network
+        The network, on its device.
+
+    Returns
+    -------
+    A number of bases.
+    """
+    width = network.config.expansion * network.config.d_model
+    device = next(network.parameters()).device
+    if device.type != "cuda":
+        return max(_CACHED // width, _AT_LEAST)
+    free, _ = torch.cuda.mem_get_info(device)
+    # states that are held at once: those of the feed-forward layer twice, and a dozen narrow ones
+    return min(max(free // 2 // (4 * (2 * width + 12 * network.config.d_model)), _AT_LEAST), _AT_MOST)
 
 
 def check_codes(codes: Any, window: int, batch_size: int | None, strand: str, n_species: int = 0) -> NDArray[np.integer[Any]]:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+import torch
 from torch import nn
 from torch.nn import functional as F
 
+from r2mae_bio._linear import Linear, product
 from r2mae_bio.dna.network._depthwise import DepthwiseConvolution
 from r2mae_bio.dna.network._rotary import rotate
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_WIDE = 1 << 21
+"""Numbers of the widest states that are computed together on a processor, 8 MiB: so much memory is
+used again, and more has to be asked of the system anew each time, which takes as long as the
+products.
+"""
 
 
 class RotaryAttention(nn.Module):
@@ -28,8 +36,8 @@ class RotaryAttention(nn.Module):
     def __init__(self, d_model: int, n_heads: int) -> None:
         super().__init__()
         self.n_heads = n_heads
-        self.qkv = nn.Linear(d_model, 3 * d_model)
-        self.out = nn.Linear(d_model, d_model)
+        self.qkv = Linear(d_model, 3 * d_model)
+        self.out = Linear(d_model, d_model)
 
     def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], present: Tensor | None) -> Tensor:
         """(B, L, D) to (B, L, D); ``present`` is false at slots that nobody may read, bool (B,
@@ -72,9 +80,7 @@ class BaseBlock(nn.Module):
         self.attention = RotaryAttention(d_model, n_heads) if attention else None
         self.norm_attention = nn.LayerNorm(d_model) if attention else None
         self.norm_feed_forward = nn.LayerNorm(d_model)
-        self.feed_forward = nn.Sequential(
-            nn.Linear(d_model, expansion * d_model), nn.SiLU(), nn.Linear(expansion * d_model, d_model)
-        )
+        self.feed_forward = nn.Sequential(Linear(d_model, expansion * d_model), nn.SiLU(), Linear(expansion * d_model, d_model))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], present: Tensor | None = None) -> Tensor:
@@ -93,8 +99,27 @@ class BaseBlock(nn.Module):
         -------
         (B, L, D).
         """
-        if self.convolution is not None and self.norm_convolution is not None:
-            x = x + self.dropout(self.convolution(self.norm_convolution(x)))
+        x = self.convolve(x)
         if self.attention is not None and self.norm_attention is not None:
             x = x + self.dropout(self.attention(self.norm_attention(x), angles, present))
-        return x + self.dropout(self.feed_forward(self.norm_feed_forward(x)))
+        return self.feed(x)
+
+    def convolve(self, x: Tensor) -> Tensor:
+        """The first branch added to its input, (B, L, D), where the block has one."""
+        if self.convolution is None or self.norm_convolution is None:
+            return x
+        return x + self.dropout(self.convolution(self.norm_convolution(x)))
+
+    def feed(self, x: Tensor) -> Tensor:
+        """The last branch added to its input, (..., D), base by base."""
+        if self.training or torch.is_grad_enabled() or torch.is_autocast_enabled(x.device.type):
+            return x + self.dropout(self.feed_forward(self.norm_feed_forward(x)))
+        rows = x.reshape(-1, x.shape[-1])
+        step = len(rows) if x.is_cuda else max(_WIDE // cast("Linear", self.feed_forward[0]).out_features, 1)
+        fed = [self._feed_rows(rows[first : first + step]) for first in range(0, len(rows), step)]
+        return (torch.cat(fed) if len(fed) > 1 else fed[0] if fed else rows).view(x.shape)
+
+    def _feed_rows(self, x: Tensor) -> Tensor:
+        into, out = (cast("Linear", self.feed_forward[i]) for i in (0, 2))
+        inner = product(self.norm_feed_forward(x), into.weight, into.bias, activation="swish")
+        return product(inner, out.weight, out.bias, added=x)

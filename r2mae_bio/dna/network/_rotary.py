@@ -49,4 +49,14 @@ def rotate(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
     """
     cosine, sine = angles
     first, second = x.chunk(2, dim=-1)
+    if not torch.is_grad_enabled() and x.dtype == cosine.dtype:
+        return _rotate_into(torch.empty_like(x), first, second, cosine.chunk(2, -1)[0], sine.chunk(2, -1)[0])
     return (x * cosine + torch.cat([-second, first], -1) * sine).to(x.dtype)
+
+
+def _rotate_into(out: Tensor, first: Tensor, second: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """The same, half by half into memory at hand, which takes a fraction of the time."""
+    turned, other = out.chunk(2, dim=-1)
+    torch.mul(first, cosine, out=turned).addcmul_(second, sine, value=-1)
+    torch.mul(second, cosine, out=other).addcmul_(first, sine)
+    return out

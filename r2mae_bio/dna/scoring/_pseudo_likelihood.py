@@ -1,22 +1,27 @@
-"""What a DNA model says of windows: probabilities of a hidden base, mean states. Nothing is read
-twice.
+"""What a DNA model says of windows: probabilities of single hidden bases, mean states. Nothing is
+read twice.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import numpy as np
 
 from r2mae_bio.dna._aligned import bases_of
+from r2mae_bio.dna._protocols import WindowReading
 from r2mae_bio.dna.genome._bases import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
+    from typing_extensions import TypeIs
 
-    from r2mae_bio.dna._protocols import VariantModel
+    from r2mae_bio.dna._protocols import LikelihoodModel, VariantModel, WindowModel
+
+    Places: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
+    Substitutions: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.integer[Any]]]
 
 _MAX_VALUES: Final = 1 << 24
 """Numbers that a model is asked for at once, 64 MiB of float32."""
@@ -40,64 +45,85 @@ def unique_windows(windows: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArr
     return windows[first], which.reshape(-1).astype(np.int64)
 
 
-def hidden_log_probs(
-    model: VariantModel,
+def read_windows(
+    model: VariantModel | LikelihoodModel,
     windows: NDArray[np.uint8],
-    rows: NDArray[np.int64],
-    positions: NDArray[np.int64],
     *,
-    batch_size: int | None,
-) -> NDArray[np.float64]:
-    """Log-probabilities at single positions, each hidden alone; a position asked for twice is read
-    once.
+    hidden: Places,
+    other: Substitutions | None = None,
+    means: bool = False,
+    strand: str = "both",
+    batch_size: int | None = None,
+) -> WindowReading:
+    """Ask a model about windows: by the method that answers many questions at once, if it has it;
+    a position that is asked for twice is read once.
 
     Parameters
     ----------
     model
-        The model.
-    windows
-        Codes, (U, L).
-    rows, positions
-        Window and position in it that is hidden, both (n,).
-    batch_size
-        Windows the model reads at a time.
+        The model; its states are asked for only if mean states are wanted.
+    windows, hidden, other, means, strand, batch_size
+        See :meth:`r2mae_bio.dna._protocols.WindowModel.read_windows`; no window occurs twice.
 
     Returns
     -------
-    Natural log-probabilities of A, C, G and T, (n, 4).
+    The answers.
     """
     length = windows.shape[1]
-    places, which = np.unique(rows * length + positions, return_inverse=True)
-    found = np.empty((places.size, 4))
-    for part in _parts(places.size, 4 * length, batch_size):
-        row, position = np.divmod(places[part], length)
+    places, which = np.unique(hidden[0] * length + hidden[1], return_inverse=True)
+    once = np.divmod(places, length)
+    settings: dict[str, Any] = {"strand": strand, "batch_size": batch_size}
+    if _answers_many(model):
+        found = model.read_windows(windows, hidden=once, other=other, means=means, **settings)
+    else:
+        log_probs = _hidden_log_probs(model, windows, *once, **settings)
+        found = WindowReading(log_probs, *_means(cast("VariantModel", model), windows, other, wanted=means, **settings))
+    return found._replace(log_probs=found.log_probs[which.reshape(-1)])
+
+
+def _answers_many(model: LikelihoodModel) -> TypeIs[WindowModel]:
+    return callable(getattr(model, "read_windows", None))
+
+
+def _hidden_log_probs(
+    model: LikelihoodModel, windows: NDArray[np.uint8], rows: NDArray[np.int64], positions: NDArray[np.int64], **settings: Any
+) -> NDArray[np.float32]:
+    """Log-probabilities (n, 4) of bases hidden alone, each in a window of its own."""
+    length = windows.shape[1]
+    found = np.empty((rows.size, 4), np.float32)
+    for part in _parts(rows.size, 4 * length, settings["batch_size"]):
+        row, position = rows[part], positions[part]
         each = np.arange(row.size)
         hidden = np.zeros((row.size, length), np.bool_)
         hidden[each, position] = True
-        found[part] = model.log_probs(windows[row], hidden, strand="both", batch_size=batch_size)[each, position]
-    return found[which.reshape(-1)]
+        found[part] = model.log_probs(windows[row], hidden, **settings)[each, position]
+    return found
 
 
-def mean_window_states(model: VariantModel, windows: NDArray[np.uint8], *, batch_size: int | None) -> NDArray[np.float64]:
-    """States averaged over the bases of a window that are known.
+def _means(
+    model: VariantModel, windows: NDArray[np.uint8], other: Substitutions | None, *, wanted: bool, **settings: Any
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean states of windows as they are, and of those with another base."""
+    none = np.empty((0, 0), np.float32)
+    changed = windows[:0]
+    if other is not None:
+        rows, positions, bases = other
+        changed = windows[rows]
+        bases_of(changed)[np.arange(rows.size), positions] = bases
+    n = len(windows) if wanted else 0
+    if not n + len(changed):
+        return none, none
+    different, which = unique_windows(np.concatenate([windows[:n], changed]))
+    means = _mean_states(model, different, **settings)[which]
+    return means[:n], means[n:]
 
-    Parameters
-    ----------
-    model
-        The model.
-    windows
-        Codes, (U, L), each with a known base.
-    batch_size
-        Windows the model reads at a time.
 
-    Returns
-    -------
-    Means, (U, D).
-    """
-    means = np.empty((len(windows), model.n_dim))
-    for part in _parts(len(windows), model.n_dim * windows.shape[1], batch_size):
+def _mean_states(model: VariantModel, windows: NDArray[np.uint8], **settings: Any) -> NDArray[np.float32]:
+    """States averaged over the bases of a window that are known, (U, D)."""
+    means = np.empty((len(windows), model.n_dim), np.float32)
+    for part in _parts(len(windows), model.n_dim * windows.shape[1], settings["batch_size"]):
         known = (bases_of(windows[part]) < UNKNOWN).astype(np.float64)
-        states = model.states(windows[part], layer=-1, strand="both", batch_size=batch_size)
+        states = model.states(windows[part], layer=-1, **settings)
         means[part] = np.einsum("bl,bld->bd", known, states) / known.sum(axis=1, keepdims=True)
     return means
 

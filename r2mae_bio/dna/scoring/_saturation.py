@@ -12,6 +12,7 @@ from r2mae_bio.dna._aligned import columns_over, with_columns
 from r2mae_bio.dna.genome._bases import encode_bases
 from r2mae_bio.dna.regions._text import parse_region
 from r2mae_bio.dna.scoring._placed import is_placed, log_probs_of_places
+from r2mae_bio.dna.scoring._pseudo_likelihood import read_windows, unique_windows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,11 +95,11 @@ def _predict(
     for first in range(0, positions.size, rows):
         starts = positions[first : first + rows] - middle
         codes = encode_bases(genome.windows(starts, context, contigs=contig, outside="N"))
-        hidden = np.zeros(codes.shape, bool)
-        hidden[:, middle] = True
         if columns is not None:
             codes = with_columns(codes, columns.windows(starts, context, contigs=contig))
-        found.append(model.log_probs(codes, hidden, strand=strand, batch_size=batch_size)[:, middle])
+        windows, which = unique_windows(codes)
+        hidden = np.arange(len(windows)), np.full(len(windows), middle)
+        found.append(read_windows(model, windows, hidden=hidden, strand=strand, batch_size=batch_size).log_probs[which])
     return np.concatenate(found).astype(np.float64)
 
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from r2mae_bio.dna._aligned import bases_of, columns_over
+from r2mae_bio.dna._aligned import columns_over
 from r2mae_bio.dna.genome._bases import UNKNOWN, encode_bases
 from r2mae_bio.dna.scoring._haplotypes import haplotype_windows
 from r2mae_bio.dna.scoring._placed import is_placed, log_probs_of_windows
-from r2mae_bio.dna.scoring._pseudo_likelihood import hidden_log_probs, mean_window_states, unique_windows
-from r2mae_bio.dna.variants._alleles import AlleleKind, allele_kind, minimal_change
+from r2mae_bio.dna.scoring._pseudo_likelihood import read_windows, unique_windows
+from r2mae_bio.dna.variants._alleles import AlleleKind, kind_of
 from r2mae_bio.dna.variants._status import AlleleStatus, classify_alleles
 from r2mae_bio.dna.variants._vcf_header import InfoField
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from r2mae_bio.dna._protocols import PlacedModel, VariantModel
@@ -100,7 +98,7 @@ def score_batch(
         max_length=settings.max_length,
         reference_bases=reference.bases,
     )
-    kind = np.array([str(allele_kind(*pair)) for pair in zip(batch.allele_ref, batch.alt, strict=True)])
+    kind = np.array([str(kind_of(change)) for change in batch.changes])
     numbers = {name: np.full(batch.n_alleles, np.nan, np.float32) for name in NUMBERS}
     usable = status == str(AlleleStatus.OK)
     same = usable & (kind == str(AlleleKind.IDENTICAL))
@@ -122,49 +120,98 @@ def _score(
     settings: ScoreSettings,
     numbers: dict[str, NDArray[np.float32]],
 ) -> None:
-    changes = [minimal_change(int(batch.allele_pos[i]), batch.allele_ref[i], batch.alt[i]) for i in alleles.tolist()]
+    changes = [batch.changes[i] for i in alleles.tolist()]
     contigs = np.array([genome.contig_index(batch.allele_chrom[i]) for i in alleles.tolist()], np.int64)
     pairs = haplotype_windows(genome, contigs, changes, context=settings.context, flank=settings.flank)
-    columns = columns_over(model, genome)
-    codes = pairs.codes if columns is None else pairs.with_columns(columns, contigs)
-    codes = codes.reshape(-1, *codes.shape[2:])  # those of the reference haplotype first
-    if is_placed(model):  # windows that read the same are not the same to it
-        windows, which = codes, np.arange(len(codes))
-        log_probs = partial(log_probs_of_windows, model, genome, contigs, pairs)
-    else:
-        windows, which = unique_windows(codes)
-        log_probs = partial(hidden_log_probs, model, windows, batch_size=settings.batch_size)
-    read = which.reshape(2, -1)
-    values = _likelihoods(log_probs, windows, read, pairs, changes)
-    if settings.embedding_distance and not is_placed(model):  # which has no states
-        means = mean_window_states(model, windows, batch_size=settings.batch_size)
-        values[_DISTANCE] = np.linalg.norm(means[read[1]] - means[read[0]], axis=1)
-    for name, found in values.items():
+    for name, found in _values(_Asked.of(pairs, changes), genome, contigs, pairs, model, settings).items():
         numbers[name][alleles] = found
 
 
-def _likelihoods(
-    log_probs: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]],
-    windows: NDArray[np.uint8],
-    which: NDArray[np.int64],
-    pairs: HaplotypeWindows,
-    changes: list[MinimalChange],
-) -> dict[str, NDArray[np.float64]]:
-    """All values but the distance, each (alleles,); the positions of all alleles are read together.
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """What has to be known of the windows around alleles."""
 
-    ``log_probs`` gives those of positions in ``windows`` by the number of each window and its
-    position, and ``which`` says which of them each haplotype reads, (2, alleles).
+    changes: list[MinimalChange]
+    """What each allele changes, (alleles,)."""
+    one: NDArray[np.int64]
+    """Alleles that replace a single base; of them the reference window alone is read: with the base
+    hidden, the alternative one is the same.
     """
-    single = np.array([len(change.removed) == len(change.inserted) == 1 for change in changes])
-    one, more = np.flatnonzero(single), np.flatnonzero(~single)
-    # of a single base only the reference window is read: with the base hidden, the alternative one
-    # is the same
-    owners, rows, positions = _positions(pairs.scored[:, more], which[:, more])
-    found = log_probs(np.concatenate([which[0, one], rows]), np.concatenate([pairs.scored[0, one, 0], positions]))
-    values = {name: np.full(single.size, np.nan) for name in NUMBERS if name != _DISTANCE}
-    for name, of_one in _of_one_base(found[: one.size], [changes[i] for i in one.tolist()]).items():
+    more: NDArray[np.int64]
+    """All others."""
+    windows: NDArray[np.int64]
+    """Window of each position to hide, first those of ``one``; those of the reference haplotype are
+    numbered first.
+    """
+    positions: NDArray[np.int64]
+    """The positions in them."""
+    owners: NDArray[np.int64]
+    """Haplotype that each position of ``more`` belongs to, reference ones first."""
+
+    @classmethod
+    def of(cls, pairs: HaplotypeWindows, changes: list[MinimalChange]) -> _Asked:
+        """What the scores of these alleles need."""
+        n = len(changes)
+        single = np.array([len(change.removed) == len(change.inserted) == 1 for change in changes])
+        one, more = np.flatnonzero(single), np.flatnonzero(~single)
+        owners, windows, positions = _positions(pairs.scored[:, more], np.stack([more, n + more]))
+        return cls(
+            changes, one, more, np.concatenate([one, windows]), np.concatenate([pairs.scored[0, one, 0], positions]), owners
+        )
+
+    def inserted(self) -> NDArray[np.uint8]:
+        """The bases that come in ``one``."""
+        return encode_bases("".join(self.changes[i].inserted for i in self.one.tolist()))
+
+
+def _values(
+    asked: _Asked,
+    genome: Genome,
+    contigs: NDArray[np.int64],
+    pairs: HaplotypeWindows,
+    model: VariantModel | PlacedModel,
+    settings: ScoreSettings,
+) -> dict[str, NDArray[np.float64]]:
+    """All values of alleles, each (alleles,)."""
+    bases = pairs.codes.reshape(-1, settings.context)
+    if is_placed(model):  # windows that read the same are not the same to it, and it has no states
+        log_probs = log_probs_of_windows(model, genome, contigs, pairs, asked.windows, asked.positions)
+        return _likelihoods(log_probs, bases, asked)
+    columns = columns_over(model, genome)
+    codes = bases if columns is None else pairs.with_columns(columns, contigs).reshape(*bases.shape, -1)
+    n = len(asked.changes)
+    needed = np.concatenate([np.arange(n), n + asked.more])
+    windows, which = unique_windows(codes[needed])
+    number = np.zeros(2 * n, np.int64)
+    number[needed] = which
+    distance = settings.embedding_distance
+    found = read_windows(
+        model,
+        windows,
+        hidden=(number[asked.windows], asked.positions),
+        other=(number[asked.one], pairs.scored[0, asked.one, 0], asked.inserted()) if distance else None,
+        means=distance,
+        batch_size=settings.batch_size,
+    )
+    values = _likelihoods(found.log_probs.astype(np.float64), bases, asked)
+    if distance:
+        means = found.means.astype(np.float64)
+        difference = means[number[n:]] - means[number[:n]]
+        difference[asked.one] = found.other_means - means[number[asked.one]]
+        values[_DISTANCE] = np.linalg.norm(difference, axis=1)
+    return values
+
+
+def _likelihoods(log_probs: NDArray[np.float64], codes: NDArray[np.uint8], asked: _Asked) -> dict[str, NDArray[np.float64]]:
+    """All values but the distance, each (alleles,), from the log-probabilities that were asked for,
+    (n, 4).
+    """
+    one, more = asked.one, asked.more
+    values = {name: np.full(len(asked.changes), np.nan) for name in NUMBERS if name != _DISTANCE}
+    for name, of_one in _of_one_base(log_probs[: one.size], [asked.changes[i] for i in one.tolist()]).items():
         values[name][one] = of_one
-    values["llr"][more] = _of_more_bases(found[one.size :], bases_of(windows)[rows, positions], owners, more.size)
+    bases = codes[asked.windows[one.size :], asked.positions[one.size :]]
+    values["llr"][more] = _of_more_bases(log_probs[one.size :], bases, asked.owners, more.size)
     values["abs_llr"] = np.abs(values["llr"])
     return values
 

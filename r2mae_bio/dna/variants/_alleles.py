@@ -157,9 +157,24 @@ def allele_kind(ref: str, alt: str) -> AlleleKind:
     >>> [str(allele_kind("CAG", alt)) for alt in ("CTG", "C", "<DEL>")]
     ['snv', 'deletion', 'symbolic']
     """
-    if not (is_sequence(ref) and is_sequence(alt)):
+    return kind_of(minimal_change(1, ref, alt) if is_sequence(ref) and is_sequence(alt) else None)
+
+
+def kind_of(change: MinimalChange | None) -> AlleleKind:
+    """The kind of an allele whose change is known.
+
+    Parameters
+    ----------
+    change
+        Its shortest form; None for an allele that is not a sequence.
+
+    Returns
+    -------
+    The kind.
+    """
+    if change is None:
         return AlleleKind.SYMBOLIC
-    _, removed, inserted = minimal_change(1, ref, alt)
+    _, removed, inserted = change
     if not removed:
         return AlleleKind.INSERTION if inserted else AlleleKind.IDENTICAL
     if not inserted:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from r2mae_bio.dna.variants._alleles import is_sequence
+from r2mae_bio.dna.variants._alleles import MinimalChange, is_sequence, minimal_change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -77,8 +77,20 @@ class VariantBatch:
         pairs = zip(self.allele_ref, self.alt, strict=True)
         return np.fromiter((len(r) == len(a) == 1 and is_sequence(r + a) for r, a in pairs), np.bool_, self.n_alleles)
 
+    @cached_property
+    def changes(self) -> list[MinimalChange | None]:
+        """Shortest form of each allele, None where it is not a sequence, (alleles,)."""
+        alleles = zip(self.allele_pos.tolist(), self.allele_ref, self.alt, self.is_snv.tolist(), strict=True)
+        return [_change(*allele) for allele in alleles]
+
     def _per_allele(self, column: list[str]) -> list[str]:
         return column if self.n_alleles == self.n_records else [column[r] for r in self.record.tolist()]
+
+
+def _change(pos: int, ref: str, alt: str, single: bool) -> MinimalChange | None:  # noqa: FBT001
+    if single and ref.upper() != alt.upper():  # most alleles by far: nothing to trim
+        return MinimalChange(pos - 1, ref, alt)
+    return minimal_change(pos, ref, alt) if is_sequence(ref) and is_sequence(alt) else None
 
 
 class VariantReader(ABC):

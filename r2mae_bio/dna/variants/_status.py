@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from r2mae_bio.dna.variants._alleles import MinimalChange
     from r2mae_bio.dna.variants._batch import VariantBatch
 
 __all__ = ["AlleleStatus", "check_allele", "classify_alleles"]
@@ -104,12 +105,26 @@ def check_allele(
     DataError
         ``reference_fetch`` gives another number of bases than asked for.
     """
-    if not (is_sequence(ref) and is_sequence(alt)):
+    change = minimal_change(pos, ref, alt) if is_sequence(ref) and is_sequence(alt) else None
+    return _check(chrom, pos, ref, change, reference_fetch, contig_lengths, max_length)
+
+
+def _check(
+    chrom: str,
+    pos: int,
+    ref: str,
+    change: MinimalChange | None,
+    reference_fetch: ReferenceFetch,
+    contig_lengths: Mapping[str, int],
+    max_length: int | None,
+) -> AlleleStatus:
+    """Check an allele whose shortest form is known."""
+    if change is None:
         return AlleleStatus.SYMBOLIC
     start, end = pos - 1, pos - 1 + len(ref)
     if start < 0 or end > contig_lengths.get(chrom, -1):
         return AlleleStatus.OFF_CONTIG
-    _, removed, inserted = minimal_change(pos, ref, alt)
+    _, removed, inserted = change
     if max_length is not None and max(len(removed), len(inserted)) > max_length:
         return AlleleStatus.TOO_LONG
     genome = reference_fetch(chrom, start, end).upper()
@@ -166,8 +181,8 @@ def classify_alleles(
     if reference_bases is not None and together.any():
         codes[together] = _check_snvs(batch, np.flatnonzero(together), reference_bases, contig_lengths)
     for i in np.flatnonzero(~together).tolist():
-        allele = batch.allele_chrom[i], int(batch.allele_pos[i]), batch.allele_ref[i], batch.alt[i]
-        status = check_allele(*allele, reference_fetch=reference_fetch, contig_lengths=contig_lengths, max_length=max_length)
+        allele = batch.allele_chrom[i], int(batch.allele_pos[i]), batch.allele_ref[i], batch.changes[i]
+        status = _check(*allele, reference_fetch, contig_lengths, max_length)
         codes[i] = _CODE[status]
     return _NAMES[codes]
 

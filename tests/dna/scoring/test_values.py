@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from r2mae_bio.dna.scoring import _output as _variant_output
 from r2mae_bio.io import Genome, encode_bases, reverse_complement
+from r2mae_bio.model import DNAMAE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -382,3 +384,17 @@ def test_what_stands_beside_a_change_in_its_record_makes_no_difference(genome: G
     assert short["status"].tolist() == ["ok", "ok"]
     assert joined["status"].tolist() == ["too_long", "ok", "ok"]
     pd.testing.assert_frame_equal(joined.loc[1:, NUMBERS].reset_index(drop=True), short[NUMBERS], atol=1e-6)
+
+
+def test_a_model_that_answers_many_questions_gives_the_same(tmp_path):
+    genome = open_genome(tmp_path, {"chr1": CHROM})
+    model = DNAMAE(genome, window=WINDOW, n_layers=3, d_model=16, n_heads=2, attention_every=2)
+    model.initialize()
+    plain = SimpleNamespace(
+        window=model.window, n_dim=model.n_dim, checksum=model.checksum, log_probs=model.log_probs, states=model.states
+    )
+    alleles = table(*(("chr1", start + 1, ref, alt) for start, ref, alt in random_alleles(CHROM, 40, "many")))
+    alleles = pd.concat([alleles, snvs(range(1, 60))], ignore_index=True)
+    found, expected = score(alleles, genome, model), score(alleles, genome, plain)
+    assert (expected["status"] == "ok").sum() > 60
+    np.testing.assert_allclose(found[NUMBERS], expected[NUMBERS], atol=1e-5)

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from r2mae_bio.cells.network import _linear
-from r2mae_bio.cells.network._linear import Linear, product
+from r2mae_bio import _linear
+from r2mae_bio._linear import Linear, product
 
 
 def layer(*, bias: bool = True) -> Linear:
@@ -60,3 +60,21 @@ def test_state_is_that_of_a_plain_layer() -> None:
     plain = nn.Linear(40, 12)
     plain.load_state_dict(layer().state_dict())
     torch.testing.assert_close(plain.weight, layer().weight)
+
+
+@pytest.mark.parametrize("activation", ["none", "swish"])
+@pytest.mark.parametrize("add", [False, True])
+@pytest.mark.parametrize("library", ["oneDNN", "torch"])
+def test_what_is_done_to_a_product_besides(
+    monkeypatch: pytest.MonkeyPatch, activation: _linear.Activation, library: str, *, add: bool
+) -> None:
+    if library == "torch":
+        monkeypatch.setattr(_linear, "_onednn", lambda: None)
+    generator = torch.Generator().manual_seed(3)
+    x, added = torch.randn(2, 5, 40, generator=generator), torch.randn(2, 5, 12, generator=generator)
+    ours = layer()
+    expected = F.linear(x, ours.weight, ours.bias)
+    expected = F.silu(expected) if activation == "swish" else expected
+    with torch.inference_mode():
+        found = product(x, ours.weight, ours.bias, activation=activation, added=added if add else None)
+    torch.testing.assert_close(found, (expected + added if add else expected).detach(), atol=1e-5, rtol=1e-5)

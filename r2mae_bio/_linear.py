@@ -7,17 +7,16 @@ uses those of any x86 processor, is as exact, and on others takes half the time.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 __all__ = ["Linear", "product"]
+
+Activation: TypeAlias = Literal["none", "swish"]
 
 
 class Linear(nn.Linear):
@@ -57,8 +56,12 @@ class _Linear(torch.autograd.Function):
         )
 
 
-def product(x: Tensor, y: Tensor, bias: Tensor | None = None) -> Tensor:
+def product(
+    x: Tensor, y: Tensor, bias: Tensor | None = None, *, activation: Activation = "none", added: Tensor | None = None
+) -> Tensor:
     """The product x y', plus a bias where there is one; no gradient flows through it.
+
+    What is done to the product besides is done while it is in the processor's cache.
 
     Parameters
     ----------
@@ -68,13 +71,25 @@ def product(x: Tensor, y: Tensor, bias: Tensor | None = None) -> Tensor:
         (N, K).
     bias
         (N,).
+    activation
+        ``"swish"`` to take x sigmoid(x) of the result.
+    added
+        What to add to that, (..., N).
 
     Returns
     -------
     (..., N).
     """
     onednn = _onednn() if _serves(x, y) else None
-    return F.linear(x, y, bias) if onednn is None else onednn(x, y, bias, "none", [], "")
+    if onednn is None:
+        result = F.linear(x, y, bias)
+        result = F.silu(result) if activation == "swish" else result
+        return result if added is None else added + result
+    if added is None:
+        return onednn(x, y, bias, activation, [], "")
+    if activation == "none":
+        return onednn.binary(x, added, y, bias, "add")
+    return added + onednn(x, y, bias, activation, [], "")
 
 
 def _serves(x: Tensor, y: Tensor) -> bool:
@@ -84,12 +99,11 @@ def _serves(x: Tensor, y: Tensor) -> bool:
 
 
 @cache
-def _onednn() -> Callable[..., Tensor] | None:
+def _onednn() -> Any:
     """What torch compiles linear layers to, or None where nothing is to be gained by it or it is
     not at hand.
     """
     wide = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
     if not (wide and torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")):
         return None
-    found: Callable[..., Tensor] = torch.ops.mkldnn._linear_pointwise
-    return found
+    return torch.ops.mkldnn._linear_pointwise
