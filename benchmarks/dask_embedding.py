@@ -38,7 +38,7 @@ def write_cells(path: Path, n_cells: int, n_genes: int) -> None:
 
 def embed(path: Path, model: Path, n_workers: int) -> float:
     """Cells per second, the start of the cluster left out."""
-    options = {"n_workers": n_workers, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    options = {"n_workers": n_workers, "threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
     store = rb.io.CellStore(path)
     with LocalCluster(**options) as cluster, Client(cluster) as client:
         rb.tl.embed(store, model, client=client, overwrite=True)  # workers have imported everything after it

@@ -70,6 +70,7 @@ def one_thread():
 def client() -> Iterator[Any]:
     """A client of two processes with one thread each; tests may kill them, for others come."""
     distributed = pytest.importorskip("distributed", reason="needs Dask's scheduler")
-    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    # without an address, it takes port 8787 all the same, and warns where another cluster has it
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
     with distributed.LocalCluster(**options, silence_logs=logging.CRITICAL) as cluster, distributed.Client(cluster) as made:
         yield made
