@@ -29,7 +29,7 @@ from benchmarks.systems.figure import draw
 from benchmarks.systems.laws import AUTO, NAMES, UNMASKED, law_of
 from benchmarks.systems.profiles import PROFILES
 from benchmarks.systems.report import markdown
-from benchmarks.systems.store import OtherProfileError, Results
+from benchmarks.systems.store import OtherRunError, Results
 from benchmarks.systems.system import MissingDataError
 from benchmarks.systems.theory import predict
 
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("r2mae_bio").setLevel(logging.ERROR)
     try:
         results = Results(options.out.with_suffix(".jsonl"), options.profile)
-    except OtherProfileError as error:
+    except OtherRunError as error:
         sys.exit(str(error))
     missing = []
     for seed in options.seeds:
@@ -57,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 continue
             try:
                 run_system(name, seed, results, options)
+            except OtherRunError as error:
+                sys.exit(str(error))
             except MissingDataError as error:
                 missing.append(name)
                 print(f"{name} is left out. {error}", file=sys.stderr, flush=True)
@@ -72,30 +74,32 @@ def run_system(name: str, seed: int, results: Results, options: argparse.Namespa
     if results.has(kind="whole", system=name, seed=seed) and options.networks is None and options.laws == list(NAMES):
         return
     load: System = import_module(f"benchmarks.systems.{name}").load
-    loaded = load(seed, PROFILES[options.profile][name], options)
-    advice = {key: _theory(name, key, loaded, seed, results) for key in loaded.inputs}
+    settings = PROFILES[options.profile][name]
+    shared = {"system": name, "seed": seed, "sizes": results.check_sizes(name, settings)}
+    loaded = load(seed, settings, options)
+    advice = {key: _theory(key, loaded, shared, results) for key in loaded.inputs}
     for network, how in loaded.networks.items():
         if options.networks is not None and network not in options.networks:
             continue
         for law in options.laws:
-            _run(name, network, how, law, advice[how.inputs], seed, results)
+            _run(network, how, law, advice[how.inputs], shared, results)
     if options.networks is None and options.laws == list(NAMES):
-        results.add({"kind": "whole", "system": name, "seed": seed, "about": loaded.about})
+        results.add({"kind": "whole", **shared, "about": loaded.about})
 
 
-def _theory(name: str, key: str, loaded: Loaded, seed: int, results: Results) -> tuple[float, float]:
+def _theory(key: str, loaded: Loaded, shared: dict[str, Any], results: Results) -> tuple[float, float]:
     """What the theory recommends for an input; all that it says is written."""
-    if not results.has(kind="theory", system=name, network=key, seed=seed):
-        record = {"kind": "theory", "system": name, "network": key, "seed": seed}
-        results.add({**record, **predict(loaded.inputs[key], seed)})
+    record = {"kind": "theory", **shared, "network": key}
+    if not results.has(**record):
+        results.add({**record, **predict(loaded.inputs[key], shared["seed"])})
     low, high = next(
-        r["auto"] for r in results.records if (r["kind"], r["system"], r.get("network"), r["seed"]) == ("theory", name, key, seed)
+        found["auto"] for found in results.records if all(found.get(name) == value for name, value in record.items())
     )
     return low, high
 
 
-def _run(name: str, network: str, how: Network, law: str, auto: tuple[float, float], seed: int, results: Results) -> None:
-    key: dict[str, Any] = {"kind": "run", "system": name, "network": network, "law": law, "seed": seed}
+def _run(network: str, how: Network, law: str, auto: tuple[float, float], shared: dict[str, Any], results: Results) -> None:
+    key: dict[str, Any] = {"kind": "run", **shared, "network": network, "law": law}
     ratio = None if law == UNMASKED else law_of(law, auto, how.scopes, moves=how.moves)
     if results.has(**key) or (ratio is None and not (law == UNMASKED and how.unmasked)):
         return
@@ -107,7 +111,7 @@ def _run(name: str, network: str, how: Network, law: str, auto: tuple[float, flo
     told = {"auto": list(auto)} if law == AUTO else {}
     results.add({**key, "inputs": how.inputs, "seconds": round(seconds, 2), **told, "measured": measured})
     shown = " ".join(f"{value:.3f}" for value in measured.values())
-    print(f"seed {seed} {name}, {network}, {law}: {seconds:.1f} s of CPU: {shown}", flush=True)
+    print(f"seed {shared['seed']} {shared['system']}, {network}, {law}: {seconds:.1f} s of CPU: {shown}", flush=True)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -26,6 +26,8 @@ SHOWN = {
     AUTO: ("C3", "*"),
 }
 """Colour and marker of each law."""
+_LEAST = -200
+"""Worse ones lie outside."""
 
 
 def draw(records: list[dict[str, Any]], path: Path) -> None:
@@ -53,12 +55,12 @@ def draw(records: list[dict[str, Any]], path: Path) -> None:
                     ax.plot(values[law], y, marker, color=color, ms=5, alpha=0.8, label=None if y else law, linestyle="none")
         ax.axvline(0, color="0.8", zorder=0)
         ax.set_xscale("symlog", linthresh=5)
+        ax.set_xlim(left=max(ax.get_xlim()[0], _LEAST))
+        ax.xaxis.set_major_formatter("{x:+g}")
         ax.set_yticks(range(len(rows)), [" · ".join(key) for key in rows.index], fontsize=7)
         ax.set(ylim=(len(rows) - 0.5, -0.5), xlabel=f"gain against {REFERENCE}, {unit}; right is better")
-    axes[1].legend(fontsize=7, loc="best")
-    seeds = frame.groupby("system")["seed"].nunique()
-    fig.suptitle(
-        f"Laws of the mask ratio at equal steps, profile {records[0]['profile']}, {seeds.min()} to {seeds.max()} seeds, means"
-    )
+    fig.legend(*axes[1].get_legend_handles_labels(), fontsize=7, loc="outside right upper")
+    seeds = " or ".join(map(str, sorted(set(frame.groupby("system")["seed"].nunique()))))
+    fig.suptitle(f"Laws of the mask ratio at equal steps, profile {records[0]['profile']}, number of seeds {seeds}, means")
     fig.savefig(path, dpi=110, format="png")
     plt.close(fig)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 MASK = SPECIAL.index("[MASK]")
-_PER_TEXT = 12
+_PER_TEXT = 4
 """Most windows of a text whose mean represents it."""
 _COORDINATES = 4
 _POSITIONS = 32

@@ -13,7 +13,7 @@ from benchmarks.systems.summary import (
     ROW,
     agreement,
     best_fixed,
-    condition,
+    conditions,
     gains,
     grouped,
     interval,
@@ -49,12 +49,13 @@ def markdown(records: list[dict[str, Any]], earlier: str = "") -> str:
 
 
 def about(records: list[dict[str, Any]], frame: pd.DataFrame) -> str:
-    """Profile, seeds, sizes."""
-    seeds = frame.groupby("system", sort=False)["seed"].nunique()
-    lines = [
-        f"- profile `{records[0]['profile']}`; {frame.drop_duplicates(['system', 'network', 'law', 'seed'])['seconds'].sum() / 60:.0f} minutes of CPU"
-    ]
-    lines += [f"- {system}: {n} seed{'s' if n > 1 else ''}{_sizes(records, system)}" for system, n in seeds.items()]
+    """Profile, seeds, and how many laws were run."""
+    each = frame.drop_duplicates(["system", "network", "law", "seed"])
+    lines = [f"- profile `{records[0]['profile']}`, equal steps; {each['seconds'].sum() / 60:.0f} minutes of computing"]
+    for system, rows in each.groupby("system", sort=False):
+        seeds = ", ".join(map(str, sorted(rows["seed"].unique())))
+        laws = ", ".join(f"{network} {n}" for network, n in rows.groupby("network", sort=False)["law"].nunique().items())
+        lines.append(f"- {system}, seeds {seeds}; laws run: {laws}{_sizes(records, str(system))}")
     return "\n".join(lines)
 
 
@@ -75,7 +76,7 @@ def main_table(wide: pd.DataFrame, frame: pd.DataFrame, records: list[dict[str, 
         cells = {law: _cell(mean.loc[key, law], spread.loc[key, law], best) for law in wide.columns}
         where = (key[0], inputs[key[:2]])
         agreed = {
-            masks: agreement(mean.loc[key] * (-1 if higher else 1), predicted.loc[(*where, masks, condition(key[2]))])
+            masks: agreement(mean.loc[key] * (-1 if higher else 1), predicted.loc[(*where, masks)].loc[conditions(key[2])].mean())
             for masks in ("one mask", "fresh masks")
         }
         cells["order, measured"] = agreed["one mask"]["measured"]
@@ -85,7 +86,7 @@ def main_table(wide: pd.DataFrame, frame: pd.DataFrame, records: list[dict[str, 
     note = (
         f"Mean over seeds, ± standard deviation; best law in bold ({UNMASKED}, another model, aside). F1 is the mean of a linear and a kNN "
         "probe on frozen representations of whole inputs (parts of speech: linear); losses are those of what is hidden, under the same "
-        "masks for all laws, nats or squared errors. A dash: the network does not know the law. Orders are those of the fixed ratios, "
+        "masks for all laws, nats or squared errors. A dash: the network does not know the law, or it was not run. Orders are those of the fixed ratios, "
         "best first; behind a predicted one, its Spearman correlation with the measured one over the fixed ratios and over all laws."
     )
     return f"{note}\n\n{table(pd.DataFrame(rows).T, 'system · network · measure')}"
@@ -114,7 +115,7 @@ def wins_table(wide: pd.DataFrame, frame: pd.DataFrame) -> str:
     for law in rows:
         rows[law]["CPU time"] = f"{seconds[law].div(seconds[REFERENCE]).median():.2f}"
     note = (
-        f"Rows of the table in which a law is better in the mean, and the mean gain over the rows. The best fixed ratio is chosen for each "
+        f"Rows of the table in which a law is better in the mean over seeds, and the median gain over the rows. The best fixed ratio is chosen for each "
         f"row in hindsight, so to equal it is good. CPU time of training and measuring, median of that of {REFERENCE}."
     )
     return f"{note}\n\n{table(pd.DataFrame(rows).T, 'law')}"

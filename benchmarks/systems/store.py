@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 KEY = ("kind", "system", "network", "law", "seed")
 
 
-class OtherProfileError(Exception):
-    """The file holds results of another profile."""
+class OtherRunError(Exception):
+    """The file holds results of another profile, or of other sizes."""
 
 
 class Results:
@@ -30,7 +31,7 @@ class Results:
 
     Raises
     ------
-    OtherProfileError
+    OtherRunError
         It holds runs of another one.
     """
 
@@ -44,12 +45,30 @@ class Results:
             message = (
                 f"{path} holds runs of the profile {', '.join(sorted(others))}, not of {profile}; name another file by --out."
             )
-            raise OtherProfileError(message)
+            raise OtherRunError(message)
         path.parent.mkdir(parents=True, exist_ok=True)
         if len(whole) < len(content):
             with path.open("r+b") as stream:
                 stream.truncate(len(whole))
         self._done = {self._key(record) for record in self.records}
+
+    def check_sizes(self, system: str, sizes: dict[str, Any]) -> int:
+        """Refuse to add to results of a system whose sizes were others.
+
+        Returns
+        -------
+        Checksum of the sizes, for every record.
+
+        Raises
+        ------
+        OtherRunError
+            They were others.
+        """
+        now = zlib.crc32(json.dumps(sizes, sort_keys=True).encode())
+        if any(record["sizes"] != now for record in self.records if record["system"] == system):
+            message = f"{self.path} holds runs of {system} with other sizes than the profile {self.profile} has now; name another file by --out."
+            raise OtherRunError(message)
+        return now
 
     def has(self, **key: Any) -> bool:
         """Whether a run is done."""

@@ -62,6 +62,11 @@ def random_ratio(
     is that of ``model.config``, which is as it was between passes and afterwards. With a fixed
     ratio all is as without, bit for bit, at that ratio.
 
+    A model made from a configuration, not from saved weights, is left by transformers 5.24 with
+    position embeddings that are zero and frozen, so that no ratio can teach it where patches lie.
+    Fill ``model.vit.embeddings.position_embeddings`` and ``model.decoder.decoder_pos_embed`` first;
+    ``tutorials/06_your_model`` shows how.
+
     Parameters
     ----------
     model

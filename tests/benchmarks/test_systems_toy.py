@@ -20,8 +20,8 @@ from benchmarks.systems import brown, image_mae, language, linear, vision
 from benchmarks.systems.__main__ import main
 from benchmarks.systems.laws import FIXED, LAWS, NAMES, RATIOS, law_of
 from benchmarks.systems.report import TABLES, TITLE, markdown
-from benchmarks.systems.store import OtherProfileError, Results
-from benchmarks.systems.summary import agreement, best_fixed, gains, group, grouped, interval, of_best_fixed, runs, wins
+from benchmarks.systems.store import OtherRunError, Results
+from benchmarks.systems.summary import OVERALL, agreement, best_fixed, gains, group, grouped, interval, of_best_fixed, runs, wins
 from benchmarks.systems.system import MissingDataError
 from r2mae_bio.config import TrainConfig
 from r2mae_bio.masking import Fixed, RatioLaw, Schedule, Uniform
@@ -198,7 +198,7 @@ def test_networks_of_images_see_no_hidden_pixel(kind):
 
 
 def record(law: str, seed: int, measured: dict[str, float], network: str = "net") -> dict:
-    key = {"kind": "run", "system": "toy", "network": network, "law": law, "seed": seed, "profile": "toy"}
+    key = {"kind": "run", "system": "toy", "network": network, "law": law, "seed": seed, "profile": "toy", "sizes": 1}
     return {**key, "inputs": "in", "seconds": 1.0, "measured": measured}
 
 
@@ -221,15 +221,16 @@ def records() -> list[dict]:
 
 def test_groups_gains_and_intervals_by_hand(records):
     wide = grouped(runs(records))
-    assert set(wide.index.get_level_values("what")) == {"loss, 15% hidden", "F1"}
-    assert best_fixed(wide).to_dict() == {("toy", "net", "loss, 15% hidden"): "fixed .5", ("toy", "net", "F1"): "fixed .5"}
+    assert set(wide.index.get_level_values("what")) == {"loss, 15% hidden", OVERALL, "F1"}
+    assert set(best_fixed(wide)) == {"fixed .5"}
+    assert wide.xs(OVERALL, level="what")["U(0,1) row"].tolist() == [5.25, 5.25]
     mean, half = interval(gains(wide, of_best_fixed(wide)))
     loss, f1 = (("toy", "net", what) for what in ("loss, 15% hidden", "F1"))
     assert mean.loc[loss, "U(0,1) row"] == pytest.approx(-50)
     assert mean.loc[f1, "U(0,1) row"] == pytest.approx(6)  # the mean of both probes
     assert half.loc[f1, "U(0,1) row"] == pytest.approx(12.706 * np.std([5, 7], ddof=1) / 2**0.5, rel=1e-4)
     won = wins(wide, wide["fixed .15"], "loss")
-    assert won.loc["U(0,1) row"].to_dict() == {"better": 1, "rows": 1, "gain": pytest.approx(25)}
+    assert won.loc["U(0,1) row"].to_dict() == {"better": 2, "rows": 2, "gain": pytest.approx((25 + 100 * 0.25 / 5.5) / 2)}
     assert won.loc["fixed .9", "better"] == 0
 
 
@@ -275,8 +276,11 @@ def test_results_survive_a_kill(tmp_path):
     assert len(again.records) == 1
     again.add(record("auto", 1, {"error 15%": 1.0}))
     assert [json.loads(line)["seed"] for line in path.read_text().splitlines()] == [0, 1]
-    with pytest.raises(OtherProfileError, match="of the profile toy, not of screen"):
+    with pytest.raises(OtherRunError, match="of the profile toy, not of screen"):
         Results(path, "screen")
+    with pytest.raises(OtherRunError, match="toy with other sizes"):
+        again.check_sizes("toy", {"steps": 3})
+    assert again.check_sizes("other", {"steps": 3}) != again.check_sizes("other", {"steps": 4})
 
 
 # ---------------------------------------------------------------- toy runs
