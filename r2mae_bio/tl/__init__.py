@@ -9,6 +9,7 @@ from r2mae_bio._lazy import lazily
 if TYPE_CHECKING:
     from r2mae_bio.tl._attribute import attribute
     from r2mae_bio.tl._bedgraph import to_bedgraph
+    from r2mae_bio.tl._dependency_map import dependency_map
     from r2mae_bio.tl._embed import embed
     from r2mae_bio.tl._embed_regions import embed_regions
     from r2mae_bio.tl._embed_sequences import embed_sequences
@@ -28,6 +29,7 @@ __getattr__, __dir__, __all__ = lazily(
     {
         "tl._attribute": "attribute",
         "tl._bedgraph": "to_bedgraph",
+        "tl._dependency_map": "dependency_map",
         "tl._embed": "embed",
         "tl._embed_regions": "embed_regions",
         "tl._embed_sequences": "embed_sequences",

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from r2mae_bio._errors import ConfigError
-from r2mae_bio._linear import Linear
+from r2mae_bio.likelihoods._linear import Linear
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from r2mae_bio._linear import Linear
 from r2mae_bio.likelihoods import GeneParams
+from r2mae_bio.likelihoods._linear import Linear
 
 if TYPE_CHECKING:
     from r2mae_bio.cells.network._content import Exposure, GeneContent

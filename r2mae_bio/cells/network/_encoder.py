@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from r2mae_bio._linear import Linear
 from r2mae_bio.cells.network._block import TransformerBlock
 from r2mae_bio.cells.network._read import LeastSquaresRead
+from r2mae_bio.likelihoods._linear import Linear
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from r2mae_bio._linear import product
+from r2mae_bio.likelihoods._linear import product
 
 if TYPE_CHECKING:
     from r2mae_bio.tokens import TokenBatch

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from r2mae_bio._linear import Linear, product
 from r2mae_bio.dna.network._depthwise import DepthwiseConvolution
 from r2mae_bio.dna.network._rotary import rotate
+from r2mae_bio.likelihoods._linear import Linear, product
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from r2mae_bio._linear import product
 from r2mae_bio.dna._aligned import bases_of
 from r2mae_bio.dna.network._mae import base_tokens
 from r2mae_bio.dna.network._rotary import rotary_angles, rotate
+from r2mae_bio.likelihoods._linear import product
 
 if TYPE_CHECKING:
     from r2mae_bio.dna.network._base_block import BaseBlock

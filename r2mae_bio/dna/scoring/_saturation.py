@@ -54,7 +54,7 @@ def saturate(
     ConfigError
         ``context`` cannot be used.
     """
-    context = _choose_context(context, model.window)
+    context = choose_context(context, model.window)
     chrom, start, end = parse_region(region)
     letters = genome.fetch(chrom, start, end).upper()
     contig = genome.contig_index(chrom)
@@ -67,7 +67,25 @@ def saturate(
     return table
 
 
-def _choose_context(context: int | None, window: int) -> int:
+def choose_context(context: int | None, window: int) -> int:
+    """Width of a window: what was asked for, or what the model reads.
+
+    Parameters
+    ----------
+    context
+        What the user asked for.
+    window
+        What the model reads.
+
+    Returns
+    -------
+    Bases of a window.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be used.
+    """
     if context is None:
         return window
     if isinstance(context, bool) or not isinstance(context, int | np.integer) or not 1 <= context <= window:

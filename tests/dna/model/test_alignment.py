@@ -268,7 +268,9 @@ def test_saturation_reads_the_columns_of_each_window(case, wild_aligned):
         hidden = np.zeros((1, WINDOW), bool)
         hidden[0, WINDOW // 2] = True
         expected = wild_aligned.log_probs(codes_with_columns(case, start, WINDOW), hidden)[0, WINDOW // 2]
-        np.testing.assert_allclose(table.loc[i, ["logp_A", "logp_C", "logp_G", "logp_T"]].to_numpy(float), expected, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(
+            table.loc[i, ["logp_A", "logp_C", "logp_G", "logp_T"]].to_numpy(float), expected, rtol=1e-5, atol=1e-5
+        )
 
 
 def test_regions_are_embedded_with_their_columns_on_either_strand(case, wild_aligned):

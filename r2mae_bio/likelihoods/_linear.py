@@ -81,15 +81,16 @@ def product(
     (..., N).
     """
     onednn = _onednn() if _serves(x, y) else None
+    result: Tensor
     if onednn is None:
         result = F.linear(x, y, bias)
         result = F.silu(result) if activation == "swish" else result
         return result if added is None else added + result
-    if added is None:
-        return onednn(x, y, bias, activation, [], "")
-    if activation == "none":
-        return onednn.binary(x, added, y, bias, "add")
-    return added + onednn(x, y, bias, activation, [], "")
+    if added is not None and activation == "none":
+        result = onednn.binary(x, added, y, bias, "add")
+        return result
+    result = onednn(x, y, bias, activation, [], "")
+    return result if added is None else added + result
 
 
 def _serves(x: Tensor, y: Tensor) -> bool:
@@ -104,6 +105,7 @@ def _onednn() -> Any:
     not at hand.
     """
     wide = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
-    if not (wide and torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")):
+    built = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if not (wide and built and hasattr(torch.ops.mkldnn, "_linear_pointwise")):
         return None
     return torch.ops.mkldnn._linear_pointwise

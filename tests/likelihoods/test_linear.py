@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from r2mae_bio import _linear
-from r2mae_bio._linear import Linear, product
+from r2mae_bio.likelihoods import _linear
+from r2mae_bio.likelihoods._linear import Linear, product
 
 
 def layer(*, bias: bool = True) -> Linear:
