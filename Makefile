@@ -21,7 +21,7 @@ VERSION := import sys; print("%d.%d" % sys.version_info[:2])
 export MPLBACKEND ?= Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test matrix lint bench docs tutorials clean
+.PHONY: help env demo test matrix lint bench docs wheel tutorials clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -77,6 +77,9 @@ docs: env ## build the site into build/docs; open build/docs/index.html
 	test -x $(SITE)/bin/sphinx-build || $(SITE)/bin/python -m pip install --quiet $$($(PY) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"])')
 	rm -rf docs/api/generated build/docs
 	$(SITE)/bin/python -m sphinx --builder html --conf-dir docs --jobs auto --fail-on-warning --keep-going $(ARGS) . build/docs
+
+wheel: env ## build wheel and sdist, and try them outside of the repository
+	$(PY) .ci/wheel.py $(ARGS)
 
 clean: ## remove build products and caches; .venv and demo/ stay
 	rm -rf build dist docs/api/generated .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

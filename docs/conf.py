@@ -46,7 +46,7 @@ include_patterns = [
     "SECURITY.md",
 ]
 exclude_patterns = [".*", "build", "demo", "dist", "docs/_*", "r2mae_bio", "tests", "**/.ipynb_checkpoints"]
-templates_path = ["_templates"]
+templates_path = [str(HERE / "_templates")]  # autosummary takes others from the folder that is read
 suppress_warnings = ["myst.header"]  # results are lists of tables, whose levels skip one
 
 nb_execution_mode = "off"  # tutorials are committed as executed
@@ -60,6 +60,7 @@ autosummary_ignore_module_all = False
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 napoleon_use_ivar = True
+napoleon_custom_sections = ["Returns"]  # what is written stands there in lists and sentences, not in fields
 
 intersphinx_mapping = write_inventories(Path(tempfile.gettempdir()) / f"r2mae_bio_inventories_{__version__}")
 intersphinx_timeout = 5

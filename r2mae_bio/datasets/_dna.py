@@ -31,8 +31,8 @@ def lambda_phage() -> Path:
 
 
 def ecoli_k12(*, cache_dir: str | Path | None = None) -> Path:
-    """Genome of *E. coli* K-12 MG1655 (NC_000913.3): 4,641,652 bases, gzipped FASTA; downloaded
-    once (1.4 MB). The chromosome is circular.
+    """Genome of *Escherichia coli* K-12 MG1655 (NC_000913.3): 4,641,652 bases, gzipped FASTA;
+    downloaded once (1.4 MB). The chromosome is circular.
 
     Parameters
     ----------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,23 @@ def test_it_writes_what_python_writes(folder: Path, r2mae: Any) -> None:
     code, out, _ = r2mae(*ARGS, "--out", "-", "--prefix", "TOY")
     assert code == 0
     assert out.encode() == gzip.decompress(Path("scored.vcf.gz").read_bytes())
+
+
+def test_variants_may_come_through_a_pipe(folder: Path, r2mae: Any) -> None:
+    assert r2mae(*ARGS, "--out", "scored.vcf")[0] == 0
+    read, write = os.pipe()
+    os.write(write, gzip.decompress(Path("cohort.vcf.gz").read_bytes()))  # as zcat would, and little enough for one write
+    os.close(write)
+    before = os.dup(0)
+    try:
+        os.dup2(read, 0)
+        code, out, err = r2mae("score", "-", *ARGS[2:], "--out", "-")
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+        os.close(read)
+    assert code == 0, err
+    assert out == Path("scored.vcf").read_text()
 
 
 def test_an_interrupted_run_goes_on(folder: Path, r2mae: Any, monkeypatch: pytest.MonkeyPatch) -> None:
