@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["asked_for", "count_steps", "with_bars"]
+__all__ = ["asked_for", "can_redraw", "count_steps", "with_bars"]
 
 _ASKED: Final = ContextVar("_ASKED", default=False)
 
@@ -29,6 +29,16 @@ def with_bars() -> Iterator[None]:
 def asked_for() -> bool | None:
     """Whether what otherwise works in silence shows a bar, as ``shown`` of :func:`count_steps`."""
     return None if _ASKED.get() else False
+
+
+def can_redraw() -> bool:
+    """Whether standard error is a terminal or a notebook, where a bar moves in its place; in a log
+    each movement would be a line.
+    """
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    return console.is_terminal or console.is_jupyter
 
 
 @contextmanager

@@ -76,3 +76,17 @@ def test_a_listener_hears_instead_of_the_caller():
     assert heard == ["There is no more of it."]
     with pytest.warns(UserWarning, match="again"):
         warn("Heard again.")
+
+
+def test_a_warning_of_one_line_is_shown_once_in_a_loop_and_always_if_asked_for():
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.resetwarnings()
+        for name in ("first", "second", "first"):
+            warn(f"of a loop: {name}")
+            with warnings.catch_warnings():  # upon which Python forgets what it has shown
+                warnings.simplefilter("ignore")
+        assert [str(one.message) for one in heard] == ["of a loop: first", "of a loop: second"]
+        warnings.filterwarnings("always", message="of a loop: first")
+        for name in ("first", "second", "first"):
+            warn(f"of a loop: {name}")
+        assert [str(one.message) for one in heard][2:] == ["of a loop: first", "of a loop: second", "of a loop: first"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping, TQDMProgressBar
 from pytorch_lightning.callbacks.progress.tqdm_progress import Tqdm
 
 from r2mae_bio._files import whole_file
+from r2mae_bio._progress import can_redraw
 from r2mae_bio.core._resume import TrainingState, optimizer_tensors, restore, write_checkpoint
 
 if TYPE_CHECKING:
@@ -149,6 +151,36 @@ class ProgressBar(TQDMProgressBar):
             (training.units_seen - self._before) / (time.perf_counter() - self._start)
         )
         return metrics
+
+
+class ProgressLines(Callback):
+    """The same as lines in a log, one for each tenth of the epochs."""
+
+    def __init__(self, state: TrainingState) -> None:
+        self.state = state
+        self._start, self._before, self._said = 0.0, 0, 0
+
+    def on_train_start(self, trainer: Trainer, training: Any) -> None:
+        """Start the clock."""
+        self._start, self._before = time.perf_counter(), len(self.state.history)
+        self._said = self._before
+
+    def on_train_epoch_end(self, trainer: Trainer, training: Any) -> None:
+        """Say how far it is; the history has the row of this epoch already."""
+        done, wanted = len(self.state.history), training.config.max_epochs
+        if done == self._said or not trainer.is_global_zero:  # cut short by Ctrl-C
+            return
+        if done * 10 // wanted > self._said * 10 // wanted:
+            self._said, row = done, self.state.history[-1]
+            left = (time.perf_counter() - self._start) / (done - self._before) * (wanted - done)
+            names = {"train_loss": "loss", "validation_loss": "validation"}
+            losses = ", ".join(f"{short} {row[name]:.4f}" for name, short in names.items() if name in row)
+            sys.stderr.write(f"epoch {done}/{wanted}: {losses}, {left:.0f} s left\n")
+
+
+def progress(state: TrainingState) -> Callback:
+    """A bar where one can move, else lines."""
+    return ProgressBar(state) if can_redraw() else ProgressLines(state)
 
 
 class BestEpoch(EarlyStopping):

@@ -16,7 +16,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from r2mae_bio._errors import ConfigError
 from r2mae_bio.config._names import check_names
 from r2mae_bio.config._training import TRAIN_INSTEAD
-from r2mae_bio.core._callbacks import BestEpoch, Checkpoints, GracefulInterrupt, History, ProgressBar
+from r2mae_bio.core._callbacks import BestEpoch, Checkpoints, GracefulInterrupt, History, progress
 from r2mae_bio.core._metrics import RatioMeter
 from r2mae_bio.core._resume import TrainingState, check_unused
 from r2mae_bio.core._training_step import MaskedTraining
@@ -195,7 +195,7 @@ def fit(
         Checkpoints(
             state, options.checkpoint_dir, options.checkpoint_every_n_steps, bundle, resumed=options.resume_from is not None
         ),
-        *([ProgressBar(state)] if options.progress_bar else []),
+        *([progress(state)] if options.progress_bar else []),
     ]
     _run(training, loaders, callbacks, options, interrupt)
     if interrupt.interrupted:
@@ -295,7 +295,7 @@ def _run(
             gradient_clip_val=training.config.gradient_clip,
             reload_dataloaders_every_n_epochs=1,  # an epoch that is resumed in its middle is shorter
             enable_checkpointing=False,
-            enable_progress_bar=options.progress_bar,
+            enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
             **{

@@ -10,6 +10,7 @@ from r2mae_bio._lazy import lazily
 
 if TYPE_CHECKING:
     from r2mae_bio.pl._dependency_map import dependency_map
+    from r2mae_bio.pl._embedding_report import embedding_report
     from r2mae_bio.pl._history import history
     from r2mae_bio.pl._mask_ratios import mask_ratios
     from r2mae_bio.pl._risk_curve import risk_curve
@@ -20,6 +21,7 @@ __getattr__, __dir__, __all__ = lazily(
     __name__,
     {
         "pl._dependency_map": "dependency_map",
+        "pl._embedding_report": "embedding_report",
         "pl._history": "history",
         "pl._mask_ratios": "mask_ratios",
         "pl._risk_curve": "risk_curve",
