@@ -25,7 +25,7 @@ import numpy as np
 import yaml
 
 from benchmarks.gene_sets import DATA
-from r2mae_bio import tl
+from r2mae_bio import pp, tl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,10 @@ class CellRecipe:
         if self.values:
             adata = adata[adata.obs[self.column].astype(str).isin(self.values)]
         seen = np.asarray((adata.X > 0).sum(axis=0)).ravel() >= FEWEST_CELLS
-        return adata[:, seen].copy()
+        adata = adata[:, seen].copy()
+        if self.batch_key is not None:
+            pp.measured_by_batch(adata, batch_key=self.batch_key)
+        return adata
 
     def train(self, data: Path, seed: int) -> Any:
         """The trained model."""
