@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import anndata
 import pytest
 
 import r2mae_bio as rb
@@ -26,7 +27,15 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parent.parent
 SPLITS = ("train", "dev", "test")
 README = REPOSITORY / "README.md"
-OTHERS = ("CONTRIBUTING.md", "benchmarks/README.md", "data_registry/README.md", "docs/architecture.md", "docs/command_line.md")
+CARDS = tuple(f"data_registry/models/{name}.md" for name in ("blood-small", "pancreas-small", "ecoli-dna"))
+OTHERS = (
+    *CARDS,
+    "CONTRIBUTING.md",
+    "benchmarks/README.md",
+    "data_registry/README.md",
+    "docs/architecture.md",
+    "docs/command_line.md",
+)
 PAGES = [README, *(REPOSITORY / name for name in OTHERS)]
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
 
@@ -49,8 +58,6 @@ def test_blocks_are_found_with_their_lines(tmp_path):
 def expected_cells() -> dict[str, AnnData]:
     """Cells that the blocks name and do not make."""
     adata = rb.datasets.pbmc68k()
-    query = adata[:200, ::-1][:, ::2].copy()
-    query.write_h5ad("query.h5ad")
     other_batch = adata[300:500].copy()
     other_batch.obs["sample"] = "b"
     return {"panel": adata[:200, ::5].copy(), "other_batch": other_batch}
@@ -87,9 +94,38 @@ def test_python_blocks_run_in_order(tmp_path, monkeypatch):
     for block in python_blocks(README):
         exec(compile(block, str(README), "exec"), names)  # our own text
     plt.close("all")
-    written = {"my_model", "report", "scored.vcf.gz"}
-    assert written <= {path.name for path in tmp_path.iterdir()}
-    assert names["query"].obsm["X_r2mae"].shape == (200, names["adata"].obsm["X_r2mae"].shape[1])
+    assert {"my_model", "scored.vcf.gz"} <= {path.name for path in tmp_path.iterdir()}
+    assert names["adata"].obsm["X_r2mae"].shape == (700, 64)
+    assert {"r2mae_label", "r2mae_label_confidence"} <= set(names["panel"].obs)
+
+
+def test_it_is_read_in_a_few_minutes():
+    lines = README.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 150
+    assert not [line for line in lines if len(line) > 100]
+
+
+def test_its_pictures_are_there_and_small():
+    shown = set(re.findall(r'(?:src|srcset)="([^"]+)"', README.read_text(encoding="utf-8")))
+    assert len(shown) == 2  # for a light and a dark page
+    for name in shown:
+        assert (REPOSITORY / name).read_bytes().startswith(b"\x89PNG")
+        assert (REPOSITORY / name).stat().st_size < 200_000
+
+
+@pytest.mark.slow
+def test_its_way_to_an_embedding_without_training_works(tmp_path, monkeypatch, capfd):
+    """The cells of the shell block, as a user has them: counts in X, other genes, another order."""
+    from r2mae_bio.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    rb.datasets.pbmc68k()[:50, ::-1][:, ::2].copy().write_h5ad("query.h5ad")
+    (line,) = re.findall(r"^r2mae (.*blood-small.*)$", README.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert main(line.split()) == 0
+    assert anndata.read_h5ad("embedded.h5ad").obsm["X_r2mae"].shape == (50, 64)
+    printed = capfd.readouterr()
+    assert printed.out == "wrote embedded.h5ad (50 cells, 64 dimensions)\n"
+    assert printed.err == ""
 
 
 @each_page
