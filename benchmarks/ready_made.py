@@ -165,16 +165,24 @@ def markdown(frame: pd.DataFrame) -> str:
         best = scores["mean"].groupby("column").transform("max") == scores["mean"]
         texts = [f"{mean:.3f} ± {sd:.3f}" for mean, sd in scores.to_numpy()]
         shown = pd.Series([f"**{text}**" if top else text for text, top in zip(texts, best, strict=True)], index=scores.index)
-        parts += [f"## {name}, {probe}", table(shown.unstack("column", sort=False))]
+        parts += [f"## {name}, {probe}", table(_wide(shown))]
     difference = paired_differences(frame, reference=READY, by=("probe", "column"), pair=("set", "seed"))
     difference["text"] = [
-        f"{mean:+.3f} ± {(high - low) / 2:.3f} ({wins}/{n})"
+        f"{mean:+.3f} ± {(high - low) / 2:.3f} ({wins:.0f}/{n:.0f})"
         for mean, low, high, wins, n in difference[["mean", "low", "high", "wins", "n"]].to_numpy().tolist()
     ]
     parts.append("## Ready-made minus the others: mean and 95% interval over sets and seeds (pairs in which it is ahead)")
     for probe, part in difference.groupby("probe", sort=False):
-        parts += [f"### {probe}", table(part.set_index(["method", "column"])["text"].unstack("column", sort=False))]
+        parts += [f"### {probe}", table(_wide(part.set_index(["method", "column"])["text"]))]
     return "\n\n".join(parts) + "\n"
+
+
+def _wide(texts: pd.Series) -> pd.DataFrame:
+    """Methods by columns, in the order in which they come; ``unstack(sort=False)`` of pandas 2.3
+    puts values into wrong places.
+    """
+    methods, columns = (texts.index.get_level_values(level).unique() for level in ("method", "column"))
+    return texts.unstack("column").reindex(index=methods, columns=columns)
 
 
 def main() -> None:
