@@ -61,8 +61,8 @@ class DNARecord(ModelRecord):
         return {name: value for name, value in settings.items() if name != "n_species" or value}
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        own = {name: getattr(self, name) for name in _OWN}
+        """Plain data; without an alignment, as before there were any."""
+        own = {name: getattr(self, name) for name in _OWN if name not in _YOUNG or getattr(self, name)}
         return super().to_json() | own
 
     @classmethod
