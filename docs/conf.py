@@ -56,6 +56,7 @@ myst_heading_anchors = 4
 autodoc_typehints = "none"  # signatures are short, and parameters are described in words
 autodoc_member_order = "bysource"
 autosummary_generate = True
+toc_object_entries_show_parents = "hide"  # "train" beside the page, not "GeneMAE.train", which is cut there
 autosummary_ignore_module_all = False
 napoleon_google_docstring = False
 napoleon_use_rtype = False
