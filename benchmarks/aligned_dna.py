@@ -10,7 +10,8 @@ four relatives, with genes, are in the Debian package ``maffilter-examples`` (``
 the reference is put together from its rows.
 
 Trained on are all chromosomes but three: one is validated on, and of two the changes are drawn, as
-many nonsense, missense and synonymous ones. Nothing was chosen by what is measured on these two.
+many nonsense, missense and synonymous ones. Models and settings are fixed by what is
+validated; that other species alone are asked, too, was decided after a first look at these two.
 A score is log p(reference) - log p(alternative) with the base hidden, and AUROC says how often it
 is higher for nonsense (missense) than for synonymous. All models take equal steps over windows of
 128 bases, soft-masked bases weigh a tenth, and with an alignment, those that no relative shares,
