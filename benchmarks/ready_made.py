@@ -102,6 +102,8 @@ def sets(data: Path, *, other_donors: bool) -> dict[str, Asked]:
 def rows_of(asked: Asked, n_cells: int, n_genes: int, seed: int) -> Iterator[dict[str, Any]]:
     """Scores of every method for one draw of cells and panel."""
     shared = np.flatnonzero(asked.cells.var_names.isin(asked.pool.var_names))
+    if len(shared) < n_genes:  # pbmc68k has 765 genes, of which fewer than 300 are in the pool
+        return
     panel = np.sort(derive_generator(seed, "panel", n_genes).choice(shared, n_genes, replace=False))
     drawn = stratified_split(asked.labels, query_fraction=1 - n_cells / len(asked.labels), seed=seed)
     test = derive_generator(seed, "test").permutation(drawn.query)[:MOST_TESTED]
