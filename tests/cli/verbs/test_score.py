@@ -45,7 +45,7 @@ def test_variants_may_come_through_a_pipe(folder: Path, r2mae: Any) -> None:
 
 def test_an_interrupted_run_goes_on(folder: Path, r2mae: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_output, "RECORDS", 4)
-    read, calls = DNAMAE.log_probs, []
+    read, calls = DNAMAE.read_windows, []
 
     def interrupted(self: DNAMAE, *args: Any, **kwargs: Any) -> Any:
         calls.append(1)
@@ -54,7 +54,7 @@ def test_an_interrupted_run_goes_on(folder: Path, r2mae: Any, monkeypatch: pytes
         return read(self, *args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(DNAMAE, "log_probs", interrupted)
+        patch.setattr(DNAMAE, "read_windows", interrupted)
         code, _, err = r2mae(*ARGS, "--out", "cut.vcf")
     assert code == 130
     assert err.splitlines()[-1].startswith("interrupted")
