@@ -30,7 +30,6 @@ import r2mae_bio as rb
 from benchmarks.gene_throughput import synthetic
 from r2mae_bio._rng import derive_generator
 
-STEPS = ("train", "embed")
 WORK = "work begins"
 """Printed by the process once libraries are there: killing imports tries nothing."""
 
@@ -70,6 +69,9 @@ def train(folder: Path, out: Path) -> None:
 def embed(folder: Path, out: Path) -> None:
     """Goes on from the journal, if there is one."""
     rb.tl.embed(store(folder), folder / "model", out=out.with_suffix(".h5ad"), batch_size=16, overwrite=True)
+
+
+STEPS = {"train": train, "embed": embed}
 
 
 def digest(step: str, out: Path, n_cells: int) -> str:
@@ -143,7 +145,7 @@ def main() -> None:
     if options.one:
         step, folder, out = options.one
         print(WORK, flush=True)
-        {"train": train, "embed": embed}[step](Path(folder), Path(out))
+        STEPS[step](Path(folder), Path(out))
         return
     with tempfile.TemporaryDirectory() as name:
         make(Path(name), options.cells)

@@ -328,8 +328,8 @@ class FileBlocks:
         apart = gaps > max(_BRIDGED, self._unit)
         cost = np.cumsum(self.pointers[places + 1] - self.pointers[places] + np.where(apart, self._unit, gaps))
         groups = np.flatnonzero(np.diff(cost // _TOGETHER)) + 1
-        parts = [self._pick(some, cuts) for some, cuts in zip(np.split(places, groups), np.split(apart, groups), strict=True)]
-        return parts[0] if len(parts) == 1 else self._stack(parts)
+        pieces = zip(np.split(places, groups), np.split(apart, groups), strict=True)
+        return self._stack([self._pick(*piece) for piece in pieces])
 
     def _pick(self, places: NDArray[np.int64], apart: NDArray[np.bool_]) -> Any:
         """Some rows, and whether those between each and the one before it are left out."""
