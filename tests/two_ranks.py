@@ -13,12 +13,15 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from toy_cells import SIZES, make_cells
-
 from r2mae_bio.masking import Uniform
 from r2mae_bio.model import GeneMAE
+
+# A script has its folder on the path. For tests it must not be put there: transformers would take
+# tests/datasets for the library of that name.
+if __package__:
+    from .toy_cells import SIZES, make_cells
+else:
+    from toy_cells import SIZES, make_cells
 
 
 class Dies(pl.Callback):
