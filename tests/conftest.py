@@ -72,7 +72,7 @@ def client() -> Iterator[Any]:
     distributed = pytest.importorskip("distributed", reason="needs Dask's scheduler")
     # without an address, it takes port 8787 all the same, and warns where another cluster has it
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
-    with distributed.LocalCluster(**options, silence_logs=logging.CRITICAL) as cluster:
-        # were it the default, every dask array of later tests would be computed by workers that tests kill
-        with distributed.Client(cluster, set_as_default=False) as made:
-            yield made
+    # as the default, workers that tests kill would compute every dask array of later tests
+    cluster = distributed.LocalCluster(**options, silence_logs=logging.CRITICAL)
+    with cluster, distributed.Client(cluster, set_as_default=False) as made:
+        yield made
