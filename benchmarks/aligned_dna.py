@@ -11,7 +11,8 @@ the reference is put together from its rows.
 
 Trained on are all chromosomes but three: one is validated on, and of two the changes are drawn, as
 many nonsense, missense and synonymous ones. Models and settings are fixed by what is
-validated; that other species alone are asked, too, was decided after a first look at these two.
+validated; that other species alone are asked, too, and that relatives are predicted, was decided
+after a first look at these two.
 A score is log p(reference) - log p(alternative) with the base hidden, and AUROC says how often it
 is higher for nonsense (missense) than for synonymous. All models take equal steps over windows of
 128 bases, soft-masked bases weigh a tenth, and with an alignment, those that no relative shares,
@@ -58,6 +59,7 @@ MODELS: dict[str, tuple[str, dict[str, Any] | None]] = {
     "sequence alone, uniform": ("uniform", None),
     "sequence alone, fixed .15": ("fixed .15", None),
     **{f"aligned, {law}": (law, {"diverged_weight": 0.1}) for law in LAWS},
+    **{f"relatives, {law}": (law, {"target": "relatives"}) for law in LAWS},
     "aligned, uniform, clades hidden": ("uniform", {"diverged_weight": 0.1, "hidden_columns": "clades"}),
     "aligned, uniform, columns hidden": ("uniform", {"diverged_weight": 0.1, "hidden_columns": "whole"}),
     "other species aligned, uniform": ("uniform", {"diverged_weight": 0.1, "species": None}),
@@ -192,13 +194,14 @@ def validation_nats(case: Case, model: DNAMAE, n: int = 512, ratio: float = 0.15
 def run(case: Case, name: str, seed: int, steps: int, folder: Path) -> dict[str, Any]:
     """Train a model, or go on with it, and score."""
     law, chosen = MODELS[name]
-    aligned = None if chosen is None else {key: value for key, value in chosen.items() if key != "species"}
+    aligned = None if chosen is None else {key: value for key, value in chosen.items() if key not in ("species", "target")}
+    target = (chosen or {}).get("target", "genome")
     others = [one for one in case.alignment.species if one.split("_")[0] != REFERENCE.split("_")[0]]
     began = time.perf_counter()
     alignment = None if aligned is None else case.alignment
     model = DNAMAE(
         case.genome, window=WINDOW, mask_ratio=LAWS[law], seed=seed, alignment=alignment,
-        species=others if "species" in (chosen or {}) else None, **SIZES,
+        species=others if "species" in (chosen or {}) else None, target=target, **SIZES,
     )  # fmt: skip
     at = folder / f"{name.replace(' ', '_').replace(',', '')}_{steps}_{seed}"
     epochs = max(1, steps // 500)
@@ -211,7 +214,8 @@ def run(case: Case, name: str, seed: int, steps: int, folder: Path) -> dict[str,
         )  # fmt: skip
     trained = time.perf_counter() - began
     found = {"model": name, "seed": seed, "steps": steps, "seconds": trained, "floors": model.floors}
-    return {**found, "validation_nats": validation_nats(case, model), **auroc(case.table, scores_of(case, model))}
+    nats = validation_nats(case, model) if target == "genome" else None  # of relatives it is of another kind
+    return {**found, "validation_nats": nats, **auroc(case.table, scores_of(case, model))}
 
 
 # ---------------------------------------------------------------- report
@@ -227,7 +231,8 @@ def report(results: dict[str, Any]) -> str:
         of = rows[rows["model"] == name] if len(rows) else rows
         if len(of):
             shown = [f"{of[key].mean():.3f} ± {of[key].std(ddof=0):.3f}" for key in ("nonsense", "missense")]
-            lines.append(f"| {name} | {shown[0]} | {shown[1]} | {of['validation_nats'].mean():.4f} | {len(of)} |")
+            nats = of["validation_nats"].astype(float).mean()
+            lines.append(f"| {name} | {shown[0]} | {shown[1]} | {'' if np.isnan(nats) else f'{nats:.4f}'} | {len(of)} |")
     return "\n".join(lines + verdict(results["controls"], rows))
 
 
@@ -236,7 +241,7 @@ def verdict(found: dict[str, dict[str, float]], rows: pd.DataFrame) -> list[str]
     if not len(rows):
         return []
     means = rows.groupby("model")["nonsense"].mean()
-    alone, aligned = (means[means.index.str.contains(kind)] for kind in ("sequence", "aligned"))
+    alone, aligned = (means[means.index.str.contains(kind)] for kind in ("sequence", "aligned|relatives"))
     if alone.empty or aligned.empty:
         return []
     columns = {name: value["nonsense"] for name, value in found.items() if name.startswith("columns")}

@@ -103,6 +103,8 @@ class DNAConfig(Settings):
     """
     n_species: int = 0
     """Other species whose bases are read at each position; as many as the alignment has."""
+    target: Literal["genome", "relatives"] = "genome"
+    """What is hidden and predicted: bases of the genome, or what those species have there."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dilations", tuple(self.dilations))  # a list when it comes from JSON
@@ -110,6 +112,10 @@ class DNAConfig(Settings):
             value = getattr(self, name)
             check_setting(value > 0, f"{name} is {value!r}; needed is a positive integer.")
         check_setting(self.n_species >= 0, f"n_species is {self.n_species}; needed is 0 or the number of aligned species.")
+        check_setting(
+            self.target == "genome" or (self.target == "relatives" and self.n_species > 0),
+            f"target is {self.target!r} with {self.n_species} aligned species; needed is 'genome', or 'relatives' with an alignment.",
+        )
         for name in ("kernel", "stem_kernel"):
             check_setting(getattr(self, name) % 2 == 1, f"{name} is {getattr(self, name)}; needed is an odd number of taps.")
         width = self.d_model / self.n_heads

@@ -21,6 +21,10 @@ GAP: Final = 5
 UNALIGNED: Final = 6
 """Code of a species of which nothing is aligned."""
 N_SYMBOLS: Final = 7
+ASKED: Final = 8
+"""Added to the codes of a column that is to be predicted: the network does not read it. Only models
+that predict what other species have see it, and it never comes from users.
+"""
 
 
 def bases_of(codes: Any) -> Any:

@@ -12,6 +12,7 @@ from r2mae_bio.likelihoods import base_nll
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Parameter
 
     from r2mae_bio.config import TrainConfig
     from r2mae_bio.dna.fit._batch import WindowBatch
@@ -20,6 +21,26 @@ if TYPE_CHECKING:
 
 _FITTED_RATE: Final = 0.1
 """Learning rate of what was fitted before the run, in units of that of the rest."""
+
+
+def scored(nats: Tensor, batch: WindowBatch, counted: Tensor) -> Score:
+    """Losses as a score: weighted as the batch says, those of soft-masked bases reported apart.
+
+    Parameters
+    ----------
+    nats
+        Of each slot, zero where none counts, (B, L).
+    batch
+        What was scored.
+    counted
+        Slots that count, bool (B, L).
+    """
+    weight = counted.float() if batch.weight is None else batch.weight * counted
+    parts = {}
+    if batch.repeat is not None:
+        for name, kind in (("repeat", batch.repeat), ("unique", ~batch.repeat)):
+            parts[name] = (nats.detach()[kind].sum(), (counted & kind).sum())
+    return Score((nats * weight if batch.weight is not None else nats).sum(1), weight.sum(1), parts)
 
 
 class DNAObjective:
@@ -68,20 +89,16 @@ class DNAObjective:
         return self._score(self.composition.to(batch.codes.device), batch, plan)
 
     def _score(self, logits: Tensor, batch: WindowBatch, plan: MaskPlan) -> Score:
-        nats = base_nll(logits, batch.codes, plan.hidden)  # (B, L)
-        weight = plan.hidden.float() if batch.weight is None else batch.weight * plan.hidden
-        parts = {}
-        if batch.repeat is not None:
-            for name, kind in (("repeat", batch.repeat), ("unique", ~batch.repeat)):
-                parts[name] = (nats.detach()[kind].sum(), (plan.hidden & kind).sum())
-        return Score((nats * weight if batch.weight is not None else nats).sum(1), weight.sum(1), parts)
+        return scored(base_nll(logits, batch.codes, plan.hidden), batch, plan.hidden)
 
     def parameter_groups(self, network: DNAMaskedAutoencoder, config: TrainConfig) -> list[dict[str, Any]]:
         """Matrices and filters decay; norms and biases do not, nor does the readout of columns,
         which was fitted and is left nearly as it is.
         """
-        fitted = [] if network.columns is None else network.columns.readout_parameters()
-        free = [p for p in network.parameters() if all(p is not one for one in fitted)]
+        return self._groups(network, [] if network.columns is None else network.columns.readout_parameters(), config)
+
+    def _groups(self, network: DNAMaskedAutoencoder, fitted: list[Parameter], config: TrainConfig) -> list[dict[str, Any]]:
+        free = [p for p in network.parameters() if p.requires_grad and all(p is not one for one in fitted)]
         decayed, plain = [p for p in free if p.dim() > 1], [p for p in free if p.dim() <= 1]
         groups = [
             {"params": decayed, "scale": 1.0, "weight_decay": config.weight_decay},

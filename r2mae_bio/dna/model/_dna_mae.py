@@ -6,7 +6,7 @@ import inspect
 import operator
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from r2mae_bio.core._seeded import seeded
 from r2mae_bio.dna.fit._columns import ColumnStart
 from r2mae_bio.dna.fit._loader import window_loaders
 from r2mae_bio.dna.fit._objective import DNAObjective
+from r2mae_bio.dna.fit._relatives import RelativesObjective, RelativesStart
 from r2mae_bio.dna.genome._genome import Genome, as_genome
 from r2mae_bio.dna.model._alignment import AttachedAlignment, describe_alignment
 from r2mae_bio.dna.model._classifier import finetune_sequences
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from r2mae_bio.config._finetune_sequences import FinetuneConfig
     from r2mae_bio.dna.alignment._alignment import Alignment
+    from r2mae_bio.dna.alignment._over_genome import AlignedColumns
     from r2mae_bio.dna.model._classifier import SequenceClassifier
     from r2mae_bio.dna.regions._split import GenomeSplit
     from r2mae_bio.masking import RatioLaw
@@ -79,6 +81,13 @@ class DNAMAE(DNAReader):
     species
         Which of the aligned species to read; all if None. Near relatives of the reference tell its
         base, and little of what selection lets pass.
+    target
+        With an alignment, what is hidden and predicted. ``"genome"``: bases of the genome, given
+        its other bases and all columns, as GPN-MSA does. ``"relatives"``: what the other species
+        have, given all bases of the genome and the columns that are not hidden; a substitution is
+        then as likely as relatives with it are expected and seen. Much the better score of a single
+        base (``benchmarks/results/aligned_dna_cpu.md``); a position then says what relatives have,
+        not what the genome has, which is no likelihood of a longer change.
     network_kwargs
         Further settings of :class:`r2mae_bio.config.DNAConfig`.
 
@@ -110,6 +119,7 @@ class DNAMAE(DNAReader):
         seed: int = 0,
         alignment: Alignment | None = None,
         species: Sequence[str] | None = None,
+        target: Literal["genome", "relatives"] = "genome",
         **network_kwargs: Any,
     ) -> None:
         if not isinstance(window, int | np.integer) or isinstance(window, bool) or window < 2:
@@ -117,7 +127,7 @@ class DNAMAE(DNAReader):
             raise ConfigError(message)
         aligned = describe_alignment(alignment, species)
         sizes = network_kwargs if n_layers is None else {**network_kwargs, "n_layers": n_layers}
-        config = replace(DNAConfig.preset(preset, **sizes), n_species=len(aligned.get("species", ())))
+        config = replace(DNAConfig.preset(preset, **sizes), n_species=len(aligned.get("species", ())), target=target)
         known = as_genome(genome)
         self._genome: Genome | None = known
         law = as_ratio_law(mask_ratio)
@@ -199,7 +209,8 @@ class DNAMAE(DNAReader):
             With an alignment: what is hidden of a column along with the base of the genome.
             ``"none"``, as GPN-MSA does; ``"clades"``, for each window a number of species drawn
             from 0 to all, the nearest to the reference first; ``"whole"`` columns in half of the
-            windows. Validation hides the base alone.
+            windows. Validation hides the base alone. Not with ``target="relatives"``, which hides
+            columns by the ratio.
         diverged_weight
             With an alignment: weight in the loss of bases that no other species has, in units of
             that of bases which all of them have, averaged over 9 positions. GPN-MSA weights by
@@ -273,19 +284,35 @@ class DNAMAE(DNAReader):
         if max_epochs is None:
             config = replace(config, max_epochs=max(1, -(-_TARGET_STEPS // len(loaders.train))))
         identity = {"split": split.to_json(), "window": self.window, **windows, "precision": precision}
-        findings, objective, start = measure_floors(genome, split, loaders), DNAObjective(base_composition(genome, split)), None
+        findings, objective = measure_floors(genome, split, loaders), DNAObjective(base_composition(genome, split))
+        start = None
         if columns is not None:  # not said where there is none, as in runs of older versions
             identity |= {**aligned, "species": self.record.alignment["species"]}
-            start = ColumnStart(genome, split, columns, seed=self.record.seed)
-            objective.nearness = torch.from_numpy(columns.nearness())
-            findings["floors"] |= start.floors(loaders)
+            objective, start = self._of_columns(objective, genome, split, columns, hidden_columns)
+            floors = {} if isinstance(start, RelativesStart) else findings["floors"]  # nats of bases are of another kind
+            findings["floors"] = floors | start.floors(loaders)
         data = self._attached.mark(genome.fingerprint())
         self._fit(Run(config, options, loaders, objective, data, identity, findings), partial(self._build, start))
 
-    def _build(self, start: ColumnStart | None = None) -> DNAMaskedAutoencoder:
+    def _of_columns(
+        self, objective: DNAObjective, genome: Genome, split: GenomeSplit, columns: AlignedColumns, hidden_columns: str
+    ) -> tuple[DNAObjective, ColumnStart | RelativesStart]:
+        """What is minimised with an alignment, and where training begins."""
+        if self.record.config.target == "genome":
+            objective.nearness = torch.from_numpy(columns.nearness())
+            return objective, ColumnStart(genome, split, columns, seed=self.record.seed)
+        if hidden_columns != "none":
+            message = f"hidden_columns={hidden_columns!r} with target='relatives'; needed is 'none', as the ratio hides columns."
+            raise ConfigError(message)
+        start = RelativesStart(genome, split, columns, seed=self.record.seed)
+        return RelativesObjective(start), start
+
+    def _build(self, start: ColumnStart | RelativesStart | None = None) -> DNAMaskedAutoencoder:
         with seeded(derive_seed(self.record.seed, "weights")):
             network = DNAMaskedAutoencoder(self.record.config)
-        if start is not None and network.columns is not None:
+        if isinstance(start, RelativesStart) and network.relatives is not None:
+            network.relatives.start_at(start.readout.exchange, start.readout.get_buffer("weights"))
+        elif isinstance(start, ColumnStart) and network.columns is not None:
             network.columns.start_at(start.reading)
         return network
 

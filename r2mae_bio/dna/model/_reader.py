@@ -153,7 +153,8 @@ class DNAReader(Trainable[DNARecord, DNAMaskedAutoencoder]):
             behind each base what each of S species has there, 0 to 4, 5 for a gap, 6 where nothing
             is aligned; in codes (B, L) nothing is.
         hidden
-            Positions not to be read, bool (B, L); None for none.
+            Positions not to be read, bool (B, L); None for none. A model of ``target="relatives"``
+            reads the bases there and not the columns, which it weighs with what it expects.
         strand
             ``"both"``: the mean of the log-probabilities over both strands, normalised again; or
             ``"+"``.
@@ -170,7 +171,8 @@ class DNAReader(Trainable[DNARecord, DNAMaskedAutoencoder]):
             There are no weights, a setting cannot be used, or codes or ``hidden`` have the wrong
             shape or type.
         """
-        rows = hide(check_codes(codes, self.window, batch_size, strand, self.config.n_species), hidden)
+        rows = check_codes(codes, self.window, batch_size, strand, self.config.n_species)
+        rows = hide(rows, hidden, relatives=self.config.target == "relatives")
         network, both = self._network(), strand == "both"
         return in_chunks(network, lambda piece: log_probs(network, piece, both=both), rows, batch_size)
 
@@ -329,7 +331,9 @@ class DNAReader(Trainable[DNARecord, DNAMaskedAutoencoder]):
         """Nats per held-out base of what :attr:`history` has to be compared with: Markov models of
         the training part, by order, and with an alignment ``columns`` (shares of the bases of the
         other species), ``weighted columns`` (species that are alike count less) and ``column
-        readout`` (fitted to the training part; where training begins).
+        readout`` (fitted to the training part; where training begins). Of ``target="relatives"``
+        alone ``substitutions``, nats per column that every base of the genome is replaced as often
+        as in the training part; there training begins.
         """
         return self.record.floors
 

@@ -22,6 +22,8 @@ _OWN: dict[str, Any] = {
 _YOUNG: Final = ("alignment",)
 """What files of older versions lack."""
 
+_ALIGNED: Final[dict[str, Any]] = {"n_species": 0, "target": "genome"}
+"""What a configuration that is silent of it says."""
 _ALIGNMENT: dict[str, Any] = {"reference": str, "species": list[str], "digest": str}
 
 
@@ -54,11 +56,11 @@ class DNARecord(ModelRecord):
         return tuple(self.alignment.get("species", ()))
 
     def network_settings(self) -> dict[str, Any]:
-        """The configuration; without the number of species where there are none, as in files of
-        before there were any.
+        """The configuration; without what only an alignment brings where there is none, as in files
+        of before there were any.
         """
         settings = super().network_settings()
-        return {name: value for name, value in settings.items() if name != "n_species" or value}
+        return {name: value for name, value in settings.items() if name not in _ALIGNED or value != _ALIGNED[name]}
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; without an alignment, as before there were any."""
@@ -72,7 +74,7 @@ class DNARecord(ModelRecord):
         check_setting(
             2 <= own["window"] < 2**31, f"window is {own['window']}; needed are at least 2 bases, and fewer than 2**31."
         )
-        config = DNAConfig.from_json({"n_species": 0, **data["config"]}, complete=True)
+        config = DNAConfig.from_json({**_ALIGNED, **data["config"]}, complete=True)
         aligned = own.get("alignment", {})
         check_form(aligned, _ALIGNMENT if config.n_species else {})
         n = len(aligned.get("species", ()))

@@ -9,7 +9,7 @@ import torch
 
 from r2mae_bio._errors import DataError
 from r2mae_bio.config._settings import check_batch_size
-from r2mae_bio.dna._aligned import N_SYMBOLS, bases_of
+from r2mae_bio.dna._aligned import ASKED, N_SYMBOLS, bases_of
 from r2mae_bio.dna.genome._bases import UNKNOWN
 from r2mae_bio.dna.model._mean_states import check_strand
 from r2mae_bio.dna.network._mae import base_tokens
@@ -52,8 +52,8 @@ def states(network: DNAMaskedAutoencoder, codes: Tensor, *, layer: int, both: bo
 
 
 def other_strand(codes: Tensor) -> Tensor:
-    """The reverse complements of codes (B, L) or (B, L, 1 + S)."""
-    return torch.where(codes < UNKNOWN, 3 - codes, codes).flip(1)
+    """The reverse complements of codes (B, L) or (B, L, 1 + S), asked for or not."""
+    return torch.where(codes % ASKED < UNKNOWN, codes ^ 3, codes).flip(1)  # 0 and 3, and 1 and 2, change places
 
 
 @torch.inference_mode()
@@ -157,8 +157,9 @@ def _check_range(codes: NDArray[Any], last: int, needed: str) -> None:
         raise DataError(message)
 
 
-def hide(codes: NDArray[Any], hidden: Any) -> NDArray[Any]:
-    """The codes with the bases at hidden positions unknown; what other species have there stays.
+def hide(codes: NDArray[Any], hidden: Any, *, relatives: bool = False) -> NDArray[Any]:
+    """The codes with the bases at hidden positions unknown, and what other species have there as it
+    is; or the other way round.
 
     Parameters
     ----------
@@ -166,6 +167,8 @@ def hide(codes: NDArray[Any], hidden: Any) -> NDArray[Any]:
         (B, L), or (B, L, 1 + S).
     hidden
         bool (B, L), or None for nothing.
+    relatives
+        Whether bases stay and columns are asked for.
 
     Raises
     ------
@@ -182,7 +185,10 @@ def hide(codes: NDArray[Any], hidden: Any) -> NDArray[Any]:
         raise DataError(message)
     unknown = np.asarray(UNKNOWN, codes.dtype)
     if codes.ndim == 2:
-        return np.where(mask, unknown, codes)
+        return codes if relatives else np.where(mask, unknown, codes)
     shown = codes.copy()
-    shown[..., 0][mask] = unknown
+    if relatives:
+        shown[..., 1:][mask] += np.asarray(ASKED, codes.dtype)
+    else:
+        shown[..., 0][mask] = unknown
     return shown

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from r2mae_bio._errors import ConfigError
 from r2mae_bio.dna._aligned import UNALIGNED
 from r2mae_bio.dna.network._base_block import BaseBlock
-from r2mae_bio.dna.network._columns import ColumnReading
+from r2mae_bio.dna.network._columns import ColumnReading, RelativesReadout, withheld
 from r2mae_bio.dna.network._rotary import rotary_angles
 from r2mae_bio.tokens import TokenBatch
 
@@ -37,6 +37,10 @@ class DNAMaskedAutoencoder(nn.Module):
     context of the tokens. Its logits are then what it adds to those of the column alone, and it
     begins by adding nothing. Without a context nothing is aligned.
 
+    With ``target="relatives"`` it predicts what these species have, and bases stay visible. It does
+    not read the columns that are asked for (:data:`~r2mae_bio.dna._aligned.ASKED`); its logits are
+    what it expects there, and beside it what the species have.
+
     Parameters
     ----------
     config
@@ -57,6 +61,10 @@ class DNAMaskedAutoencoder(nn.Module):
         if self.columns is not None:
             nn.init.zeros_(self.head.weight)
             nn.init.zeros_(self.head.bias)
+        self.relatives = RelativesReadout(config.n_species) if config.target == "relatives" else None
+        if self.columns is not None and self.relatives is not None:
+            for parameter in self.columns.readout_parameters():
+                parameter.requires_grad_(False)  # of the bases of the genome, which it does not predict
 
     def forward(self, visible: TokenBatch) -> Tensor:
         """Logits of A C G T at every slot.
@@ -70,7 +78,24 @@ class DNAMaskedAutoencoder(nn.Module):
         -------
         (B, L, 4).
         """
+        logits = self.expect(visible)
+        return logits if self.relatives is None else self.relatives.weigh(logits, self._context(visible))
+
+    def expect(self, visible: TokenBatch) -> Tensor:
+        """Logits of A C G T; of columns that are asked for, without what is seen there.
+
+        Parameters
+        ----------
+        visible
+            As for :meth:`forward`.
+
+        Returns
+        -------
+        (B, L, 4).
+        """
         logits = self.head(self.encode(visible)).float()
+        if self.relatives is not None:
+            return logits + self.relatives(_bases(visible)).float()
         return logits if self.columns is None else logits + self.columns.readout(self._context(visible)).float()
 
     def encode(self, visible: TokenBatch, layer: int = -1) -> Tensor:
@@ -127,14 +152,14 @@ class DNAMaskedAutoencoder(nn.Module):
         return chosen
 
     def _read(self, visible: TokenBatch, n_blocks: int) -> Tensor:
-        bases = visible.values.long().masked_fill(~visible.visible, _UNKNOWN)  # (B, L)
+        bases = _bases(visible)
         if self.stem is None:
             return self._read_kept(visible, bases)
         angles = rotary_angles(visible.ids, self.config.d_model // self.config.n_heads)
         one_hot = F.one_hot(bases, N_BASES + 1).to(self.stem.weight.dtype)  # (B, L, 5)
         x = self.stem(one_hot.transpose(1, 2)).transpose(1, 2)
         if self.columns is not None:
-            x = x + self.columns(self._context(visible))
+            x = x + self.columns(withheld(self._context(visible)), bases)
         for block in self.blocks[:n_blocks]:
             x = block(x, angles)
         return x
@@ -160,7 +185,7 @@ class DNAMaskedAutoencoder(nn.Module):
         x = self.embedding(bases.gather(1, order))
         unknown = self.embedding.weight[_UNKNOWN].expand(rows, slots, -1)
         if self.columns is not None:
-            aligned = self.columns(self._context(visible))  # (B, L, D)
+            aligned = self.columns(withheld(self._context(visible)), bases)  # (B, L, D)
             x = x + aligned.gather(1, order[..., None].expand(-1, -1, x.shape[-1]))
             unknown = unknown + aligned
         angles = rotary_angles(ids.gather(1, order), width)
@@ -172,6 +197,11 @@ class DNAMaskedAutoencoder(nn.Module):
         index = order.masked_fill(~present, slots)[..., None].expand(-1, -1, x.shape[-1])  # padding goes behind the end
         full = F.pad(unknown.to(x.dtype), (0, 0, 0, 1)).scatter(1, index, x)[:, :slots]
         return self.refill(full, rotary_angles(visible.ids, width))
+
+
+def _bases(visible: TokenBatch) -> Tensor:
+    """0 to 3, and 4 for those that are not visible, int64 (B, L)."""
+    return visible.values.long().masked_fill(~visible.visible, _UNKNOWN)
 
 
 def base_tokens(codes: Tensor) -> TokenBatch:

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from r2mae_bio.dna._aligned import bases_of
+from r2mae_bio.dna._aligned import ASKED, bases_of
+from r2mae_bio.dna.genome._bases import UNKNOWN
 from r2mae_bio.dna.network._mae import base_tokens
 from r2mae_bio.dna.network._rotary import rotary_angles, rotate
 from r2mae_bio.likelihoods._linear import product
@@ -41,7 +42,9 @@ class Trace:
 
 
 class Substitutions(Protocol):
-    """A network that is asked about windows in which one base is another; 4 hides it."""
+    """A network that is asked about windows in which one base is another; 4 hides it, or its column
+    in a network that predicts columns.
+    """
 
     def trace(self, codes: Tensor) -> Trace:
         """Read windows, int64 (U, L)."""
@@ -91,17 +94,21 @@ class _WholeSubstitutions:
         return self._network.states(trace.codes)
 
     def states_with(self, trace: Trace, rows: Tensor, positions: Tensor, bases: Tensor) -> Tensor:
-        return self._network.states(_substituted(trace, rows, positions, bases))
+        return self._network.states(self._substituted(trace, rows, positions, bases))
 
     def logits_with(self, trace: Trace, rows: Tensor, positions: Tensor, bases: Tensor) -> Tensor:
-        logits = self._network(base_tokens(_substituted(trace, rows, positions, bases)))
+        logits = self._network(base_tokens(self._substituted(trace, rows, positions, bases)))
         return logits[torch.arange(len(rows), device=rows.device), positions]
 
-
-def _substituted(trace: Trace, rows: Tensor, positions: Tensor, bases: Tensor) -> Tensor:
-    codes = trace.codes[rows]
-    bases_of(codes)[torch.arange(len(rows), device=rows.device), positions] = bases
-    return codes
+    def _substituted(self, trace: Trace, rows: Tensor, positions: Tensor, bases: Tensor) -> Tensor:
+        codes, each = trace.codes[rows], torch.arange(len(rows), device=rows.device)
+        if self._network.relatives is not None:
+            asked = bases == UNKNOWN
+            bases = torch.where(asked, bases_of(codes)[each, positions], bases)
+            if codes.dim() > 2:
+                codes[each[asked], positions[asked], 1:] += ASKED
+        bases_of(codes)[each, positions] = bases
+        return codes
 
 
 @dataclass(frozen=True, eq=False)

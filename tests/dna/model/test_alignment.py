@@ -12,6 +12,7 @@ import torch
 import r2mae_bio as rb
 from r2mae_bio.config._finetune_sequences import FinetuneConfig
 from r2mae_bio.dna._aligned import UNALIGNED
+from r2mae_bio.dna.network._mae import base_tokens
 from r2mae_bio.errors import CheckpointError, ConfigError, DataError, SetupError
 from r2mae_bio.model import DNAMAE
 
@@ -362,3 +363,100 @@ def test_it_is_fine_tuned_on_sequences_alone(wild_aligned, tmp_path):
     classifier.save(tmp_path / "classifier")
     back = rb.model.SequenceClassifier.load(tmp_path / "classifier")
     np.testing.assert_allclose(back.predict_proba(sequences[:2]), classifier.predict_proba(sequences[:2]), atol=1e-6)
+
+
+# ---------------------------------------------------------------- relatives as the target
+
+
+@pytest.fixture(scope="module")
+def of_relatives(case, new):
+    genome, alignment, _ = case
+    made = new(genome, alignment=alignment, seed=1, target="relatives")
+    made.train(2, **TRAIN)
+    return made
+
+
+@pytest.fixture(scope="module")
+def wild_relatives(case, new, wild_aligned):
+    """Random weights, and substitutions as they were measured."""
+    genome, alignment, _ = case
+    made = new(genome, alignment=alignment, target="relatives")
+    made.initialize()
+    with torch.no_grad():
+        for name, parameter in made.network.named_parameters():
+            parameter.copy_(dict(wild_aligned.network.named_parameters()).get(name, parameter))
+        made.network.relatives.start_at(torch.arange(20.0).view(5, 4).sin(), torch.tensor([0.5, 1.0, 1.5]))
+    return made
+
+
+def test_it_learns_what_relatives_have(of_relatives):
+    floors, history = of_relatives.floors, of_relatives.history
+    assert set(floors) == {"substitutions"}
+    assert history["validation_loss"].iloc[0] == pytest.approx(floors["substitutions"], abs=0.05)
+    assert floors["substitutions"] < 0.6 * of_relatives.blind_loss
+
+
+def test_a_column_is_hidden_and_its_base_is_not(case, wild_relatives):
+    codes = codes_with_columns(case, 100, WINDOW)
+    hidden = np.zeros(codes.shape[:2], bool)
+    hidden[0, 20] = True
+    found = wild_relatives.log_probs(codes, hidden)[0, 20]
+    base = codes.copy()
+    base[0, 20, 0] = (base[0, 20, 0] + 1) % 4
+    assert np.abs(wild_relatives.log_probs(base, hidden)[0, 20] - found).max() > 1e-3
+    with torch.no_grad():  # by hand, forward strand: what is expected without the column, then its letters
+        away = codes.copy()
+        away[0, 20, 1:] = UNALIGNED
+        network = wild_relatives.network
+        expected = network.expect(base_tokens(torch.from_numpy(away.astype(np.int64))))[0, 20].softmax(-1)
+        counts = torch.stack([(torch.tensor([0.5, 1.0, 1.5]) * torch.from_numpy(codes[0, 20, 1:] == b)).sum() for b in range(4)])
+        weighed = ((expected + counts) / (1 + counts.sum())).log().numpy()
+    np.testing.assert_allclose(wild_relatives.log_probs(codes, hidden, strand="+")[0, 20], weighed, atol=1e-5)
+
+
+def test_windows_are_asked_as_whole_readings_are(case, wild_relatives):
+    codes = np.concatenate([codes_with_columns(case, start, WINDOW) for start in (100, 330)])
+    rows, positions = np.array([0, 1, 1]), np.array([5, 20, WINDOW - 1])
+    found = wild_relatives.read_windows(codes, hidden=(rows, positions)).log_probs
+    for i, (row, position) in enumerate(zip(rows, positions, strict=True)):
+        hidden = np.zeros((1, WINDOW), bool)
+        hidden[0, position] = True
+        np.testing.assert_allclose(found[i], wild_relatives.log_probs(codes[[row]], hidden)[0, position], atol=1e-5)
+    alone = wild_relatives.read_windows(codes[..., 0], hidden=(rows, positions)).log_probs
+    np.testing.assert_allclose(alone, wild_relatives.log_probs(codes[..., 0])[rows, positions], atol=1e-5)
+
+
+def test_substitutions_that_relatives_have_are_likely(case, of_relatives):
+    genome, _, expected = case
+    table = rb.tl.saturation_mutagenesis(("chr1", 300, 360), genome, of_relatives)
+    llr = table[[f"llr_{base}" for base in "ACGT"]].to_numpy(float)
+    columns, own = expected["chr1"][300:360], rb.io.encode_bases(genome.fetch("chr1", 300, 360))
+    seen = np.array([[(column == base).any() for base in range(4)] for column in columns])
+    other = np.arange(4) != own[:, None]
+    assert llr[other & seen].mean() > llr[other & ~seen].mean() + 1
+
+
+def test_relatives_are_resumed_and_come_back(case, new, of_relatives, tmp_path, assert_same):
+    genome, alignment, _ = case
+    stopped = new(genome, alignment=alignment, seed=1, target="relatives")
+    stopped.train(2, checkpoint_dir=tmp_path / "run", **TRAIN)
+    shutil.rmtree(tmp_path / "run" / "step_00000014")
+    with pytest.raises(CheckpointError, match="network"):
+        new(genome, alignment=alignment, seed=1).train(2, resume_from=tmp_path / "run", **TRAIN)
+    resumed = new(genome, alignment=alignment, seed=1, target="relatives")
+    resumed.train(2, resume_from=tmp_path / "run", **TRAIN)
+    assert_same(of_relatives, resumed)
+    of_relatives.save(tmp_path / "model")
+    back = DNAMAE.load(tmp_path / "model", alignment=alignment)
+    assert back.config.target == "relatives"
+    assert back.checksum() == of_relatives.checksum()
+
+
+def test_relatives_need_an_alignment_and_the_ratio(case, new):
+    genome, alignment, _ = case
+    with pytest.raises(ConfigError, match="'relatives' with 0 aligned species"):
+        new(genome, target="relatives")
+    with pytest.raises(ConfigError, match="target is 'species'"):
+        new(genome, alignment=alignment, target="species")
+    with pytest.raises(ConfigError, match="needed is 'none', as the ratio hides"):
+        new(genome, alignment=alignment, target="relatives").train(1, hidden_columns="whole", **TRAIN)
