@@ -35,6 +35,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.coding_variants import changes, coding_positions, sample
@@ -53,6 +54,7 @@ DATA = Path("/usr/share/doc/maffilter/examples/Ztritici")
 REFERENCE = "Ztritici_IPO323"
 VALIDATED, SCORED = ["chr_11"], ["chr_10", "chr_13"]
 WINDOW, BATCH, ORDER = 128, 32, 5
+AROUND = 15
 SIZES = {"d_model": 64, "n_layers": 3, "n_heads": 4, "attention_every": 3}
 LAWS = {"fixed .15": Fixed(0.15), "fixed .5": Fixed(0.5), "dynamic .30 to .15": Schedule(0.30, 0.15), "uniform": Uniform(0, 1)}
 MODELS: dict[str, tuple[str, dict[str, Any] | None]] = {
@@ -174,7 +176,47 @@ def controls(case: Case) -> dict[str, dict[str, float]]:
         f"columns, pseudocount {pseudo}, weights of species": of_logits(case, logits) for pseudo, logits in weighted.items()
     }
     found |= {"columns, log-linear fit": of_logits(case, readout), f"Markov, order {ORDER}": markov_scores(case)}
+    found["columns and which neighbours vary"] = found["columns, pseudocount 0.05"] + neighbour_scores(case)
     return {name: auroc(case.table, score) for name, score in found.items()}
+
+
+def neighbour_scores(case: Case, n: int = 200_000) -> np.ndarray:
+    """Log-odds, by which positions around vary, that no relative differs from the reference; by
+    gradient boosting over the contig that is validated on.
+    """
+    own = np.array([one.split("_")[0] == REFERENCE.split("_")[0] for one in case.alignment.species])
+    kinds, readable = variability(case, VALIDATED[0], own)
+    places = np.flatnonzero(readable)[AROUND:-AROUND]
+    drawn = derive_generator(0, "neighbours").choice(places, min(n, len(places)), replace=False)
+    model = HistGradientBoostingClassifier(max_iter=150, random_state=0).fit(around(kinds, drawn), kinds[0, drawn] > 0)
+    score = np.empty(len(case.table))
+    for contig in SCORED:
+        rows = (case.table["chrom"] == contig).to_numpy()
+        asked = around(variability(case, contig, own)[0], case.table["pos"].to_numpy()[rows] - 1)
+        varies = model.predict_proba(asked)[:, 1]
+        score[rows] = np.log1p(-varies) - np.log(varies)
+    return score
+
+
+def variability(case: Case, contig: str, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Whether another kind, and one of the reference's own, differs at each position, shares of
+    other kinds that are aligned and that differ, float32 (4, L); and where any is aligned, (L,).
+    """
+    length = int(case.genome.lengths[case.genome.contig_index(contig)])
+    columns = case.alignment.columns(contig, 0, length)
+    reference = np.frombuffer(case.genome.fetch(contig).upper().encode(), np.uint8)
+    aligned = (columns != ord("-")) & (columns != ord("."))
+    differs = aligned & (columns != reference)
+    n_aligned, n_differ = aligned[~own].sum(0), differs[~own].sum(0)
+    rows = [n_differ > 0, differs[own].any(0), n_aligned / (~own).sum(), n_differ / np.maximum(n_aligned, 1)]
+    return np.array(rows, np.float32), n_aligned > 0
+
+
+def around(kinds: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """What stands within 15 positions of each, itself left out, (n, 4 x 30)."""
+    offsets = [offset for offset in range(-AROUND, AROUND + 1) if offset]
+    at = np.clip(positions[:, None] + offsets, 0, kinds.shape[1] - 1)
+    return kinds[:, at].transpose(1, 0, 2).reshape(len(positions), -1)
 
 
 def validation_nats(case: Case, model: DNAMAE, n: int = 512, ratio: float = 0.15) -> float:
