@@ -114,6 +114,12 @@ def test_doors_load_nothing_until_they_are_used(door: str) -> None:
     _assert_loads_none_of(HEAVY, f"r2mae_bio.{door}")
 
 
+@pytest.mark.parametrize("model", ["cells.model._gene_mae", "cells.model._classifier", "dna.model._dna_mae"])
+def test_models_that_are_only_used_load_no_trainer(model: str) -> None:
+    """Of the seconds that a short command takes, Lightning was half."""
+    _assert_loads_none_of(("pytorch_lightning", "lightning_fabric", "torchmetrics"), f"r2mae_bio.{model}")
+
+
 @pytest.mark.parametrize("door", [*DOORS, "evaluate"])
 def test_doors_show_type_checkers_what_they_give(door: str) -> None:
     """The imports that type checkers read and the table that is used name the same things."""

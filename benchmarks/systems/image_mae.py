@@ -16,8 +16,7 @@ from r2mae_bio.config._settings import Settings
 from r2mae_bio.core._loader import Loaders, OrderedRows, PlannedLoader, ShuffledRows
 from r2mae_bio.core._objective import Score
 from r2mae_bio.core._record import ModelRecord
-from r2mae_bio.core._run import Run
-from r2mae_bio.core._runner import TrainOptions
+from r2mae_bio.core._run import Run, TrainOptions
 from r2mae_bio.core._seeded import seeded
 from r2mae_bio.core._trainable import Trainable
 from r2mae_bio.masking import draw_plan

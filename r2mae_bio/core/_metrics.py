@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -168,6 +167,8 @@ def _auroc(labels: NDArray[np.int64], probabilities: NDArray[np.floating]) -> fl
 
 def _area(positive: NDArray[np.bool_], score: NDArray[np.floating]) -> float:
     """The Mann-Whitney statistic; ties count half."""
+    from scipy.stats import rankdata  # takes a second, which those who only embed need not wait for
+
     n_positive = int(positive.sum())
     n_negative = len(positive) - n_positive
     if not n_positive or not n_negative:

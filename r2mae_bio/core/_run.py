@@ -1,9 +1,10 @@
-"""What a training run is: how long it lasts, what it is made of, and what makes it the same run
-when it is resumed.
+"""What a training run is: how long it lasts, what it is made of, how it is executed, and what makes
+it the same run when it is resumed.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from r2mae_bio._errors import ConfigError
+from r2mae_bio.config._names import check_names
+from r2mae_bio.config._training import TRAIN_INSTEAD
 from r2mae_bio.core._resume import latest_checkpoint
-from r2mae_bio.core._runner import TrainOptions, check_trainer_kwargs
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -24,6 +27,52 @@ if TYPE_CHECKING:
 
 _TARGET_STEPS = 400
 _EPOCHS = (20, 400)
+# What a run decides itself, and what a user who passes it is to do instead.
+_DECIDED = {
+    "check_val_every_n_epoch": "every epoch is validated",
+    "enable_checkpointing": "checkpoints are written by checkpoint_dir and checkpoint_every_n_steps",
+    "enable_progress_bar": "it is named progress_bar here",
+    "gradient_clip_val": 'it is set by train_kwargs={"gradient_clip": ...}',
+    "max_epochs": "it is the first argument of the method",
+    "num_sanity_val_steps": "validation is part of each epoch alone",
+    "reload_dataloaders_every_n_epochs": "an epoch that is resumed in its middle is shorter",
+    "use_distributed_sampler": "the loaders divide each batch among processes themselves",
+}
+# `lightning.pytorch` and `pytorch_lightning` are the same code under two names. What is merely
+# called (loggers, profilers) works under either; these the trainer asks for their class, callbacks
+# before Lightning 2.6.
+_ASKED_FOR_THEIR_CLASS = ("accelerator", "strategy", "plugins", "callbacks")
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How a run is executed; none of this changes its result on one device."""
+
+    accelerator: str = "auto"
+    """Lightning's accelerator."""
+    devices: Any = "auto"
+    """Lightning's devices."""
+    progress_bar: bool = True
+    """Show a bar."""
+    checkpoint_dir: Path | None = None
+    """Folder for checkpoints and ``history.csv``; nothing is written if None."""
+    checkpoint_every_n_steps: int | None = None
+    """Write checkpoints within epochs too."""
+    resume_from: Path | None = None
+    """Checkpoint to continue."""
+    trainer_kwargs: dict[str, Any] = field(default_factory=dict)
+    """Passed to :class:`pytorch_lightning.Trainer`, such as ``precision="bf16-mixed"``."""
+
+    def __post_init__(self) -> None:
+        given = {"accelerator": self.accelerator, **self.trainer_kwargs}
+        for name in sorted(given.keys() & _DECIDED):
+            message = f"The trainer was given {name}, which a run decides itself: {_DECIDED[name]}. Leave it out."
+            raise ConfigError(message)
+        for name in _ASKED_FOR_THEIR_CLASS:
+            for value in as_list(given.get(name)):
+                _check_package(name, value)
+        for callback in as_list(given.get("callbacks")):
+            _check_writes_no_checkpoints(callback)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +158,52 @@ def train_options(
         resume,
         trainer_kwargs,
     )
+
+
+def check_trainer_kwargs(trainer_kwargs: dict[str, Any], own: Collection[str]) -> None:
+    """Refuse arguments of a ``train`` method that neither it has nor Lightning's trainer.
+
+    Parameters
+    ----------
+    trainer_kwargs
+        What the user gave beside the method's own arguments.
+    own
+        Names of these, for which others may be misspelt.
+
+    Raises
+    ------
+    ConfigError
+        There is one; the message gives what to write instead.
+    """
+    import pytorch_lightning as pl  # takes seconds, which those who do not train need not wait for
+
+    known = inspect.signature(pl.Trainer.__init__).parameters.keys() - {"self"}
+    check_names(trainer_kwargs, known, what="train()", instead=TRAIN_INSTEAD, near=set(own) - {"self", "trainer_kwargs"})
+
+
+def as_list(value: Any) -> list[Any]:
+    """What a user gave as one or several."""
+    return list(value) if isinstance(value, list | tuple) else [] if value is None else [value]
+
+
+def _check_package(name: str, value: Any) -> None:
+    foreign = next((base for base in type(value).__mro__ if base.__module__.startswith("lightning.pytorch.")), None)
+    if foreign is not None:
+        own = foreign.__module__.replace("lightning.pytorch", "pytorch_lightning").rsplit(".", 1)[0]
+        message = (
+            f"{name} has a {foreign.__name__} of the package lightning; the trainer here is pytorch_lightning's, "
+            f"which takes none but its own. Import it by: from {own} import {foreign.__name__}"
+        )
+        raise ConfigError(message)
+
+
+def _check_writes_no_checkpoints(callback: Any) -> None:
+    if any(base.__module__.endswith(".callbacks.checkpoint") for base in type(callback).__mro__):
+        message = (
+            f"callbacks has a {type(callback).__name__}, whose files are pickles that a run cannot continue from. "
+            "Leave it out and pass checkpoint_dir."
+        )
+        raise ConfigError(message)
 
 
 def run_identity(record: ModelRecord, run: Run) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from r2mae_bio.core._bundle import checksum, versions
 from r2mae_bio.core._record import ModelRecord
 from r2mae_bio.core._resume import latest_checkpoint
 from r2mae_bio.core._run import run_identity, unsaid_settings
-from r2mae_bio.core._runner import finished, fit, initial_state
 from r2mae_bio.core._saved import Saved
 
 if TYPE_CHECKING:
@@ -58,6 +57,8 @@ class Trainable(Saved[RecordT, NetworkT]):
             raise
 
     def _run(self, run: Run, build: Callable[[], NetworkT]) -> None:
+        from r2mae_bio.core._runner import finished, fit, initial_state  # Lightning, which takes seconds
+
         record = self.record
         steps, unsaid = len(run.loaders.train), unsaid_settings(record, run)
         state = initial_state(run.options, run_identity(record, run), unsaid=unsaid)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from scipy import stats
 
 from r2mae_bio._errors import ConfigError
 
@@ -71,6 +70,8 @@ def predictive_distribution(mean: ArrayLike, sd: ArrayLike, *, likelihood: str =
     if likelihood not in known:
         message = f"likelihood is {likelihood!r}; needed is one of {known}."
         raise ConfigError(message)
+    from scipy import stats  # takes a second, which those who only embed need not wait for
+
     mean, sd = np.asarray(mean, np.float64), np.asarray(sd, np.float64)
     if likelihood == "normal":
         return stats.norm(mean, sd)

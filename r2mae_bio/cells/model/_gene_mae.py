@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from r2mae_bio.cells.network._mae import GeneMaskedAutoencoder
     from r2mae_bio.cells.read._coverage import CoverageReport
     from r2mae_bio.config import CellFinetuneConfig
-    from r2mae_bio.core._runner import TrainOptions
+    from r2mae_bio.core._run import TrainOptions
     from r2mae_bio.masking import RatioLaw
 
 

@@ -15,7 +15,8 @@ from r2mae_bio.config import TrainConfig
 from r2mae_bio.core._checkpoint import Bundle
 from r2mae_bio.core._objective import Score
 from r2mae_bio.core._resume import TrainingState
-from r2mae_bio.core._runner import TrainOptions, fit
+from r2mae_bio.core._run import TrainOptions
+from r2mae_bio.core._runner import fit
 from r2mae_bio.dna.fit._batch import WindowReader
 from r2mae_bio.dna.fit._loader import DrawnWindows, WindowLoader, window_loaders
 from r2mae_bio.io import Genome, Intervals, WindowSampler, encode_bases, reverse_complement, split_genome
