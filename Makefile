@@ -37,7 +37,7 @@ $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"r2mae_bio needs Python 3.11 or newer, found {sys.version.split()[0]}: make env PYTHON=python3.12")'
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet "$(TORCH)"
-	$(PY) -m pip install --quiet --editable ".[test,demo]"
+	$(PY) -m pip install --quiet --editable ".[test]"
 	@touch $@
 
 demo: env ## train on a small data set and write demo/

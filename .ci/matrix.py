@@ -28,7 +28,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 OLDEST = REPOSITORY / "constraints" / "oldest.txt"
-EXTRAS = "[test,demo,cli,evaluate,huggingface]"
+EXTRAS = "[test,cli,evaluate,huggingface]"
 SHOWN = ("torch", "numpy", "pandas", "anndata", "scanpy", "scvi-tools")
 COUNTS = ("passed", "failed", "errors", "skipped")
 DOORS = ("datasets", "dna", "evaluate", "io", "masking", "model", "pl", "pp", "theory", "tl")

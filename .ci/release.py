@@ -1,11 +1,11 @@
 """Release a version: check that it is told the same everywhere, build, try, tag.
 
 python .ci/release.py [--check]                    is everything ready? then dist/ and a tag
-python .ci/release.py --meta --home URL --docs URL --authors NAME ...
-                                                   meta.yaml for scverse, to standard output
+python .ci/release.py --meta --authors NAME ...     meta.yaml for scverse, to standard output
 
 The version is written in ``r2mae_bio/_version.py`` alone; CITATION.cff and the changelog must say
-the same. The tag is made here and pushed by hand, as are the files of dist/:
+the same. Addresses stand in pyproject.toml alone, under [project.urls]: Homepage, Documentation.
+The tag is made here and pushed by hand, as are the files of dist/:
 ``git push origin vX.Y.Z`` and ``twine upload dist/*``.
 """
 
@@ -15,6 +15,7 @@ import argparse
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import yaml
@@ -27,15 +28,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     parser.add_argument("--check", action="store_true", help="say what is missing, and do nothing")
     parser.add_argument("--meta", action="store_true", help="print meta.yaml, completed")
-    parser.add_argument("--home", help="address of the repository")
-    parser.add_argument("--docs", help="address of the site")
     parser.add_argument("--authors", nargs="+", help="accounts of those who maintain the package, and agreed to be named")
     options = parser.parse_args()
     version = read_version(REPOSITORY)
     if options.meta:
-        if not (options.home and options.docs and options.authors):
-            parser.error("--meta needs --home, --docs and --authors")
-        print(meta(REPOSITORY, version, options.home, options.docs, options.authors), end="")
+        if not options.authors:
+            parser.error("--meta needs --authors")
+        print(meta(REPOSITORY, version, options.authors), end="")
         return
     if missing := [*problems(REPOSITORY, version), *state(version)]:
         sys.exit("\n".join([f"{version} cannot be released:", *(f"- {line}" for line in missing)]))
@@ -83,13 +82,16 @@ def git(*words: str) -> str:
     return subprocess.run(["git", *words], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def meta(folder: Path, version: str, home: str, docs: str, authors: list[str]) -> str:
+def meta(folder: Path, version: str, authors: list[str]) -> str:
     """The entry for scverse, with what meta.yaml leaves open."""
+    urls = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
+    if missing := [name for name in ("Homepage", "Documentation") if name not in urls]:
+        sys.exit(f"pyproject.toml has no {' and no '.join(missing)} under [project.urls]; write the published addresses there")
     entry = yaml.safe_load((folder / "meta.yaml").read_text(encoding="utf-8"))
     added = {
-        "project_home": home,
-        "documentation_home": docs,
-        "tutorials_home": f"{docs.rstrip('/')}/docs/tutorials.html",
+        "project_home": urls["Homepage"],
+        "documentation_home": urls["Documentation"],
+        "tutorials_home": f"{urls['Documentation'].rstrip('/')}/docs/tutorials.html",
         "version": f"v{version}",
         "authors": authors,
     }

@@ -23,7 +23,7 @@ def test_lower_bounds_are_the_pins():
         Requirement(line)
         for line in (
             *project["dependencies"],
-            *(line for key in ("cli", "demo", "evaluate", "huggingface") for line in extras[key]),
+            *(line for key in ("cli", "evaluate", "huggingface") for line in extras[key]),
         )
     ]
     pinned = pins()

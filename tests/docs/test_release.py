@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-FILES = ("CITATION.cff", "CHANGELOG.md", "meta.yaml", "r2mae_bio/_version.py")
+FILES = ("CITATION.cff", "CHANGELOG.md", "meta.yaml", "pyproject.toml", "r2mae_bio/_version.py")
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +34,15 @@ def checkout(tmp_path: Path) -> Path:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(REPOSITORY / name, tmp_path / name)
     return tmp_path
+
+
+def write_addresses(checkout: Path, **addresses: str) -> None:
+    """These in the place of those that are published."""
+    project = checkout / "pyproject.toml"
+    head, _, rest = project.read_text(encoding="utf-8").partition("[project.urls]\n")
+    urls = [f'{name} = "{address}"\n' for name, address in addresses.items()]
+    tail = rest[rest.index("\n[") :]
+    project.write_text("".join([head, "[project.urls]\n", *urls, tail]), encoding="utf-8")
 
 
 def test_the_version_stands_in_one_place_and_is_cited(release: ModuleType) -> None:
@@ -61,13 +70,20 @@ def test_a_version_that_is_not_told_everywhere_is_found(release: ModuleType, che
 
 
 def test_the_entry_for_scverse_has_what_its_schema_requires(release: ModuleType, checkout: Path) -> None:
-    given = release.meta(checkout, "7.1.0", "https://code.example/r2mae_bio", "https://docs.example/", ["somebody"])
-    entry = yaml.safe_load(given)
+    write_addresses(checkout, Homepage="https://code.example/r2mae_bio", Documentation="https://docs.example/")
+    entry = yaml.safe_load(release.meta(checkout, "7.1.0", ["somebody"]))
     required = {"name", "description", "project_home", "documentation_home", "install", "license", "tags", "version", "authors"}
     assert required | {"tutorials_home", "test_command"} == set(entry)
+    assert entry["project_home"] == "https://code.example/r2mae_bio"
     assert entry["tutorials_home"] == "https://docs.example/docs/tutorials.html"
     assert (entry["version"], entry["authors"]) == ("v7.1.0", ["somebody"])
     assert len(set(entry["tags"])) == len(entry["tags"])
+
+
+def test_addresses_that_nobody_has_published_are_asked_for(release: ModuleType, checkout: Path) -> None:
+    write_addresses(checkout)
+    with pytest.raises(SystemExit, match="no Homepage and no Documentation under .project.urls."):
+        release.meta(checkout, "7.1.0", ["somebody"])
 
 
 def test_templates_of_issues_are_forms_that_ask_for_versions() -> None:
