@@ -16,7 +16,7 @@ import argparse
 import hashlib
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +73,8 @@ class GenomeRecipe:
 
     genome: str
     """Name in ``dna_pretraining``."""
-    epochs: int
+    max_epochs: int
+    """Passes over the training part."""
 
     def train(self, data: Path, seed: int) -> Any:
         """The trained model."""
@@ -82,14 +83,14 @@ class GenomeRecipe:
 
         genome, split = open_genome(self.genome, data)
         model = DNAMAE(genome, window=256, mask_ratio=(0, 1), seed=seed)
-        model.train(self.epochs, split=split, progress_bar=False)
+        model.train(self.max_epochs, split=split, progress_bar=False)
         return model
 
 
 RECIPES: dict[str, CellRecipe | GenomeRecipe] = {
     "blood-small": CellRecipe("pbmc_zheng_sorted_3500"),
     "pancreas-small": CellRecipe("pancreas_baron_human", values=("donor_1",)),
-    "ecoli-dna": GenomeRecipe("ecoli", epochs=18),
+    "ecoli-dna": GenomeRecipe("ecoli", max_epochs=18),
 }
 
 
@@ -106,10 +107,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--data", type=Path, default=DATA, help="folder that holds sc/ and dna/")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--max-epochs", type=int, help="another number than the recipe's, as to see whether it runs")
     options = parser.parse_args()
+    recipe = RECIPES[options.name]
+    if options.max_epochs is not None:
+        recipe = replace(recipe, max_epochs=options.max_epochs)
     logging.getLogger("r2mae_bio").setLevel(logging.INFO)
     begin = time.process_time()
-    model = RECIPES[options.name].train(options.data, options.seed)
+    model = recipe.train(options.data, options.seed)
     model.save(options.out, overwrite=True, half_precision=True)
     last = model.history.iloc[-1]
     print(f"{options.name}: {len(model.history)} epochs, {(time.process_time() - begin) / 60:.1f} core-minutes")

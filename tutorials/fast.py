@@ -7,6 +7,7 @@ line of them still works, ``python -m tutorials.execute --fast`` and ``tests/tes
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,9 @@ def shorten(assign: Callable[[Any, str, Any], object] = setattr) -> None:
 def _with(function: Callable[..., Any], **settings: Any) -> Callable[..., Any]:
     @wraps(function)
     def quick(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **(kwargs | settings))
+        call = inspect.signature(function).bind_partial(*args, **kwargs)
+        call.arguments |= settings  # whether they were given by name or by position
+        return function(*call.args, **call.kwargs)
 
     return quick
 
