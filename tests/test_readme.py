@@ -120,11 +120,12 @@ def test_its_way_to_an_embedding_without_training_works(tmp_path, monkeypatch, c
 
     monkeypatch.chdir(tmp_path)
     rb.datasets.pbmc68k()[:50, ::-1][:, ::2].copy().write_h5ad("query.h5ad")
+    n_shared = len(set(anndata.read_h5ad("query.h5ad").var_names) & set(rb.models.load("blood-small").vocabulary.names))
     (line,) = re.findall(r"^r2mae (.*blood-small.*)$", README.read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert main(line.split()) == 0
     assert anndata.read_h5ad("embedded.h5ad").obsm["X_r2mae"].shape == (50, 64)
     printed = capfd.readouterr()
-    assert printed.out == "wrote embedded.h5ad (50 cells, 64 dimensions)\n"
+    assert printed.out == f"wrote embedded.h5ad (50 cells, 64 dimensions; {n_shared} of the model's 8,845 genes measured)\n"
     assert printed.err == ""
 
 

@@ -29,6 +29,10 @@ def main(args: Sequence[str] | None = None) -> int:
     if find_spec("typer") is None:
         sys.stderr.write(_MISSING)
         return 1
-    from r2mae_bio.cli._app import run
+    try:
+        from r2mae_bio.cli._app import run
 
-    return run(sys.argv[1:] if args is None else args)
+        return run(sys.argv[1:] if args is None else args)
+    except KeyboardInterrupt:  # before there was a command
+        sys.stderr.write("interrupted\n")
+        return 130

@@ -46,6 +46,19 @@ def test_help_takes_less_than_half_a_second_of_the_processor() -> None:
     assert min(cost() for _ in range(3)) <= 0.4
 
 
+def test_ctrl_c_while_the_commands_are_loaded_leaves_no_trace() -> None:
+    code = """
+import sys
+class Stop:
+    def find_spec(self, name, path=None, target=None):
+        if name == "r2mae_bio.cli.verbs":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Stop())
+"""
+    done = in_a_process("--help", code=code + CALL)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
 def test_help_names_every_command(r2mae: Any) -> None:
     code, out, err = r2mae("--help")
     assert (code, err) == (0, "")
@@ -113,6 +126,9 @@ def test_version(r2mae: Any) -> None:
         (["score", "cohort.vcf.gz", "genome.fa.gz", "--model", "model", "--out", "x.vcf"], 1, "GeneMAE"),
         (["theory", "peaks.bed"], 1, "needed are cells"),
         (["info", "peaks.bed"], 1, "none of what is known here"),
+        (["info", "blood"], 1, "blood does not exist; check the path. Ready-made models are blood-small"),
+        (["embed", "query.h5ad", "model", "--out", "cells.h5ad/x.csv"], 1, "cells.h5ad (Not a directory)"),
+        (["embed", "query.h5ad", "model", "--out", "/proc/new/x.csv"], 1, "Nothing can be written into /proc"),
         (["fetch", "nonsense"], 1, "There is no data set 'nonsense'"),
     ],
 )

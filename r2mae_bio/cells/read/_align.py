@@ -14,7 +14,7 @@ from r2mae_bio._warn import warn
 from r2mae_bio.cells.read._coverage import CoverageFloor, CoverageReport
 from r2mae_bio.cells.read._genes import check_duplicates_option, gene_aliases, has_name, measured_genes, strip_version
 from r2mae_bio.cells.read._panels import read_panels
-from r2mae_bio.cells.read._styles import are_positions, guess_reason, other_style, repeats_made_unique
+from r2mae_bio.cells.read._styles import are_positions, guess_reason, other_species, other_style, repeats_made_unique
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -342,9 +342,12 @@ def _which_hold(count_share: float) -> str:
 
 
 def _warn_of_style(vocabulary: GeneVocabulary, query: Sequence[str], report: CoverageReport) -> None:
-    """Enough genes may match by chance, where names of another style would match many more."""
+    """Enough genes may match by chance, where names of another style would match many more; and
+    most may match though they are of another species, once all are in upper case.
+    """
     few = report.matched < _LOW * min(report.n_model, report.n_query)
     style = other_style(vocabulary.names, query) if few else ""
+    style = style or other_species(vocabulary.names, query)
     if style:
         warn(f"The data set measures {report.matched:,} of the model's {report.n_model:,} genes by their names. {style}")
 

@@ -80,14 +80,16 @@ def get_matrix(adata: AnnData, layer: str | None = None) -> Any:
     check_anndata(adata)
     layers = sorted(str(name) for name in adata.layers if name is not None)  # None is X, from anndata 0.13 on
     if layer is not None and layer not in adata.layers:
-        message = f"There is no layer {layer!r}; the layers are {layers}. Pass one of them, or layer=None for adata.X."
+        known = f"the layers are {layers}. Pass one of them, or" if layers else "there are no layers at all. Pass"
+        message = f"There is no layer {layer!r}; {known} layer=None for adata.X."
         raise SetupError(message)
     where = describe_matrix(layer)
     with reading(adata.file if adata.isbacked else None, where):
         matrix = adata.X if layer is None else adata.layers[layer]
         shape = () if matrix is None else tuple(matrix.shape)
     if matrix is None:
-        message = f"adata.X is None; a matrix of cells x genes is needed. Pass layer=; the layers are {layers}."
+        known = f"Pass layer=; the layers are {layers}." if layers else "There are no layers either: add the counts."
+        message = f"adata.X is None; a matrix of cells x genes is needed. {known}"
         raise SetupError(message)
     # anndata does not look where it reads later; NaN is a length that dask does not know
     if len(shape) == 2 and any(n == n and n != wanted for n, wanted in zip(shape, adata.shape, strict=True)):

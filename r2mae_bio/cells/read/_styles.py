@@ -17,12 +17,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["are_positions", "guess_reason", "other_style", "repeats_made_unique"]
+__all__ = ["are_positions", "guess_reason", "other_species", "other_style", "repeats_made_unique"]
 
 _ASSEMBLY: Final = re.compile(r"[A-Za-z]{1,8}\d{1,3}_+")
 """What stands before the names where reads of several species were aligned together."""
 _REPEAT: Final = re.compile(r"(.+)[-.]\d+")
 """How the second column of a gene is called once names were made unique, by anndata or by R."""
+_OF_ONE_SPECIES: Final = {
+    "mouse": re.compile(r"\d{7}[A-Z]\d\dRIK\d*|GM\d{3,5}", re.IGNORECASE),
+    "human": re.compile(r"LINC\d{5}", re.IGNORECASE),
+}
+"""Symbols that one species alone has: clones and predicted genes. Others differ in case alone."""
+_ENOUGH_OF_A_SPECIES: Final = 20
 _SMALL_PANEL: Final = 0.5
 _MANY: Final = 3
 
@@ -79,6 +85,24 @@ def other_style(model: Sequence[str], query: Sequence[str]) -> str:
             f"Ignoring upper and lower case {folded:,} names would match: probably human against mouse symbols. Map orthologues, "
             "or match them by pp.align_genes(case_sensitive=False) if equal letters do mean the same gene."
         )
+    return ""
+
+
+def other_species(model: Sequence[str], query: Sequence[str]) -> str:
+    """What says that symbols are of another species, and what to do then; empty if nothing does.
+
+    Parameters
+    ----------
+    model, query
+        Names of genes.
+    """
+    for species, symbol in _OF_ONE_SPECIES.items():
+        found = [name for name in query if symbol.fullmatch(name)]
+        if len(found) >= _ENOUGH_OF_A_SPECIES and not any(map(symbol.fullmatch, model)):
+            return (
+                f"{len(found):,} names of the data set, such as {found[0]}, are those of {species} genes, and none of the model's "
+                "are: equal letters do not make genes of two species one. Map orthologues first."
+            )
     return ""
 
 

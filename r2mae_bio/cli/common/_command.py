@@ -225,3 +225,17 @@ def _check_out(out: str | None, job: Job, *, as_object: bool, holds: tuple[str, 
     if path.is_dir() and not any((path / name).exists() for name in holds):
         message = f"{path} is a folder, and none that this command writes; it would be lost. Name another --out."
         raise ConfigError(message)
+    _check_writable(path)
+
+
+def _check_writable(path: Path) -> None:
+    """Folders that are missing will be made; the nearest one that is there has to take a file."""
+    folder = next(above for above in path.absolute().parents if above.exists())
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        message = (
+            f"Nothing can be written into {folder} ({error.strerror}); needed is a folder that takes files. Name another --out."
+        )
+        raise ConfigError(message) from error

@@ -67,7 +67,7 @@ def embed(
         adata = _embed_dna(job, settings, key) if dna else _embed_cells(job, settings, key)
         _write(adata, key, path)
     n, width = adata.obsm[key].shape
-    text = f"wrote {out} ({n} {'sequences' if dna else 'cells'}, {width} dimensions)"
+    text = f"wrote {out} ({n} {'sequences' if dna else 'cells'}, {width} dimensions{_measured(adata)})"
     return Found("" if out == STREAM else text, {"out": out, "rows": n, "n_latent": width, "key_added": key})
 
 
@@ -94,6 +94,14 @@ def _embed_cells(job: Job, settings: dict[str, Any], key: str) -> Any:
         adata = read_cells(path)
     (tl.map_query if settings["map_query"] else tl.embed)(adata, model, key_added=key, **reading)
     return adata
+
+
+def _measured(adata: Any) -> str:
+    """How many genes were read, for cells: few are a reason to look again."""
+    from r2mae_bio.cells.read._uns import all_records
+
+    found = all_records(adata).get(KEYS.coverage)
+    return f"; {found['matched']:,} of the model's {found['n_model']:,} genes measured" if found else ""
 
 
 def _embed_dna(job: Job, settings: dict[str, Any], key: str) -> Any:

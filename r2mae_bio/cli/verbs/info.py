@@ -24,15 +24,13 @@ def info(
     job: Job,
     *,
     data: Annotated[
-        str, typer.Argument(metavar="MODEL | CELLS | FASTA", help="A saved model, cells (.h5ad, .zarr) or a genome.")
+        str,
+        typer.Argument(metavar="MODEL | CELLS | FASTA", help="A saved or ready-made model, cells (.h5ad, .zarr) or a genome."),
     ],
     cache_dir: CacheDir = None,
 ) -> Found:
     """Say what a model, a file of cells or a genome holds."""
-    path = Path(data).expanduser()
-    if not path.exists():
-        message = f"{path} does not exist; check the path."
-        raise DataError(message)
+    path = _path_of(data)
     if is_fasta(path.name):
         found = _of_genome(str(path), cache_dir)
     elif path.suffix in (".h5ad", ".zarr"):
@@ -43,6 +41,18 @@ def info(
         message = f"{path} is none of what is known here: a folder with a model, cells (.h5ad, .zarr), or FASTA."
         raise DataError(message)
     return Found("\n".join(f"{name:<18} {_shown(value)}" for name, value in found.items()), found)
+
+
+def _path_of(data: str) -> Path:
+    from r2mae_bio.models import path, registry
+
+    found = Path(data).expanduser()
+    if found.exists():
+        return found
+    if data not in registry():
+        message = f"{found} does not exist; check the path. Ready-made models are {', '.join(registry())}."
+        raise DataError(message)
+    return path(data)
 
 
 def _shown(value: Any) -> str:

@@ -142,3 +142,21 @@ def test_who_asks_for_a_share_gets_this_share():
     assert CoverageFloor.of(1_000, 0).passed(1, 1_000, 0.0)
     with pytest.raises(ConfigError, match="pass a number from 0 to 1"):
         CoverageFloor.of(1_000, -0.1)
+
+
+# ---------------------------------------------------------------- species
+
+CLONES = tuple(f"{i:07d}A01RIK" for i in range(19))
+
+
+@pytest.mark.parametrize("only", [(*CLONES, "GM1992"), tuple(f"LINC{i:05d}" for i in range(20))], ids=["mouse", "human"])
+def test_symbols_that_one_species_alone_has_are_told(only):
+    """Every other gene has its name: those of a mouse, in upper case, are human ones."""
+    with pytest.warns(UserWarning, match=rf"20 names of the data set, such as {only[0]}, .* Map orthologues first"):
+        assert align_genes(VOCABULARY, (*SYMBOLS, *only)).report.matched == N
+    both = GeneVocabulary((*SYMBOLS, *only), {}, np.ones(N + 20))
+    assert align_genes(both, (*SYMBOLS, *only)).is_identity  # a model of that species, or of both
+
+
+def test_a_few_such_symbols_are_let_pass():
+    assert align_genes(VOCABULARY, (*SYMBOLS, *CLONES)).report.matched == N

@@ -33,6 +33,11 @@ def test_genome(folder: Path, printed: Any) -> None:
     assert said["lengths"] == {"chr1": 3000}
 
 
+def test_a_ready_made_model(folder: Path, printed: Any) -> None:
+    said = printed("info", "blood-small")
+    assert (said["kind"], said["genes"], said["is_trained"]) == ("GeneMAE", 8845, True)
+
+
 @pytest.mark.parametrize("kind", ["CellClassifier", "GeneMAE", "DNAMAE", "SequenceClassifier"])
 def test_every_kind_of_model(folder: Path, printed: Any, r2mae: Any, kind: str) -> None:
     names = {"GeneMAE": "model", "DNAMAE": "dna_model", "CellClassifier": "labels", "SequenceClassifier": "labels"}
