@@ -71,6 +71,11 @@ html_title = f"r2mae_bio {version}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_extra_path = ["_extra"]
-html_theme_options = {"show_toc_level": 2, "use_download_button": False, "navigation_with_keys": False}
+html_theme_options = {
+    "show_toc_level": 2,
+    "use_download_button": False,
+    "navigation_with_keys": False,
+    "navbar_persistent": [],  # a bar on top with the search that the sidebar has
+}
 html_copy_source = False
 html_show_sourcelink = False
