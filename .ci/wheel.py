@@ -27,7 +27,8 @@ RUN = (
     ("--help",),
     ("fetch", "pbmc68k", "--out", "cells.h5ad"),
     ("pretrain", "cells.h5ad", "--layer", "counts", "--max-epochs", "1", "--model-kwargs", SIZES, "--out", "model"),
-    ("embed", "cells.h5ad", "model", "--out", "embedded.h5ad"),
+    ("embed", "cells.h5ad", "--model", "model", "--out", "embedded.h5ad"),
+    ("embed", "cells.h5ad", "--model", "blood-small", "--out", "ready_made.h5ad"),
     ("info", "model"),
 )
 
@@ -86,8 +87,8 @@ def use(scratch: Path, wheel: Path) -> None:
         sys.exit(f"the package that is imported is {where.stdout.strip()}, not that of the wheel")
     for words in RUN:
         subprocess.run([python.with_name("r2mae"), *words], cwd=work, env=surroundings, check=True)
-    if not (work / "embedded.h5ad").is_file():
-        sys.exit("r2mae embed wrote nothing")
+    if missing := [name for name in ("embedded.h5ad", "ready_made.h5ad") if not (work / name).is_file()]:
+        sys.exit(f"r2mae embed wrote no {' and no '.join(missing)}")
 
 
 def environment(folder: Path) -> Path:
