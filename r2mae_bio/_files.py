@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 @contextmanager
@@ -99,6 +99,28 @@ def temporary_folder(path: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def overlapping(path: Path, others: Iterable[Path]) -> Path | None:
+    """What would be lost, or changed, if ``path`` were replaced.
+
+    Parameters
+    ----------
+    path
+        A file or folder, there or not.
+    others
+        Files and folders.
+
+    Returns
+    -------
+    The first of ``others`` that is ``path``, lies within it, or holds it; None if there is none.
+    """
+    here = path.resolve()
+    for other in others:
+        there = other.resolve()
+        if here == there or here in there.parents or there in here.parents:
+            return other
+    return None
 
 
 def publish(temporary: Path, path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from r2mae_bio._files import whole_file, whole_folder
+from r2mae_bio._files import overlapping, whole_file, whole_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,3 +79,14 @@ def test_a_link_to_a_folder_stays_a_link(tmp_path: Path) -> None:
     assert link.is_symlink()
     assert names(folder) == ["new"]
     assert names(tmp_path) == ["folder", "folder/new", "link"]
+
+
+def test_what_a_new_file_would_cost(tmp_path: Path) -> None:
+    file, folder = tmp_path / "file", tmp_path / "folder"
+    file.write_text("")
+    (folder / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(folder)
+    for path, lost in {file: file, folder: folder, tmp_path: file, tmp_path / "link" / "deep": folder}.items():
+        assert overlapping(path, [file, folder]) == lost
+    assert overlapping(tmp_path / "file2", [file, folder]) is None
+    assert overlapping(tmp_path / "new" / "one", []) is None

@@ -30,13 +30,33 @@ class Journal:
     ``{name}.part`` may be longer than ``{name}.part.json`` says, if the process died in between;
     the excess is cut off when the next one opens it. The state is replaced by a rename after the
     part has reached the disk, so it never promises too much.
+
+    Parameters
+    ----------
+    path
+        What both files are named by; folders that are missing are made.
+    identity
+        What tells this run from others, as JSON holds it.
+    resume
+        Go on with what is there.
+    commit_seconds
+        Time after which what is complete is put on the disk.
+    setting
+        The setting by which a user begins anew, ``"resume=False"``; empty if the call has none.
+
+    Raises
+    ------
+    JournalError
+        What is there belongs to another run, or is damaged or in use.
     """
 
-    def __init__(self, path: Path, identity: Mapping[str, Any], *, resume: bool, commit_seconds: float) -> None:
+    def __init__(
+        self, path: Path, identity: Mapping[str, Any], *, resume: bool, commit_seconds: float, setting: str = ""
+    ) -> None:
         self.part = path.with_name(path.name + ".part")
         self.state = path.with_name(path.name + ".part.json")
         self._identity = json.loads(json.dumps(identity))  # as it will be read back
-        self._commit_seconds = commit_seconds
+        self._commit_seconds, self._setting = commit_seconds, setting
         self._records = self._bytes = self._crc = 0
         self._snapshot = self._committed = (0, 0, 0)
         self._stream = _open_alone(self.part)
@@ -135,7 +155,8 @@ class Journal:
             raise JournalError(message)
 
     def _way_out(self) -> str:
-        return f"Begin anew with resume=False, or remove {self.part.name} and {self.state.name}."
+        anew = f"Begin anew with {self._setting}, or remove" if self._setting else "Begin anew after you removed"
+        return f"{anew} {self.part.name} and {self.state.name}."
 
 
 def _check(state: Mapping[str, Any]) -> int:
@@ -155,6 +176,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Any:
 
 
 def _open_alone(path: Path) -> IO[bytes]:
+    path.parent.mkdir(parents=True, exist_ok=True)
     stream = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b")
     try:
         if fcntl is not None:

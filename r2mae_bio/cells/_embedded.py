@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from r2mae_bio._keys import KEYS
+from r2mae_bio.cells._opened import files_of
+from r2mae_bio.cells.read._uns import check_file_key
 from r2mae_bio.cells.stored._computed import Span, compute, digest, kept_rows
-from r2mae_bio.cells.stored._imputed import check_out
-from r2mae_bio.cells.stored._results import Results, check_key, left_to_write, write_into, write_new
+from r2mae_bio.cells.stored._out import check_out
+from r2mae_bio.cells.stored._results import Results, left_to_write, write_into, write_new
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from r2mae_bio.cells.read._file_matrix import FileMatrix
@@ -33,6 +36,8 @@ class Embedding:
     """The counts that are read."""
     settings: Mapping[str, Any]
     """All that the numbers depend on beside the cells, as JSON holds it."""
+    obs: Sequence[str]
+    """Columns of ``.obs`` that they depend on."""
     records: Callable[[], Mapping[str, Mapping[str, Any]]]
     """Entries of ``.uns["r2mae"]``, once cells were embedded."""
 
@@ -63,14 +68,15 @@ def write_embeddings(store: CellStore, embedding: Embedding, *, out: Path | None
     DataError
         A file cannot be written.
     """
-    check_key(embedding.key)
-    key, parts, edges = embedding.key, embedding.matrix.parts, embedding.matrix.edges.tolist()
+    check_file_key(embedding.key)
+    key, edges = embedding.key, embedding.matrix.edges.tolist()
     said = {"key": key, "width": embedding.work.width, **embedding.settings}
+    tell = partial(digest, said, store, embedding.matrix, obs=embedding.obs)
     if out is not None:
-        check_out(out, overwrite=overwrite)
-        files, spans = [], [Span(0, store.n_obs, out.with_name(f"{out.name}.{key}"), digest(said, parts))]
+        check_out(out, overwrite=overwrite, read=files_of(store))
+        files, spans = [], [Span(0, store.n_obs, out, tell())]
     else:
-        runs = [digest(said, [part]) for part in parts]
+        runs = [tell([number]) for number in range(len(store.files))]
         left = left_to_write(store, [f"obsm/{key}"], f"{KEYS.embed}/{key}", runs, overwrite=overwrite)
         files = [file for file, wanted in zip(store.files, left, strict=True) if wanted]
         spans = [
@@ -85,4 +91,4 @@ def write_embeddings(store: CellStore, embedding: Embedding, *, out: Path | None
             if out is None:
                 write_into(files[number], results)
             else:
-                write_new(out, store, results)
+                write_new(out, store, results, overwrite=overwrite)

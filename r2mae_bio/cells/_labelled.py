@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from r2mae_bio._keys import KEYS
+from r2mae_bio.cells.read._uns import check_file_key
 from r2mae_bio.cells.stored._computed import Span, compute, digest, kept_rows
-from r2mae_bio.cells.stored._imputed import check_out
-from r2mae_bio.cells.stored._results import Results, check_key, places_taken, refuse_taken, write_into, write_new
+from r2mae_bio.cells.stored._out import check_out
+from r2mae_bio.cells.stored._results import Results, places_taken, refuse_taken, write_into, write_new
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -41,6 +42,8 @@ class Labelling:
     """The counts that are read."""
     settings: Mapping[str, Any]
     """All that labels depend on beside embeddings and reference, as JSON holds it."""
+    read: Sequence[Path]
+    """Files that query and reference are read from."""
 
 
 def label_columns(moved: LabelledQuery, key: str) -> dict[str, Any]:
@@ -83,26 +86,26 @@ def write_labels(store: CellStore, labelling: Labelling, *, out: Path | None, ov
         A file cannot be written.
     """
     key = labelling.key
-    check_key(key)
-    home = store.files[0].path if out is None else out
-    journal = home.with_name(f"{home.name}.{key}")
+    check_file_key(key)
+    home = store.files[0].path
+    journal = home.with_name(f"{home.name}.{key}") if out is None else out
     places = [f"obsm/{key}_probabilities", f"obs/{key}", f"obs/{key}_confidence", f"obs/{key}_unknown"]
     if out is not None:
-        check_out(out, overwrite=overwrite)
+        check_out(out, overwrite=overwrite, read=labelling.read)
     elif not overwrite and not journal.with_name(f"{journal.name}.part.json").exists():  # else a run goes on
         refuse_taken(places_taken(store, places))
     with ExitStack() as kept:
         run = hashlib.sha256(json.dumps(labelling.settings, sort_keys=True).encode())
 
         def computed(work: SharedWork) -> NDArray[Any]:
-            span = Span(0, store.n_obs, journal, digest(work.said(), labelling.matrix.parts))
+            span = Span(0, store.n_obs, journal, digest(work.said(), store, labelling.matrix))
             run.update(span.run.encode())
             compute(work, [span], client, title="labelling")
             return kept.enter_context(kept_rows([span], work.width))[0].read()
 
         moved = labelling.label(compute=computed)
         if out is not None:
-            write_new(out, store, _results(moved, slice(None), key, run.hexdigest()))
+            write_new(out, store, _results(moved, slice(None), key, run.hexdigest()), overwrite=overwrite)
             return moved
         refuse_taken({} if overwrite else places_taken(store, places, run=run.hexdigest()))
         edges = store.X.edges.tolist()

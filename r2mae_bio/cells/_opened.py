@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-__all__ = ["check_places", "matrix_of", "opened", "opened_or_none"]
+__all__ = ["check_places", "files_of", "matrix_of", "opened", "opened_or_none"]
 
 
 @contextmanager
@@ -83,6 +83,17 @@ def _are_paths(data: Any) -> bool:
 def matrix_of(store: CellStore, layer: str | None) -> Any:
     """The matrix of a store that is read as this layer; its ``X`` if None."""
     return store.X if layer is None or layer not in store.layers else store.layers[layer]
+
+
+def files_of(*data: Any) -> list[Path]:
+    """Files that cells are read from as they are needed: of stores, and of AnnData on disk."""
+    paths: list[Path] = []
+    for cells in data:
+        if in_files(cells):
+            paths += [file.path for file in cells.files]
+        elif cells is not None and cells.isbacked:
+            paths.append(Path(cells.filename))
+    return paths
 
 
 def check_places(data: Any, out: Any, client: Any, *, overwrite: bool, copy: bool) -> None:

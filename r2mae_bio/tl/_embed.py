@@ -75,8 +75,8 @@ def embed(
         For cells of a store: a new ``.zarr`` folder or ``.h5ad`` file, with the names and ``.obs``
         of the store; if None, ``.obsm`` of the store's own files, whose matrices are not touched.
     overwrite
-        For cells of a store: replace an ``out`` that exists, or embeddings of other models or
-        settings under the same key.
+        For cells of a store: replace an ``out`` that exists, but for files that are read, or
+        embeddings of other models or settings under the same key.
     client
         For cells in files: a ``dask.distributed.Client``, whose workers embed blocks of cells; they
         must see the files under the same paths. With one thread each, results are those of one
@@ -128,7 +128,10 @@ def _embedding(store: CellStore, model: GeneMAE, key_added: str, reading: dict[s
     settings = {**reading, "model": model.checksum(), "batches": list(model.batches)}
     step = cells_at_a_time(reading["batch_size"], EMBEDDED_AT_ONCE)
     work = ModelWork(model, "_open_latent", store, reading, model.config.n_latent, step)
-    return Embedding(key_added, work, matrix_of(store, read_layer(model, store, reading["layer"])), settings, records)
+    matrix = matrix_of(store, read_layer(model, store, reading["layer"]))
+    batch = model.record.setup.batch_key
+    obs = [batch] if batch is not None and batch in store.obs and reading["correct_batch"] is not False else []
+    return Embedding(key_added, work, matrix, settings, obs, records)
 
 
 def write_embedding(adata: AnnData, latent: NDArray[np.float32], key_added: str, provenance: dict[str, Any]) -> None:

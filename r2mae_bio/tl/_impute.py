@@ -14,15 +14,16 @@ from r2mae_bio._errors import ConfigError
 from r2mae_bio._keys import KEYS
 from r2mae_bio._progress import count_steps
 from r2mae_bio._runs._blocks import check_client
-from r2mae_bio.cells._opened import matrix_of, opened, opened_or_none
+from r2mae_bio.cells._opened import files_of, matrix_of, opened, opened_or_none
 from r2mae_bio.cells.fit._table import cells_at_a_time
 from r2mae_bio.cells.model._batch_correction import fingerprint
 from r2mae_bio.cells.model._gene_mae import GeneMAE
 from r2mae_bio.cells.model._reader import read_layer
 from r2mae_bio.cells.read._data import in_files, make_actual, writable
-from r2mae_bio.cells.read._uns import add_entry, all_or_nothing, write_record
+from r2mae_bio.cells.read._uns import add_entry, all_or_nothing, check_file_key, write_record
 from r2mae_bio.cells.stored._computed import ModelWork, Span, compute, digest, kept_rows
-from r2mae_bio.cells.stored._imputed import check_out, dense_layers, frames, open_store, sparse_layers, wanted_genes
+from r2mae_bio.cells.stored._imputed import dense_layers, frames, open_store, sparse_layers, wanted_genes
+from r2mae_bio.cells.stored._out import check_out
 from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def impute(
         ``adata``: one column for each column of ``adata`` that is a gene of the model, then those
         that ``unmeasured`` adds, or those of ``genes``. It appears once it is complete.
     overwrite
-        Replace an ``out`` that exists.
+        Replace an ``out`` that exists; files that are read from are never replaced.
     client
         For cells in files, with ``out``: a ``dask.distributed.Client``, whose workers predict
         blocks of cells, see :func:`embed`.
@@ -149,7 +150,7 @@ def impute(
     CheckpointError
         The folder holds no model, or a damaged one.
     ConfigError
-        A setting cannot work, or ``out`` exists.
+        A setting cannot work, or ``out`` exists or is read from.
     JournalError
         Another run with other settings was begun, or is writing.
     CountsError, DataError, GeneIdentityError, SetupError
@@ -157,7 +158,7 @@ def impute(
         before and there is no new ``out``.
     """
     path = None if out is None else Path(out).expanduser()
-    _check(n_masks, genes, path, unmeasured=unmeasured, threshold=threshold, overwrite=overwrite, copy=copy)
+    _check(n_masks, genes, path, unmeasured=unmeasured, threshold=threshold, copy=copy)
     model = open_model(model, GeneMAE, what="model of cells")
     names: dict[str, Any] = {"duplicates": duplicates, "min_coverage": min_coverage}
     with (
@@ -165,6 +166,9 @@ def impute(
         opened_or_none(reference, layer=layer, obs=[model.record.setup.batch_key], **names) as known,
     ):
         _check_kind(cells, genes, path, client)
+        if path is not None:
+            check_file_key(key_added)
+            check_out(path, overwrite=overwrite, read=files_of(cells, known))
         cells = writable(cells, copy=True) if copy else cells
         wanted = wanted_genes(model.vocabulary, cells, genes, unmeasured=unmeasured)
         masks: dict[str, Any] = {"n_masks": n_masks, "hide": hide, "own_counts": own_counts, "seed": seed}
@@ -172,7 +176,7 @@ def impute(
         record = {**masks, "reference": reference is not None, **_provenance(model, layer)}
         imputing = _Imputing(model, cells, wanted, masks, reading, known, (key_added, record), progress_bar)
         if path is not None:
-            imputing.to_file(path, client)
+            imputing.to_file(path, client, overwrite=overwrite)
         else:
             imputing.to_adata(threshold, layers=genes is None, others=unmeasured or genes is not None)
     return cells if copy else None
@@ -199,11 +203,11 @@ class _Imputing:
             yield block
             advance(block[0].stop - block[0].start)
 
-    def to_file(self, path: Path, client: Any) -> None:
+    def to_file(self, path: Path, client: Any, *, overwrite: bool) -> None:
         """Write a new file."""
         columns = [*map(str, self.cells.var_names[self.wanted.columns]), *self.wanted.others]
         rows = cells_at_a_time(self.reading["batch_size"])
-        opening = partial(open_store, path, self.cells.obs_names, columns, self.record, rows=rows)
+        opening = partial(open_store, path, self.cells.obs_names, columns, self.record, rows=rows, overwrite=overwrite)
         if not in_files(self.cells):
             with count_steps("cells", self.cells.n_obs, shown=self.progress_bar) as advance, opening() as store:
                 store.fill(self.blocks(advance))
@@ -215,7 +219,7 @@ class _Imputing:
         known = None if few is None else fingerprint(few, layers[1])
         run = {**self.record[1], **self.masks, **self.reading, "columns": columns, "genes": self.wanted.names, "reference": known}
         matrix = matrix_of(self.cells, layers[0])
-        span = Span(0, self.cells.n_obs, path.with_name(f"{path.name}.{self.record[0]}"), digest(run, matrix.parts))
+        span = Span(0, self.cells.n_obs, path, digest(run, self.cells, matrix))
         compute(work, [span], client, title="imputing", shown=None if self.progress_bar else False)
         with kept_rows([span], work.width) as (found,), opening() as store:
             n = len(columns)
@@ -260,7 +264,6 @@ def _check(
     *,
     unmeasured: bool,
     threshold: float | None,
-    overwrite: bool,
     copy: bool,
 ) -> None:
     """Refuse settings that cannot work, before anything is read."""
@@ -273,11 +276,9 @@ def _check(
     if threshold is not None and not 0 < threshold < np.inf:
         message = f"threshold is {threshold}; needed is a positive number of expected counts, or None for dense layers."
         raise ConfigError(message)
-    if path is not None:
-        if copy or threshold is not None:
-            message = "out takes the place of what is written to adata, as a dense array; leave copy and threshold as they are, or out at None."
-            raise ConfigError(message)
-        check_out(path, overwrite=overwrite)
+    if path is not None and (copy or threshold is not None):
+        message = "out takes the place of what is written to adata, as a dense array; leave copy and threshold as they are, or out at None."
+        raise ConfigError(message)
 
 
 def _parts(adata: AnnData, wanted: Wanted, threshold: float | None, *, layers: bool, others: bool) -> list[tuple[slice, Part]]:

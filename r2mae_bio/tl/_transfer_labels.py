@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells._labelled import Labelling, label_columns, write_labels
-from r2mae_bio.cells._opened import check_places, matrix_of, opened
+from r2mae_bio.cells._opened import check_places, files_of, matrix_of, opened
 from r2mae_bio.cells.model._batch_correction import fingerprint
 from r2mae_bio.cells.model._gene_mae import GeneMAE
 from r2mae_bio.cells.model._reader import read_layer
@@ -125,7 +125,8 @@ def transfer_labels(
         store and what is written here; if None, the files of the cells, whose matrices are not
         touched. A store that was passed has the same in memory.
     overwrite
-        For cells in files: replace an ``out`` that exists, or what is there under the same keys.
+        For cells in files: replace an ``out`` that exists, but for files that are read, or what is
+        there under the same keys.
     client
         For cells in files: a ``dask.distributed.Client``, whose workers embed the query; see
         :func:`embed`.
@@ -193,7 +194,8 @@ def transfer_labels(
         label = partial(label_query, model, query, known, reading=reading, **asked)
         if in_files(query):
             settings = {**asked, **vars(reading), "reference": fingerprint(known, read_layer(model, known, reference_layer))}
-            labelling = Labelling(key_added, label, matrix_of(query, read_layer(model, query, layer)), settings)
+            matrix = matrix_of(query, read_layer(model, query, layer))
+            labelling = Labelling(key_added, label, matrix, settings, files_of(query, known))
             moved = write_labels(
                 query, labelling, out=None if out is None else Path(out).expanduser(), overwrite=overwrite, client=client
             )

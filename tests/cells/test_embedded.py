@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 
 import r2mae_bio as rb
+from r2mae_bio.cells.stored import _computed
 from r2mae_bio.cells.stored._computed import Rows
 from r2mae_bio.errors import ConfigError, DataError, JournalError
 from r2mae_bio.io import CellStore
 from r2mae_bio.model import GeneMAE
 
-from .conftest import FORMATS, read
+from ..toy_cells import SIZES
+from .conftest import FORMATS, read, write
 
 
 @pytest.fixture(autouse=True)
@@ -167,11 +169,84 @@ def test_a_killed_run_goes_on_bit_for_bit(cells, files, model, tmp_path):
     other = GeneMAE.load(saved)
     for weights in other.network.parameters():
         weights.data.mul_(1.1)
-    with pytest.raises(JournalError, match="differs in run"):
+    with pytest.raises(JournalError, match=r"differs in model, settings or cells .* Begin anew after you removed part1"):
         rb.tl.embed(CellStore(files[1]), other)
     subprocess.run([sys.executable, "-c", SCRIPT, "0", *names], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert all(np.array_equal(read(path).obsm["X_r2mae"], values) for path, values in zip(files, expected, strict=True))
     assert [name for name in leftovers(tmp_path) if ".part" in name] == []
+
+
+@pytest.fixture
+def stopped(monkeypatch):
+    """Runs a call that is stopped once some cells were embedded."""
+
+    def stop(call):
+        def add(self, piece):
+            keep(self, piece)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            keep = _computed._Filling.add
+            patch.setattr(_computed._Filling, "add", add)
+            with pytest.raises(KeyboardInterrupt):
+                call()
+
+    return stop
+
+
+@pytest.mark.parametrize("change", ["names", "measured", "count", "batch"])
+@pytest.mark.parametrize("place", ["out", "files"])
+def test_a_run_does_not_go_on_with_other_cells(cells, model, stopped, tmp_path, change, place):
+    if change == "batch":
+        GeneMAE.setup_anndata(cells, batch_key="batch")
+        model = GeneMAE(cells, seed=3, **SIZES)
+        model.train(max_epochs=1, batch_size=16, progress_bar=False)
+    other = cells.copy()
+    if change == "names":
+        other.var_names = other.var_names[::-1]
+    elif change == "measured":
+        other.var["measured"] = np.arange(other.n_vars) > 2
+    elif change == "batch":
+        other.obs["batch"] = other.obs["batch"].to_numpy()[::-1]
+    else:
+        other.X[45, other.X[45].nonzero()[-1][0]] += 1
+    path = tmp_path / "cells.h5ad"
+    out = {"out": tmp_path / "new.zarr"} if place == "out" else {}
+    cells.write_h5ad(path)
+    expected = model.get_latent_representation(other)
+    assert not np.array_equal(model.get_latent_representation(cells), expected)
+    stopped(lambda: rb.tl.embed(path, model, batch_size=4, **out))
+    other.write_h5ad(path)
+    with pytest.raises(JournalError, match="differs in model, settings or cells"):
+        rb.tl.embed(path, model, batch_size=4, **out)
+    for part in tmp_path.glob("*.part*"):  # as the message says
+        part.unlink()
+    rb.tl.embed(path, model, batch_size=4, **out)
+    np.testing.assert_allclose(read(out.get("out", path)).obsm["X_r2mae"], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("three_files", FORMATS[:1], indirect=True)
+def test_another_run_into_the_same_file_is_refused(files, model, tmp_path, monkeypatch):
+    out, add = tmp_path / "new.zarr", _computed._Filling.add
+
+    def twice(self, piece):
+        if not self.n_done:
+            with pytest.raises(JournalError, match="Another run is writing"):
+                rb.tl.embed(files, model, out=out, key_added="X_other_name")
+        add(self, piece)
+
+    monkeypatch.setattr(_computed._Filling, "add", twice)
+    rb.tl.embed(files, model, out=out)
+    assert list(read(out).obsm) == ["X_r2mae"]
+
+
+@pytest.mark.parametrize("three_files", FORMATS, indirect=True)
+def test_files_without_cells(cells, files, model, tmp_path):
+    path = write(cells[:0].copy(), tmp_path / f"part-none{files[0].suffix}", "h5ad" if files[0].suffix == ".h5ad" else "zarr 3")
+    rb.tl.embed([path, files[0]], model)
+    rb.tl.embed(path, model, out=tmp_path / "part-new.h5ad")
+    assert read(path).obsm["X_r2mae"].shape == read(tmp_path / "part-new.h5ad").obsm["X_r2mae"].shape == (0, 8)
+    assert leftovers(tmp_path) == []
 
 
 @pytest.mark.parametrize("three_files", FORMATS, indirect=True)

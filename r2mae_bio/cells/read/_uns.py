@@ -32,6 +32,26 @@ _OWN: Final = (
 )
 
 
+def check_file_key(key: Any) -> None:
+    """Refuse a key that a file could not hold, or would take for a group.
+
+    Parameters
+    ----------
+    key
+        Of ``.obsm``, ``.obs`` or ``.uns``.
+
+    Raises
+    ------
+    ConfigError
+        It is no text, has a slash, or nothing but dots.
+    """
+    if not isinstance(key, str) or "/" in key or not key.strip("."):
+        message = (
+            f"key_added is {key!r}; needed is a name without a slash and not of dots alone, for in a file it would be a group."
+        )
+        raise ConfigError(message)
+
+
 def check_key(key: str, *, default: str) -> None:
     """Refuse a key under which another record of this package is kept.
 

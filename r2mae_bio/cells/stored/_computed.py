@@ -8,6 +8,7 @@ import copy
 import hashlib
 import json
 import logging
+import math
 import time
 from collections import deque
 from contextlib import ExitStack, closing, contextmanager
@@ -15,10 +16,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
+import pandas as pd
 
 from r2mae_bio._progress import asked_for, count_steps
 from r2mae_bio._runs._blocks import Work, by_blocks, count_threads
 from r2mae_bio._runs._journal import Journal
+from r2mae_bio.cells.read._genes import gene_aliases
+from r2mae_bio.cells.read._panels import read_panels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from r2mae_bio.cells.read._file_matrix import FileBlocks
+    from r2mae_bio.cells.read._file_matrix import FileBlocks, FileMatrix
     from r2mae_bio.cells.read._store import CellStore
 
     Opened = Callable[[int, int], Iterator[NDArray[np.float32]]]
@@ -40,7 +44,10 @@ _MOST_BYTES: Final = 1 << 25
 _SHARES: Final = 4
 """Blocks for each thread of a cluster, at least, where there are cells enough."""
 _COMMIT_SECONDS: Final = 20.0
-_SHOWN: Final = 2000
+_LOOKED_AT: Final = 1 << 24
+"""Entries of a file that are read to tell it from others."""
+_STRETCH: Final = 1 << 18
+"""Entries of them that are read at once."""
 logger = logging.getLogger("r2mae_bio")
 
 
@@ -107,7 +114,8 @@ class Span:
 
     def journal(self) -> Journal:
         """Open it."""
-        return Journal(self.path, {"run": self.run, "cells": self.last - self.first}, resume=True, commit_seconds=_COMMIT_SECONDS)
+        identity = {"model, settings or cells": self.run[:16], "number of cells": self.last - self.first}
+        return Journal(self.path, identity, resume=True, commit_seconds=_COMMIT_SECONDS)
 
 
 def compute_here(work: CellWork, n_cells: int) -> NDArray[np.float32]:
@@ -121,23 +129,56 @@ def compute_here(work: CellWork, n_cells: int) -> NDArray[np.float32]:
     return found
 
 
-def digest(said: Mapping[str, Any], parts: Sequence[FileBlocks]) -> str:
-    """Tells runs apart: settings, and what files hold, as far as it is known without reading all.
+def digest(
+    said: Mapping[str, Any],
+    store: CellStore,
+    matrix: FileMatrix,
+    numbers: Sequence[int] | None = None,
+    *,
+    obs: Sequence[str] = (),
+) -> str:
+    """Tells runs apart: by settings, genes, and what files hold. Of large ones not all is read, so
+    that a few values that were changed between two runs may be missed.
 
     Parameters
     ----------
     said
         All that numbers depend on beside the cells, as JSON holds it.
-    parts
-        Matrices of the files.
+    store
+        The cells.
+    matrix
+        Their counts.
+    numbers
+        Which of its files; all if None.
+    obs
+        Columns of ``.obs`` that the numbers depend on.
     """
-    found = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
-    for part in parts:
+    found, panels = hashlib.sha256(json.dumps(said, sort_keys=True).encode()), read_panels(store)
+    names = zip(store.var_names, *gene_aliases(store.var).values(), strict=True)
+    genes = np.array(["\t".join(map(str, name)) for name in names] + [""], object)  # the last is that of unused columns
+    for number in range(len(matrix.parts)) if numbers is None else numbers:
+        part, columns, cells = matrix.parts[number], matrix.columns[number], slice(*matrix.edges[number : number + 2])
         found.update(f"{part.key} {part.shape} {part.dtype}".encode() + part.pointers.tobytes())
-        for start in sorted({0, max(part.shape[0] - _SHOWN, 0)}):
-            rows = part.read(start, min(start + _SHOWN, part.shape[0]))
-            found.update(np.ascontiguousarray(rows.data if part.sparse else rows).tobytes())
+        found.update("\n".join(genes[columns]).encode())
+        if panels is not None:
+            present, codes = np.unique(panels.codes[cells], return_inverse=True)
+            found.update(codes.tobytes() + panels.measured[present][:, columns[columns >= 0]].tobytes())
+        for key in obs:
+            codes, values = pd.factorize(store.obs[key].iloc[cells].astype(str))
+            found.update("\n".join([key, *values]).encode() + codes.tobytes())
+        for rows in _looked_at(part):
+            for values in (rows.indices.astype("<i8"), rows.data) if part.sparse else (rows,):
+                found.update(np.ascontiguousarray(values).tobytes())
     return found.hexdigest()
+
+
+def _looked_at(part: FileBlocks) -> Iterator[Any]:
+    """All rows of a small file, and of a large one stretches all over it, some at a time."""
+    n_rows, entries = part.shape[0], max(int(part.pointers[-1]), 1)
+    edges = np.linspace(0, n_rows, min(entries, _LOOKED_AT) // _STRETCH + 2).astype(int)
+    for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        if start < stop:
+            yield part.read(start, start + math.ceil(min(1.0, _LOOKED_AT / entries) * (stop - start)))
 
 
 def compute(work: CellWork, spans: Sequence[Span], client: Any = None, *, title: str, shown: bool | None = None) -> None:
@@ -264,7 +305,9 @@ class Rows:
 
     def read(self) -> NDArray[np.float32]:
         """All of them, (n_cells, width)."""
-        return np.concatenate([np.zeros((0, self.width), np.float32), *(rows for _, rows in self.blocks())])
+        found = np.empty(self.shape, np.float32)
+        self.copy_to(found, 1)
+        return found
 
     def copy_to(self, array: Any, step: int) -> None:
         """Copy them to an array whose chunks have ``step`` cells."""

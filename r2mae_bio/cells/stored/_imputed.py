@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -12,12 +11,11 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from r2mae_bio._errors import ConfigError
-from r2mae_bio._files import whole_file, whole_folder
 from r2mae_bio._keys import KEYS, as_names
 from r2mae_bio.cells.read._align import align_genes
 from r2mae_bio.cells.read._genes import gene_aliases
 from r2mae_bio.cells.read._uns import add_entry
+from r2mae_bio.cells.stored._out import blank_array, new_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -30,23 +28,9 @@ if TYPE_CHECKING:
 
     Block = tuple[slice, NDArray[np.float32], NDArray[np.float32]]
 
-__all__ = [
-    "ARRAY",
-    "Wanted",
-    "blank_array",
-    "check_out",
-    "dense_layers",
-    "frames",
-    "new_file",
-    "open_store",
-    "sparse_layers",
-    "told_less",
-    "wanted_genes",
-]
+__all__ = ["Wanted", "dense_layers", "frames", "open_store", "sparse_layers", "wanted_genes"]
 
 _NAMES: Final = ("mean", "sd")
-ARRAY: Final = {"encoding-type": "array", "encoding-version": "0.2.0"}
-"""How anndata knows a dense array in a file."""
 
 
 class Part(Protocol):
@@ -189,40 +173,17 @@ class _SparseLayers:
 # ---------------------------------------------------------------- on disk
 
 
-def check_out(path: Path, *, overwrite: bool) -> None:
-    """Refuse, before hours of work, a file that could not be written.
-
-    Parameters
-    ----------
-    path
-        What the user named.
-    overwrite
-        Whether one that exists is replaced.
-
-    Raises
-    ------
-    ConfigError
-        Its suffix is not known, or it exists.
-    """
-    if path.suffix not in {".zarr", ".h5ad"}:
-        message = f"out is {str(path)!r}; needed is a name that ends in .zarr or .h5ad."
-        raise ConfigError(message)
-    if path.exists() and not overwrite:
-        message = f"{path} exists already; pass overwrite=True to replace it, or choose another path."
-        raise ConfigError(message)
-
-
 @contextmanager
 def open_store(
-    path: Path, cells: pd.Index, genes: Sequence[str], record: tuple[str, dict[str, Any]], *, rows: int
+    path: Path, cells: pd.Index, genes: Sequence[str], record: tuple[str, dict[str, Any]], *, rows: int, overwrite: bool
 ) -> Iterator[_Store]:
     """A file that anndata reads, with ``X`` (means) and ``.layers["sd"]``, nobody sees before it is
     complete.
 
     Parameters
     ----------
-    path
-        Zarr or h5ad, by its suffix; what is there is replaced.
+    path, overwrite
+        See :func:`new_file`.
     cells, genes
         Names.
     record
@@ -236,41 +197,9 @@ def open_store(
     """
     names = ad.AnnData(obs=pd.DataFrame(index=pd.Index(cells).astype(str)), var=pd.DataFrame(index=pd.Index(genes, dtype=object)))
     add_entry(names, KEYS.impute, *record)
-    with new_file(path, names) as group:
+    with new_file(path, names, overwrite=overwrite) as group:
         shape = len(cells), len(genes)
         yield _Store([blank_array(group, "X", shape, rows), blank_array(group["layers"], "sd", shape, rows)])
-
-
-@contextmanager
-def new_file(path: Path, content: AnnData) -> Iterator[Any]:
-    """A file of an AnnData that nobody sees before it is complete.
-
-    Parameters
-    ----------
-    path
-        Zarr or h5ad, by its suffix; what is there is replaced.
-    content
-        What it holds to begin with.
-
-    Yields
-    ------
-    Its group, to add arrays to.
-    """
-    zarr = path.suffix == ".zarr"
-    whole: AbstractContextManager[Path] = whole_folder(path, overwrite=True) if zarr else whole_file(path)
-    with whole as temporary, (_zarr_group if zarr else _h5_group)(temporary) as group:
-        with told_less():
-            ad.io.write_elem(group, "/", content)
-        yield group
-
-
-@contextmanager
-def told_less() -> Iterator[None]:
-    """Let anndata write names of whatever kind, without a word on what its next release will do."""
-    # anndata before 0.13 reads nullable text, but writes it only when told to
-    with ad.settings.override(allow_write_nullable_strings=True), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        yield
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,34 +211,3 @@ class _Store:
         for some, *values in blocks:
             for array, block in zip(self.arrays, values, strict=True):
                 array[some] = block
-
-
-def _h5_group(path: Path) -> AbstractContextManager[Any]:
-    import h5py
-
-    file: AbstractContextManager[Any] = h5py.File(path, "w")
-    return file
-
-
-def _zarr_group(path: Path) -> AbstractContextManager[Any]:
-    import zarr
-
-    return nullcontext(zarr.open_group(str(path), mode="w"))
-
-
-def blank_array(group: Any, name: str, shape: tuple[int, int], rows: int) -> Any:
-    """An array that anndata reads, to be filled.
-
-    Parameters
-    ----------
-    group
-        Of h5py or zarr.
-    name, shape
-        Of the array.
-    rows
-        Of a chunk.
-    """
-    create = getattr(group, "create_array", None) or group.create_dataset  # of zarr from 3 on; of zarr 2 and h5py
-    array = create(name, shape=shape, dtype="float32", chunks=(max(min(rows, shape[0]), 1), max(shape[1], 1)))
-    array.attrs.update(ARRAY)
-    return array

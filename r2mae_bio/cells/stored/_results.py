@@ -19,7 +19,7 @@ from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio._files import temporary_folder, whole_folder
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.stored._computed import Rows
-from r2mae_bio.cells.stored._imputed import blank_array, new_file, told_less
+from r2mae_bio.cells.stored._out import blank_array, new_file, told_less
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from r2mae_bio.cells.read._file_matrix import CellFile
     from r2mae_bio.cells.read._store import CellStore
 
-__all__ = ["Results", "check_key", "left_to_write", "places_taken", "refuse_taken", "write_into", "write_new"]
+__all__ = ["Results", "left_to_write", "places_taken", "refuse_taken", "write_into", "write_new"]
 
 _ROWS: Final = 4096
 """Cells of a chunk."""
@@ -56,19 +56,6 @@ class Results:
     def elements(self) -> dict[str, Any]:
         """All by their place in an AnnData; columns last."""
         return {f"{slot}/{key}": value for slot in ("obsm", "obs") for key, value in getattr(self, slot).items()}
-
-
-def check_key(key: str) -> None:
-    """Refuse a key that a file would take for a group.
-
-    Raises
-    ------
-    ConfigError
-        It has a slash.
-    """
-    if "/" in key:
-        message = f"key_added is {key!r}; needed is a name without a slash, for in a file it would be a group."
-        raise ConfigError(message)
 
 
 def places_taken(store: CellStore, places: Sequence[str], *, run: str | None = None) -> dict[Path, str]:
@@ -134,13 +121,13 @@ def refuse_taken(taken: Mapping[Path, str]) -> None:
         raise ConfigError(message)
 
 
-def write_new(path: Path, store: CellStore, results: Results) -> None:
+def write_new(path: Path, store: CellStore, results: Results, *, overwrite: bool) -> None:
     """Write a file with names and ``.obs`` of a store, and results.
 
     Parameters
     ----------
-    path
-        Zarr or h5ad, by its suffix; what is there is replaced.
+    path, overwrite
+        See :func:`new_file`.
     store
         The cells.
     results
@@ -151,7 +138,7 @@ def write_new(path: Path, store: CellStore, results: Results) -> None:
     columns = pd.DataFrame(
         {name: np.asarray(v) if not isinstance(v, pd.Categorical) else v for name, v in results.obs.items()}, index=obs.index
     )
-    with new_file(path, ad.AnnData(obs=pd.concat([kept, columns], axis=1))) as group:
+    with new_file(path, ad.AnnData(obs=pd.concat([kept, columns], axis=1)), overwrite=overwrite) as group:
         for key, values in results.obsm.items():
             _put(group["obsm"], key, values, results.run)
         _write_records(group, results)

@@ -152,7 +152,6 @@ def _open_writer(
     overwrite: bool,
 ) -> VariantWriter:
     """Open the output, or what an interrupted run left of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     checksum = model.checksum()
     opened = genome.__getstate__()
     identity = {

@@ -100,7 +100,7 @@ class VariantWriter:
         self.fields = tuple(fields)
         self._sink = make_sink(self.path, header, self.fields, extra_header)
         identity = {"input": fingerprint, "header": describe(header, self.fields, extra_header), "settings": _plain(settings)}
-        self._journal = Journal(self.path, identity, resume=resume, commit_seconds=commit_seconds)
+        self._journal = Journal(self.path, identity, resume=resume, commit_seconds=commit_seconds, setting="resume=False")
         self._open = True
         if not self._journal.resumed:
             self._journal.write(self._sink.begin())
