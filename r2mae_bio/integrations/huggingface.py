@@ -68,7 +68,10 @@ class RandomRatioCollator(DataCollatorForLanguageModeling):
     Raises
     ------
     ConfigError
-        ``mask_ratio`` is no law, or the scope is not known.
+        ``mask_ratio`` is no law, the scope is not known, the seed is no whole number from 0 on, or
+        the tokenizer has no token for what is hidden.
+    DataError
+        Of a minibatch, once it is made: nothing in it can be hidden.
 
     Examples
     --------
@@ -93,6 +96,7 @@ class RandomRatioCollator(DataCollatorForLanguageModeling):
         if "mlm_probability" in settings or settings.get("mlm") is False:
             message = "mlm_probability and mlm are told by mask_ratio, as in RandomRatioCollator(tokenizer, mask_ratio=0.15)."
             raise ConfigError(message)
+        _check(tokenizer, seed)
         # where the ratio is not fixed, nothing reads the probability
         super().__init__(tokenizer, mlm_probability=ratio or 0.5, seed=seed, **settings)
         self._repeats, self._calls = False, 0
@@ -120,17 +124,17 @@ class RandomRatioCollator(DataCollatorForLanguageModeling):
         """
         self._position[1] = round(1e6 * share)
 
-    def for_validation(self, ratios: Sequence[float] = _GRID) -> RandomRatioCollator:
+    def for_validation(self, ratios: float | Sequence[float] = _GRID) -> RandomRatioCollator:
         """A collator for validation, whose masks are the same in every epoch.
 
         Parameters
         ----------
         ratios
-            Each row gets one of these.
+            Each row gets one of these, or the one.
         """
         names = ("whole_word_mask", "mask_replace_prob", "random_replace_prob", "pad_to_multiple_of", "return_tensors")
         settings = {name: getattr(self, name) for name in names}
-        made = type(self)(self.tokenizer, Choice(tuple(ratios)), scope="row", seed=self.seed, **settings)
+        made = type(self)(self.tokenizer, Choice(tuple(np.atleast_1d(ratios).tolist())), scope="row", seed=self.seed, **settings)
         made._repeats = True
         return made
 
@@ -227,8 +231,26 @@ class RandomRatioCollator(DataCollatorForLanguageModeling):
         inputs_now[other] = rng.integers(len(self.tokenizer), size=int(other.sum()))
 
 
+def _check(tokenizer: Any, seed: Any) -> None:
+    """Refuse what would fail at the first minibatch, or whose error in transformers says to pass
+    ``mlm=False``.
+    """
+    if getattr(tokenizer, "mask_token", None) is None:
+        message = (
+            f"The tokenizer is a {type(tokenizer).__name__} without mask_token, which stands for what is hidden; take that of a masked "
+            'language model, or call tokenizer.add_special_tokens({"mask_token": "[MASK]"}) and resize the embeddings of the model.'
+        )
+        raise ConfigError(message)
+    if seed is not None and not (isinstance(seed, int | np.integer) and seed >= 0):
+        message = f"seed is {seed!r}; needed is a whole number, at least 0, or None for that of PyTorch."
+        raise ConfigError(message)
+
+
 def _padded(examples: list[Any], multiple: int) -> list[Any]:
     """The same with offsets of equal length: tokenizers pad everything else."""
+    if not examples:
+        message = "A minibatch has no text; needed is at least one."
+        raise DataError(message)
     if not all(isinstance(row, Mapping) and "offset_mapping" in row for row in examples):
         return examples
     length = -(-max(len(row["input_ids"]) for row in examples) // multiple) * multiple

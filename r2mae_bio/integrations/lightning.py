@@ -58,12 +58,12 @@ class MaskRatioLogger(pl.Callback, _Other):  # type: ignore[misc]
     Raises
     ------
     ConfigError
-        ``n_bins`` is not positive.
+        ``n_bins`` is not positive; in training, ``ratio`` gave what is no share.
     """
 
     def __init__(self, ratio: Callable[[Any, Any], Any] = ratio_of_labels, *, n_bins: int = 5) -> None:
-        if n_bins < 1:
-            message = f"n_bins is {n_bins}; needed is a positive number."
+        if not (isinstance(n_bins, int) and n_bins > 0):
+            message = f"n_bins is {n_bins!r}; needed is a positive whole number."
             raise ConfigError(message)
         self.ratio, self.n_bins = ratio, n_bins
         self._forget()
@@ -76,11 +76,14 @@ class MaskRatioLogger(pl.Callback, _Other):  # type: ignore[misc]
         self._forget()
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Note the ratio and the loss of a minibatch."""
-        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
+        """Note the ratio and the loss of a minibatch; one without a loss is passed over."""
+        loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
         if loss is None:
             return
         ratio = float(torch.as_tensor(self.ratio(batch, outputs), dtype=torch.float32).mean())
+        if not 0 <= ratio <= 1:
+            message = f"ratio gave {ratio:.4g} for a minibatch; needed is the share that was hidden, from 0 to 1."
+            raise ConfigError(message)
         place = min(int(ratio * self.n_bins), self.n_bins - 1)
         self._loss[place] += float(loss)
         self._n[place] += 1

@@ -143,10 +143,22 @@ class _KnowsItsGenes:
         ----------
         args, kwargs
             As in scvi-tools. Validation and early stopping see all genes.
+
+        Raises
+        ------
+        ConfigError
+            The model has no cells, or was loaded with cells of other genes, or in another order.
         """
         module, adata = self.module, self.adata
         if module is None or adata is None:
             message = "Means of the genes are taken from the training cells; make the model from an AnnData that was set up."
+            raise ConfigError(message)
+        if self._differs(adata):
+            message = (
+                "The cells have other genes than the model, or in another order, and training goes by position. Load the model with "
+                f"adata[:, model.r2mae_genes_].copy(), or, of a query that lacks genes, with {type(self).__name__}"
+                ".prepare_query_anndata(adata, reference, inplace=False)."
+            )
             raise ConfigError(message)
         module.measured = None
         if not module.has_statistics:  # a query is read by the means of its reference
@@ -159,7 +171,8 @@ class _KnowsItsGenes:
         module, names = self.module, self.r2mae_genes_
         if module is not None:
             module.measured = None
-        if adata is None or names is None or tuple(map(str, adata.var_names)) == names:
+        adata = self.adata if adata is None else adata  # the model may have been loaded with permuted genes
+        if names is None or not self._differs(adata):
             return super()._validate_anndata(adata, *args, **kwargs)  # type: ignore[misc]
         aligned, measured = self._aligned(adata, names)
         kept = self._per_instance_manager_store.get(self.id, {})
@@ -168,6 +181,12 @@ class _KnowsItsGenes:
         self._aligned_id = self.get_anndata_manager(aligned).adata_uuid
         module.measured = torch.from_numpy(measured)
         return found
+
+    def _differs(self: Any, adata: AnnData | None) -> bool:
+        """Whether cells have other genes than those that the model was trained on, or in another
+        order.
+        """
+        return not (adata is None or self.r2mae_genes_ is None or tuple(map(str, adata.var_names)) == self.r2mae_genes_)
 
     def _aligned(self: Any, adata: AnnData, names: tuple[str, ...]) -> tuple[AnnData, NDArray[np.bool_]]:
         totals = self.module.gene_share.double().cpu().numpy()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from r2mae_bio.masking import RatioLaw
 
 __all__ = ["Ratios", "random_ratio"]
+
+_FEWEST: Final = 2
 
 
 @dataclass(eq=False)
@@ -39,7 +41,16 @@ class Ratios:
     """Share of patches hidden in each of these passes."""
 
     def draw(self, n_patches: int) -> int:
-        """Number of patches to hide in the next pass, at least 1 and at most all but 1."""
+        """Number of patches to hide in the next pass, at least 1 and at most all but 1.
+
+        Raises
+        ------
+        ConfigError
+            There are fewer than two.
+        """
+        if n_patches < _FEWEST:
+            message = f"The images have {n_patches} patches; needed are at least two, of which one is seen and one is hidden."
+            raise ConfigError(message)
         rng = derive_generator(self.seed, "vit ratio", self.step)
         ratio = float(self.law.sample(1, rng, progress=self.progress)[0])
         if self.bins is not None:  # middles of bins of equal width
@@ -103,8 +114,8 @@ def random_ratio(
             f"The model is a {type(model).__name__} without config.mask_ratio; needed is a transformers.ViTMAEForPreTraining."
         )
         raise ConfigError(message)
-    if bins is not None and bins < 1:
-        message = f"bins is {bins}; needed is a positive number of ratios, or None."
+    if bins is not None and not (isinstance(bins, int) and bins > 0):
+        message = f"bins is {bins!r}; needed is a positive whole number of ratios, or None."
         raise ConfigError(message)
     ratios, own = Ratios(law, seed, bins), config.mask_ratio
 

@@ -204,6 +204,8 @@ def test_input_that_cannot_be(tokenizer):
         ({"mask_ratio": "auto"}, "mask_ratio is 'auto'"),
         ({"scope": "column"}, "scope is 'column'; needed is 'batch' or 'row' or 'rectangle'"),
         ({"mlm_probability": 0.2}, "told by mask_ratio"),
+        ({"seed": -1}, "seed is -1"),
+        ({"seed": 1.5}, "seed is 1.5"),
     ):
         with pytest.raises(ConfigError, match=words):
             RandomRatioCollator(tokenizer, **settings)
@@ -212,3 +214,17 @@ def test_input_that_cannot_be(tokenizer):
     assert labels.tolist() == [[-100, 7, -100], [-100, -100, -100]]
     with pytest.raises(DataError, match="can be hidden"):
         RandomRatioCollator(tokenizer)([dict(empty)])
+    with pytest.raises(DataError, match="has no text"):
+        RandomRatioCollator(tokenizer)([])
+    assert RandomRatioCollator(tokenizer).for_validation(0.5).law.ratios == (0.5,)
+
+
+def test_a_tokenizer_without_a_mask_token(tokenizer):
+    bare = copy.deepcopy(tokenizer)
+    bare.mask_token = None
+    for other in (bare, None, "a-name"):
+        with pytest.raises(ConfigError, match=f"a {type(other).__name__} without mask_token"):
+            RandomRatioCollator(other)
+    bare.add_special_tokens({"mask_token": "[MASK]"})  # as the message says
+    labels = RandomRatioCollator(bare, mask_ratio=1)([{"input_ids": [2, 7, 3]}])["labels"]
+    assert labels.tolist() == [[-100, 7, -100]]

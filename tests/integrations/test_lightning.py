@@ -55,5 +55,14 @@ def test_either_lightning_takes_it():
 
 
 def test_no_bins():
-    with pytest.raises(ConfigError, match="n_bins is 0"):
-        MaskRatioLogger(n_bins=0)
+    for n_bins in (0, 2.5, "5"):
+        with pytest.raises(ConfigError, match="n_bins is"):
+            MaskRatioLogger(n_bins=n_bins)
+
+
+@pytest.mark.parametrize("ratio", [float("nan"), -0.3, 1.7])
+def test_what_is_no_share_is_refused(ratio):
+    callback = MaskRatioLogger(lambda batch, outputs: ratio)
+    callback.on_train_batch_end(None, None, {"other": 1}, {}, 0)  # without a loss there is nothing to note
+    with pytest.raises(ConfigError, match="needed is the share that was hidden"):
+        callback.on_train_batch_end(None, None, torch.tensor(1.0), {}, 0)

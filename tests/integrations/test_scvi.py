@@ -122,6 +122,21 @@ def test_saved_and_loaded(model, tmp_path):
     assert loaded.module.law == model.module.law
 
 
+def test_loaded_with_permuted_genes(model, tmp_path):
+    model.save(tmp_path / "m")
+    permuted = cells()[:, ::-1].copy()
+    loaded = R2SCVI.load(tmp_path / "m", permuted, accelerator="cpu")
+    np.testing.assert_allclose(loaded.get_latent_representation(), model.get_latent_representation(), atol=1e-6)
+    with pytest.raises(ConfigError, match="in another order, and training goes by position"):
+        loaded.train(1, **QUIETLY)
+    again = R2SCVI.load(tmp_path / "m", permuted[:, loaded.r2mae_genes_].copy(), accelerator="cpu")  # as the message says
+    again.train(1, **QUIETLY)
+    query = permuted.copy()
+    query.obs["batch"] = "new"
+    with pytest.raises(ConfigError, match="prepare_query_anndata"):
+        R2SCVI.load_query_data(query, model).train(1, **QUIETLY)
+
+
 def test_verbs_of_scvi(model):
     assert model.differential_expression(groupby="labels", group1="label_1", silent=True).shape[0] == 100
     assert np.isfinite(float(model.get_elbo()))

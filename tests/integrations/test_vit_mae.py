@@ -89,5 +89,8 @@ def test_input_that_cannot_be(model):
     ):
         with pytest.raises(ConfigError, match=words), random_ratio(*arguments):
             pass
-    with pytest.raises(ConfigError, match="bins is 0"), random_ratio(model, bins=0):
-        pass
+    for bins in (0, 2.5):
+        with pytest.raises(ConfigError, match=f"bins is {bins}"), random_ratio(model, bins=bins):
+            pass
+    with random_ratio(model) as ratios, pytest.raises(ConfigError, match="1 patches; needed are at least two"):
+        ratios.draw(1)
