@@ -34,7 +34,8 @@ def dependency_map(
     The value of a pair is the largest change of log-odds, over the three substitutions of the one
     and the four bases that the other may be (Tomaz da Silva et al. 2025, "Nucleotide dependency
     analysis of genomic language models", whose models read the predicted base as well; here it is
-    hidden). Bases that pair in a stem, or belong to one motif, stand out as lines and squares.
+    hidden). Bases that pair in a stem, or belong to one motif, stand out as lines and squares. A
+    model with an alignment reads the columns of the region, which stay as they are.
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ def dependency_map(
     ConfigError
         ``context`` or ``strand`` cannot be used.
     SetupError
-        The model does not predict DNA.
+        The model does not predict DNA, or lacks the alignment that it reads.
     CheckpointError, FastaError, CacheError
         The model or the genome cannot be read.
 

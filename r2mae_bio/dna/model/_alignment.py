@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from r2mae_bio._errors import ConfigError, SetupError
-from r2mae_bio._keys import first_names
+from r2mae_bio._keys import as_names, first_names
 from r2mae_bio.dna.alignment._alignment import Alignment
 from r2mae_bio.dna.alignment._over_genome import AlignedColumns
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from r2mae_bio.dna.model._record import DNARecord
 
 
-def describe_alignment(alignment: Alignment | None, species: Sequence[str] | None) -> dict[str, Any]:
+def describe_alignment(alignment: Alignment | None, species: str | Sequence[str] | None) -> dict[str, Any]:
     """What a record says of an alignment.
 
     Parameters
@@ -42,12 +42,12 @@ def describe_alignment(alignment: Alignment | None, species: Sequence[str] | Non
             raise ConfigError(message)
         return {}
     check_alignment(alignment)
-    names = list(alignment.species if species is None else species)
+    names = list(alignment.species if species is None else as_names(species))
     missing = [name for name in names if name not in alignment.species]
     if missing or not names or len(set(names)) < len(names):
         message = (
             f"species are {first_names(names) or 'none'}; needed are one or more different ones of those of {alignment!r}: "
-            f"{', '.join(alignment.species)}."
+            f"{', '.join(alignment.species) or 'none'}."
         )
         raise ConfigError(message)
     return {"reference": alignment.reference, "species": names, "digest": alignment.cache.name}

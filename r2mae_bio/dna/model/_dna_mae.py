@@ -79,8 +79,8 @@ class DNAMAE(DNAReader):
         begins at a log-linear model of the columns. Where nothing is aligned, and for sequences
         that are no part of the genome, it reads the sequence alone.
     species
-        Which of the aligned species to read; all if None. Near relatives of the reference tell its
-        base, and little of what selection lets pass.
+        Which of the aligned species to read, or the one; all if None. Near relatives of the
+        reference tell its base, and little of what selection lets pass.
     target
         With an alignment, what is hidden and predicted. ``"genome"``: bases of the genome, given
         its other bases and all columns, as GPN-MSA does. ``"relatives"``: what the other species
@@ -118,7 +118,7 @@ class DNAMAE(DNAReader):
         n_layers: int | None = None,
         seed: int = 0,
         alignment: Alignment | None = None,
-        species: Sequence[str] | None = None,
+        species: str | Sequence[str] | None = None,
         target: Literal["genome", "relatives"] = "genome",
         **network_kwargs: Any,
     ) -> None:

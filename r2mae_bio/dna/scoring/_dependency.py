@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from r2mae_bio._errors import RegionError
+from r2mae_bio.dna._aligned import bases_of, columns_over, with_columns
 from r2mae_bio.dna.genome._bases import UNKNOWN, encode_bases
 from r2mae_bio.dna.regions._text import parse_region
 from r2mae_bio.dna.scoring._pseudo_likelihood import read_windows
@@ -50,6 +51,8 @@ def dependencies(
         The region cannot be read, does not lie on the genome or is wider than the window.
     ConfigError
         ``context`` cannot be used.
+    SetupError
+        The model reads an alignment, which is not at hand.
     """
     context = choose_context(context, model.window)
     chrom, start, end = parse_region(region)
@@ -59,7 +62,9 @@ def dependencies(
         message = f"The region has {width} bases; needed are at most {context}, which is the window. Take a shorter one."
         raise RegionError(message)
     before = (context - width) // 2
-    window = encode_bases(genome.windows(np.array([start - before]), context, contigs=contig, outside="N"))[0]
+    starts, columns = np.array([start - before]), columns_over(model, genome)
+    window = encode_bases(genome.windows(starts, context, contigs=contig, outside="N"))
+    window = (window if columns is None else with_columns(window, columns.windows(starts, context, contigs=contig)))[0]
     at = before + np.arange(width)
     odds = _log_odds(model, window[None], at, strand=strand, batch_size=batch_size)[0]
     moved = np.full((width, width), np.nan)
@@ -78,18 +83,20 @@ def dependencies(
 
 
 def _replaced(window: NDArray[np.uint8], at: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """The window with each known base at ``at`` replaced by the three others, (n, L), and which of
-    these bases it is, (n,).
+    """The window with each known base at ``at`` replaced by the three others, (n, L) or
+    (n, L, 1 + S), and which of these bases it is, (n,).
     """
-    bases = np.arange(UNKNOWN)
-    owners, others = np.nonzero((window[at][:, None] != bases) & (window[at] < UNKNOWN)[:, None])
+    known = bases_of(window[None])[0, at]
+    owners, others = np.nonzero((known[:, None] != np.arange(UNKNOWN)) & (known < UNKNOWN)[:, None])
     windows = np.repeat(window[None], owners.size, axis=0)
-    windows[np.arange(owners.size), at[owners]] = others
+    bases_of(windows)[np.arange(owners.size), at[owners]] = others
     return owners, windows
 
 
 def _log_odds(model: LikelihoodModel, windows: NDArray[np.uint8], at: NDArray[np.int64], **settings: Any) -> NDArray[np.float64]:
-    """Log-odds (n, m, 4) of each base at ``at``, hidden alone, in windows (n, L)."""
+    """Log-odds (n, m, 4) of each base at ``at``, hidden alone, in windows (n, L) or
+    (n, L, 1 + S).
+    """
     if not len(windows):
         return np.empty((0, at.size, UNKNOWN))
     hidden = np.repeat(np.arange(len(windows)), at.size), np.tile(at, len(windows))

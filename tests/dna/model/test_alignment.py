@@ -146,6 +146,11 @@ def test_settings_that_need_an_alignment_say_so(new, case):
         new(genome, species=["near"])
 
 
+def test_one_species_is_named_by_text(case, new):
+    genome, alignment, _ = case
+    assert new(genome, alignment=alignment, species="near").record.alignment["species"] == ["near"]
+
+
 def test_it_reads_the_species_that_are_named(case, new):
     genome, alignment, expected = case
     far = new(genome, alignment=alignment, species=["far"])
@@ -174,6 +179,7 @@ def test_it_comes_back_from_its_folder_and_asks_for_the_alignment(case, model, t
         lambda: rb.tl.score_variants(site, genome, tmp_path / "model", progress_bar=False),
         lambda: rb.tl.saturation_mutagenesis(("chr1", 10, 12), genome, alone),
         lambda: rb.tl.embed_regions([("chr1", 10, 90)], genome, alone),
+        lambda: rb.tl.dependency_map(("chr1", 10, 12), genome, alone),
         lambda: alone.columns_over(genome),
     ):
         with pytest.raises(SetupError, match=r"3 species aligned to ref .* DNAMAE.load\(path, alignment="):
@@ -272,6 +278,24 @@ def test_saturation_reads_the_columns_of_each_window(case, wild_aligned):
         np.testing.assert_allclose(
             table.loc[i, ["logp_A", "logp_C", "logp_G", "logp_T"]].to_numpy(float), expected, rtol=1e-5, atol=1e-5
         )
+
+
+def test_a_dependency_map_reads_the_columns_of_its_window(case, wild_aligned):
+    genome, start = case[0], 302 - WINDOW // 2
+    table = rb.tl.dependency_map(("chr1", 300, 304), genome, wild_aligned, strand="+")
+    assert np.isfinite(table.to_numpy()).sum() == 12
+    at, codes = WINDOW // 2 - 2, codes_with_columns(case, start, WINDOW)
+    hidden = np.arange(WINDOW)[None] == at + 3
+
+    def odds(codes):
+        p = np.exp(wild_aligned.log_probs(codes, hidden, strand="+")[0, at + 3].astype(float))
+        return np.log2(p / (1 - p))
+
+    changed, expected = codes.copy(), 0.0
+    for base in set(range(4)) - {int(codes[0, at, 0])}:
+        changed[0, at, 0] = base
+        expected = max(expected, np.abs(odds(changed) - odds(codes)).max())
+    assert table.iloc[0, 3] == pytest.approx(expected, rel=1e-3, abs=1e-4)
 
 
 def test_regions_are_embedded_with_their_columns_on_either_strand(case, wild_aligned):
