@@ -125,6 +125,9 @@ def test_version(r2mae: Any) -> None:
         ),
         (["score", "cohort.vcf.gz", "genome.fa.gz", "--model", "model", "--out", "x.vcf"], 1, "GeneMAE"),
         (["theory", "peaks.bed"], 1, "needed are cells"),
+        (["embed", "query.h5ad", "model", "--out", "new.h5ad", "--key-added", "a/b"], 1, "a name without a slash"),
+        (["embed", "query.h5ad", "model", "--out", ""], 1, "--out is ''; needed is a name"),
+        (["embed", "query.h5ad", "model", "--out", "new.CSV"], 1, "needed is a name that ends in .csv"),
         (["info", "peaks.bed"], 1, "none of what is known here"),
         (["info", "blood"], 1, "blood does not exist; check the path. Ready-made models are blood-small"),
         (["embed", "query.h5ad", "model", "--out", "cells.h5ad/x.csv"], 1, "cells.h5ad (Not a directory)"),
@@ -187,6 +190,36 @@ def test_a_folder_that_is_no_result_is_never_replaced(folder: Path, r2mae: Any, 
     assert "would be lost" in err
     assert (home / "thesis.txt").read_text() == "precious"
     assert not list(folder.glob("*.training"))  # nothing was computed in vain
+
+
+@pytest.mark.parametrize(
+    ("args", "lost"),
+    [
+        (["impute", "query.h5ad", "--model", "model", "--out", "query.h5ad"], "query.h5ad"),
+        (["impute", "query.h5ad", "--model", "model", "--reference", "cells.h5ad", "--out", "./cells.h5ad"], "cells.h5ad"),
+        (
+            ["transfer", "query.h5ad", "cells.h5ad", "--model", "model", "--labels-key", "group", "--out", "cells.h5ad"],
+            "cells.h5ad",
+        ),
+        (["pretrain", "cells.h5ad", "--out", "new", "--checkpoint-dir", "new/run"], "cells.h5ad"),
+    ],
+)
+def test_what_is_read_is_never_replaced(folder: Path, r2mae: Any, args: list[str], lost: str) -> None:
+    before = (folder / lost).read_bytes()
+    code, _, err = r2mae(*args, "--overwrite")
+    assert code == 1
+    assert "which would be lost; name another --out" in err
+    assert (folder / lost).read_bytes() == before
+
+
+def test_cells_are_replaced_by_the_same_cells_with_more(folder: Path, r2mae: Any) -> None:
+    import anndata
+
+    before = anndata.read_h5ad("query.h5ad")
+    assert r2mae("embed", "query.h5ad", "model", "--out", "query.h5ad", "--overwrite")[0] == 0
+    after = anndata.read_h5ad("query.h5ad")
+    assert (after.X != before.X).nnz == 0
+    assert "X_r2mae" in after.obsm
 
 
 # ---------------------------------------------------------------- settings in a file

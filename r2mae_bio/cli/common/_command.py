@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
 import typer
 
 from r2mae_bio._errors import ConfigError
+from r2mae_bio._files import overlapping
 from r2mae_bio.cli.common._config import beside, read_config, write_config
 from r2mae_bio.cli.common._console import as_json, only_ours
 
@@ -39,6 +40,10 @@ _COMMON: Final = {
     "debug": Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")],
 }
 """Options of every command; ``--overwrite`` of those that write."""
+
+
+_READ: Final = ("data", "adata", "reference", "variants", "model", "folder", "genome", "synonyms", "checkpoint_dir")
+"""Parameters that name files and folders, which a result never takes the place of."""
 
 
 @dataclass
@@ -138,14 +143,14 @@ class Job:
 def named(out: str, suffixes: tuple[str, ...]) -> Path:
     """The path of a result, if its name says in which form it is wanted."""
     path = Path(out).expanduser()
-    if not path.name.lower().endswith(suffixes):
+    if not path.name.endswith(suffixes):  # as those who write it tell its form
         message = f"--out is {out!r}; needed is a name that ends in {', '.join(suffixes)}."
         raise ConfigError(message)
     return path
 
 
 def command(
-    app: typer.Typer, *, example: str, holds: tuple[str, ...] = ()
+    app: typer.Typer, *, example: str, holds: tuple[str, ...] = (), keeps: str = ""
 ) -> Callable[[Callable[..., Found]], Callable[..., Found]]:
     """Make a command of a function that takes a :class:`Job` and returns what it found.
 
@@ -161,6 +166,9 @@ def command(
     holds
         Where the result is a folder: files of which one is in every such folder. No other folder is
         replaced.
+    keeps
+        Name of the parameter whose file may be replaced by the result, which has all that was in
+        it. Any other file that is read, never.
 
     Returns
     -------
@@ -178,7 +186,10 @@ def command(
             ctx.obj.debug = options["debug"]
             job = Job(options.get("overwrite", False), options["quiet"], sys.stdout)
             _check_out(given.get("out"), job, as_object=options["json"], holds=holds)
+            _check_read(given, keeps)
             with only_ours(quiet=job.quiet):
+                if given.get("key_added") is not None:
+                    _check_file_key(given["key_added"])
                 found = function(job, **given)
                 if given.get("out") not in (None, STREAM):
                     write_config(Path(given["out"]).expanduser(), str(ctx.info_name), given)
@@ -218,6 +229,9 @@ def _check_out(out: str | None, job: Job, *, as_object: bool, holds: tuple[str, 
             raise typer.BadParameter(message)
         return
     path = Path(out).expanduser()
+    if not path.name:
+        message = f"--out is {out!r}; needed is a name."
+        raise ConfigError(message)
     found = next((some for some in (path, beside(path)) if some.exists()), None)
     if found is not None and not job.overwrite:
         message = f"{found} exists; pass --overwrite to replace it, or name another --out."
@@ -239,3 +253,25 @@ def _check_writable(path: Path) -> None:
             f"Nothing can be written into {folder} ({error.strerror}); needed is a folder that takes files. Name another --out."
         )
         raise ConfigError(message) from error
+
+
+def _check_read(given: dict[str, Any], keeps: str) -> None:
+    """Refuse a result that would take the place of a file that it is made of."""
+    out = given.get("out")
+    if out in (None, STREAM):
+        return
+    path = Path(out).expanduser()
+    for name in _READ:
+        values = given.get(name) or []
+        for value in [values] if isinstance(values, str | Path) else values:
+            lost = overlapping(path, [Path(value).expanduser()])
+            if lost is not None and not (name == keeps and path.resolve() == lost.resolve()):
+                message = f"--out is {out!r}, and {name} is {str(value)!r}, which would be lost; name another --out."
+                raise ConfigError(message)
+
+
+def _check_file_key(key: str) -> None:
+    """Refuse a key that would make the result a file that nobody can read."""
+    from r2mae_bio.cells.read._uns import check_file_key
+
+    check_file_key(key)

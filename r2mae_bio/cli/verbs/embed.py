@@ -23,7 +23,7 @@ _SUFFIXES = (".csv", ".parquet", ".npy", ".npz", *CELLS)
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    command(app, example=EXAMPLE, holds=ZARR)(embed)
+    command(app, example=EXAMPLE, holds=ZARR, keeps="data")(embed)
 
 
 def embed(

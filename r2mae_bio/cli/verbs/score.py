@@ -13,7 +13,7 @@ EXAMPLE = "r2mae score cohort.vcf.gz genome.fa.gz --model dna_model --out scored
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    command(app, example=EXAMPLE)(score)
+    command(app, example=EXAMPLE, keeps="variants")(score)
 
 
 def score(
