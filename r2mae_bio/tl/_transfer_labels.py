@@ -76,7 +76,7 @@ def transfer_labels(
 
     Labels of cells in files are written into these files, or to a new one; embeddings first grow in
     a journal beside the first of them, from which a killed run goes on, see :func:`embed`. Two
-    embeddings and the probabilities of each cell are in memory, its counts never.
+    embeddings in float32 and the probabilities of each cell are in memory, its counts never.
 
     Parameters
     ----------

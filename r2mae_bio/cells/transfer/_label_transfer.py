@@ -31,6 +31,8 @@ _MOST_VALIDATED: Final = 20_000
 """Cells that take part in the cross-validation; the classifier learns from all."""
 _RARE: Final = 50
 """Cells of a class that are kept when these are drawn."""
+_AT_ONCE: Final = 1 << 14
+"""Cells of a query that are in memory in double precision."""
 _LOG_TEMPERATURES: Final = (-3.0, 3.0)
 
 
@@ -146,29 +148,44 @@ class LabelTransfer:
         -------
         One row per cell.
         """
-        x = _as_embedding(embedding)
-        logits = self._logits(x)
-        before = x if uncorrected is None or uncorrected is embedding else _as_embedding(uncorrected)
-        unusual = self._unusual.score(before, logits if before is x else self._logits(before))
-        probabilities = softmax(logits, axis=1).astype(np.float32)
+        first = np.asarray(embedding)
+        before = first if uncorrected is None or uncorrected is embedding else np.asarray(uncorrected)
+        probabilities = np.empty((len(first), len(self.classes)), np.float32)
+        unusual = np.empty(len(first), np.float32)
+        for some in _blocks(len(first)):  # else the copies in double precision would be most of the memory
+            x = _as_embedding(first[some])
+            logits = self._logits(x)
+            y = x if before is first else _as_embedding(before[some])
+            unusual[some] = self._unusual.score(y, logits if y is x else self._logits(y))
+            probabilities[some] = softmax(logits, axis=1)
         if empty is not None:
             probabilities[empty], unusual[empty] = self.prior, np.nan
         return Transferred(probabilities, unusual)
 
-    def probabilities(self, embedding: ArrayLike) -> NDArray[np.float64]:
-        """Calibrated probabilities of the classes alone, (n_cells, n_classes).
+    def mean_probabilities(self, embedding: ArrayLike, cells: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Calibrated probabilities of the classes, averaged over some cells, (n_classes,).
 
         Parameters
         ----------
         embedding
             Query embedding (n_cells, n_latent).
+        cells
+            Positions of the cells, at least one.
         """
-        found: NDArray[np.float64] = softmax(self._logits(_as_embedding(embedding)), axis=1)
+        x, total = np.asarray(embedding), np.zeros(len(self.classes))
+        for some in _blocks(len(cells)):
+            total += softmax(self._logits(_as_embedding(x[cells[some]])), axis=1).sum(0)
+        found: NDArray[np.float64] = total / len(cells)
         return found
 
     def _logits(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Calibrated, (n_cells, n_classes)."""
         return (((x - self._centre) / self._scale) @ self._weights.T + self._bias) / self.temperature
+
+
+def _blocks(n_cells: int) -> list[slice]:
+    """Cells that are looked at together; one block if there are none."""
+    return [slice(start, start + _AT_ONCE) for start in range(0, max(n_cells, 1), _AT_ONCE)]
 
 
 def _scale(x: NDArray[np.float64]) -> NDArray[np.float64]:

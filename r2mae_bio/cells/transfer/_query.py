@@ -123,11 +123,12 @@ def _without_merging_types(transfer: LabelTransfer, pair: EmbeddedPair) -> NDArr
     """
     if pair.query is pair.uncorrected:
         return pair.query
-    latent, known, stay = pair.query.copy(), ~pair.empty, []
+    latent, known, stay = pair.query, ~pair.empty, []
     for name in pd.unique(pair.batches[known]):
-        rows = known & (pair.batches == name)
-        before, after = (_spread(transfer.probabilities(of[rows])) for of in (pair.uncorrected, pair.query))
+        rows = np.flatnonzero(known & (pair.batches == name))
+        before, after = (_spread(transfer.mean_probabilities(of, rows)) for of in (pair.uncorrected, pair.query))
         if after < _KEPT_SPREAD * before:
+            latent = latent.copy() if latent is pair.query else latent
             latent[rows] = pair.uncorrected[rows]
             stay.append(f"{name} ({before:.2f} to {after:.2f})")
     if stay:
@@ -139,11 +140,11 @@ def _without_merging_types(transfer: LabelTransfer, pair: EmbeddedPair) -> NDArr
     return latent
 
 
-def _spread(probabilities: NDArray[np.float64]) -> float:
+def _spread(shares: NDArray[np.float64]) -> float:
     """Effective number of classes that cells spread over: the exponential of the entropy of their
-    mean probabilities (n_cells, n_classes).
+    mean probabilities (n_classes,).
     """
-    return float(np.exp(entr(probabilities.mean(0)).sum()))
+    return float(np.exp(entr(shares).sum()))
 
 
 def _check_threshold(unknown_threshold: float | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
 
 from r2mae_bio._errors import DataError
+from r2mae_bio.cells.transfer import _label_transfer
 from r2mae_bio.cells.transfer._label_transfer import LabelTransfer
 from r2mae_bio.evaluate import expected_calibration_error
 
@@ -44,6 +46,23 @@ def test_probabilities_of_classes_that_overlap_are_calibrated():
         assert np.mean(found.unknown > level) == pytest.approx(1 - level, abs=0.04)
     far = fitted.predict(new[:100] + 20)
     assert far.unknown.min() == pytest.approx(1500 / 1501)
+
+
+def test_a_large_query_takes_the_memory_of_its_results_and_of_one_block(monkeypatch):
+    fitted = LabelTransfer.fit(*blobs(200, 1.0, 0))
+    new = np.tile(blobs(1000, 1.0, 1)[0].astype(np.float32), (200, 1))
+    moved = new + np.float32(0.1)
+    whole = fitted.predict(new[:1000], moved[:1000])
+    monkeypatch.setattr(_label_transfer, "_AT_ONCE", 1024)
+    tracemalloc.start()
+    found = fitted.predict(new, moved)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < found.probabilities.nbytes + found.unknown.nbytes + 0.2 * new.nbytes
+    np.testing.assert_allclose(found.probabilities[-1000:], whole.probabilities, atol=1e-6)
+    np.testing.assert_allclose(found.unknown[-1000:], whole.unknown, atol=1e-6)
+    expected = fitted.predict(new[::2]).probabilities.mean(0, dtype=float)
+    np.testing.assert_allclose(fitted.mean_probabilities(new, np.arange(0, len(new), 2)), expected, atol=1e-6)
 
 
 def test_a_group_effect_lowers_the_confidence_where_groups_are_held_out():
