@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from r2mae_bio._errors import SetupError
+from r2mae_bio._errors import ConfigError, DataError, SetupError
 from r2mae_bio._keys import KEYS
 from r2mae_bio._rng import derive_generator
+from r2mae_bio.cells.read._data import check_anndata
 from r2mae_bio.cells.read._obs import read_column
 from r2mae_bio.cells.read._uns import read_record
 from r2mae_bio.pl._groups import COLOURS, scatter_groups
@@ -52,7 +53,7 @@ def embedding_report(
     labels_key
         ``key_added`` of :func:`r2mae_bio.tl.transfer_labels`.
     n_cells
-        Cells of the UMAP at most; others are left out of it, at random.
+        Cells of the UMAP at most, four or more; others are left out of it, at random.
     seed
         Seed of the UMAP, and of the cells that are drawn.
 
@@ -64,6 +65,8 @@ def embedding_report(
     ------
     SetupError
         There is no such embedding or column, or there are fewer than four cells.
+    ConfigError, DataError
+        ``n_cells`` is below four; ``adata`` is no AnnData, or the embedding no finite numbers.
 
     Examples
     --------
@@ -74,22 +77,37 @@ def embedding_report(
     """
     import matplotlib.pyplot as plt
 
-    if key not in adata.obsm or adata.n_obs < _FEWEST:
-        message = (
-            f".obsm has no {key!r}" if key not in adata.obsm else f"There are {adata.n_obs} cells; at least {_FEWEST} are needed"
-        )
-        message += "; call r2mae_bio.tl.embed(adata, model) first." if key not in adata.obsm else "."
-        raise SetupError(message)
+    embedding = _checked(adata, key, n_cells)
     if color is None and labels_key in adata.obs:
         color = labels_key
     colours = None if color is None else read_column(adata.obs, color).astype(str).to_numpy()
     groups = None if groupby is None else read_column(adata.obs, groupby).astype(str).to_numpy()
     axes: NDArray[Any] = plt.subplots(2, 2, figsize=(11, 8), layout="constrained")[1].ravel()
-    _umap(axes[0], np.asarray(adata.obsm[key]), colours, n_cells, seed)
+    _umap(axes[0], embedding, colours, n_cells, seed)
     _coverage(axes[1], read_record(adata, KEYS.coverage))
     _composition(axes[2], colours, groups)
     _confidence(axes[3], adata, labels_key)
     return axes
+
+
+def _checked(adata: AnnData, key: str, n_cells: int) -> NDArray[Any]:
+    """The embedding, once it is known that it can be drawn."""
+    check_anndata(adata)
+    if key not in adata.obsm:
+        message = f".obsm has no {key!r}; call r2mae_bio.tl.embed(adata, model) first."
+        raise SetupError(message)
+    if adata.n_obs < _FEWEST:
+        message = f"There are {adata.n_obs} cells; at least {_FEWEST} are needed."
+        raise SetupError(message)
+    if n_cells < _FEWEST:
+        message = f"n_cells is {n_cells}; needed is {_FEWEST} or more."
+        raise ConfigError(message)
+    held: Any = adata.obsm[key]
+    embedding = np.asarray(held.toarray() if hasattr(held, "toarray") else held)
+    if embedding.ndim != 2 or embedding.dtype.kind not in "fiu" or not np.isfinite(embedding).all():
+        message = f".obsm[{key!r}] has the shape {embedding.shape}, or values that are not finite; needed are numbers (cells, dimensions)."
+        raise DataError(message)
+    return embedding
 
 
 def _umap(ax: Axes, embedding: NDArray[Any], groups: NDArray[Any] | None, n_cells: int, seed: int) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import r2mae_bio as rb
-from r2mae_bio._errors import SetupError
+from r2mae_bio._errors import ConfigError, DataError, SetupError
 
 from ..toy_cells import SIZES, make_cells
 
@@ -60,3 +60,18 @@ def test_no_embedding_is_refused(reference: Any) -> None:
     reference.obsm["X_r2mae"] = np.zeros((reference.n_obs, 2))
     with pytest.raises(SetupError, match="There are 3 cells; at least 4 are needed"):
         rb.pl.embedding_report(reference[:3])
+
+
+def test_what_cannot_be_drawn_is_refused_before_there_is_a_figure(reference: Any) -> None:
+    before = plt.get_fignums()
+    embedding = np.random.default_rng(0).normal(size=(reference.n_obs, 3))
+    reference.obsm["X_r2mae"] = embedding
+    for n_cells in (0, 3):
+        with pytest.raises(ConfigError, match=f"n_cells is {n_cells}; needed is 4 or more"):
+            rb.pl.embedding_report(reference, n_cells=n_cells)
+    with pytest.raises(DataError, match="an AnnData is needed"):
+        rb.pl.embedding_report("cells.h5ad")  # type: ignore[arg-type]
+    reference.obsm["X_r2mae"] = np.where(embedding > 2, np.nan, embedding)
+    with pytest.raises(DataError, match="values that are not finite"):
+        rb.pl.embedding_report(reference)
+    assert plt.get_fignums() == before
