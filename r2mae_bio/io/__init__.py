@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from r2mae_bio.dna.regions._sampler import WindowSampler
     from r2mae_bio.dna.regions._shared_kmers import SharedKmers, shared_kmers
     from r2mae_bio.dna.regions._split import GenomeSplit, split_genome
+    from r2mae_bio.dna.scoring._neutral import NeutralExpectation
     from r2mae_bio.dna.sequences._features import kmer_counts, positional_one_hot
     from r2mae_bio.dna.sequences._sequences import NamedSequences, is_fasta_path, read_sequences
     from r2mae_bio.dna.sequences._table import LabelledSequences, SequenceTable, encode_sequences, read_sequence_table
@@ -64,6 +65,7 @@ __getattr__, __dir__, __all__ = lazily(
         "dna.regions._sampler": "WindowSampler",
         "dna.regions._shared_kmers": "SharedKmers shared_kmers",
         "dna.regions._split": "GenomeSplit split_genome",
+        "dna.scoring._neutral": "NeutralExpectation",
         "dna.sequences._features": "kmer_counts positional_one_hot",
         "dna.sequences._sequences": "NamedSequences is_fasta_path read_sequences",
         "dna.sequences._table": "LabelledSequences SequenceTable encode_sequences read_sequence_table",

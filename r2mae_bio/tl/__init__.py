@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from r2mae_bio.tl._gene_embeddings import gene_embeddings
     from r2mae_bio.tl._impute import impute
     from r2mae_bio.tl._map_query import map_query
+    from r2mae_bio.tl._neutral_expectation import neutral_expectation
     from r2mae_bio.tl._pretrain import pretrain
     from r2mae_bio.tl._recommend_mask_ratio import recommend_mask_ratio
     from r2mae_bio.tl._saturation import saturation_mutagenesis
@@ -37,6 +38,7 @@ __getattr__, __dir__, __all__ = lazily(
         "tl._gene_embeddings": "gene_embeddings",
         "tl._impute": "impute",
         "tl._map_query": "map_query",
+        "tl._neutral_expectation": "neutral_expectation",
         "tl._pretrain": "pretrain",
         "tl._recommend_mask_ratio": "recommend_mask_ratio",
         "tl._saturation": "saturation_mutagenesis",

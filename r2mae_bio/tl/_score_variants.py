@@ -9,9 +9,10 @@ from r2mae_bio._runs._blocks import check_client
 from r2mae_bio.core._saved import open_model
 from r2mae_bio.dna.genome._genome import as_genome
 from r2mae_bio.dna.model._dna_mae import DNAMAE
+from r2mae_bio.dna.scoring._neutral import NeutralExpectation
 from r2mae_bio.dna.scoring._output import score_records
 from r2mae_bio.dna.scoring._placed import method_asked_for
-from r2mae_bio.dna.scoring._settings import choose_settings
+from r2mae_bio.dna.scoring._settings import choose_settings, with_extras
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from r2mae_bio.dna._protocols import PlacedModel, VariantModel
     from r2mae_bio.dna.genome._genome import Genome
+    from r2mae_bio.masking._ratio import RatioLaw
 
 
 def score_variants(
@@ -35,6 +37,9 @@ def score_variants(
     embedding_distance: bool = True,
     max_length: int | None = 50,
     batch_size: int | None = None,
+    neutral: NeutralExpectation | str | Path | None = None,
+    n_masks: int = 0,
+    mask_ratio: float | tuple[float, float] | RatioLaw = (0.0, 1.0),
     aliases: Mapping[str, str] | None = None,
     overwrite: bool = False,
     resume: bool = True,
@@ -83,6 +88,20 @@ def score_variants(
         most. What REF and ALT share does not count.
     batch_size
         Windows the model reads at a time; it changes the values by rounding only.
+    neutral
+        What :func:`r2mae_bio.tl.neutral_expectation` found with this genome, model and context, or
+        the file it was saved to: adds ``calibrated_llr``, which is ``llr`` minus the mean that the
+        same substitution has in the same pentanucleotide at neutral sites. Where a base beside the
+        site is not known, the trinucleotide or the substitution alone is looked at. Changes that
+        are no SNV get none: no neutral sites tell what an insertion or a deletion would have.
+    n_masks
+        Random masks, an even number, under which each SNV is scored again with other bases of the
+        window hidden as well; adds ``masked_llr`` and ``masked_llr_sd``. It takes as long as
+        ``n_masks`` readings of the whole window. The masks are the same for all variants, every
+        second one being the mirror image of the one before, so the strand does not matter.
+    mask_ratio
+        Share of bases that these masks hide: a number, a pair for a uniform law, or a law of
+        :mod:`r2mae_bio.masking`.
     aliases
         Further names of contigs, ``{alias: name}``, where ``genome`` is a path.
     overwrite
@@ -102,14 +121,16 @@ def score_variants(
     (:class:`r2mae_bio.io.AlleleKind`), ``status`` (:class:`r2mae_bio.io.AlleleStatus`), and as
     float32 ``llr`` and ``abs_llr`` (nats), ``p_ref``, ``p_alt``, ``entropy`` (nats, of the four
     bases) and ``embedding_distance`` (Euclidean distance of the states of both windows, each
-    averaged over its known bases). Missing are all numbers where ``status`` is not ``ok``, and
-    ``p_ref``, ``p_alt`` and ``entropy`` where ``kind`` is not ``snv``.
+    averaged over its known bases); on request ``calibrated_llr``, ``masked_llr`` and
+    ``masked_llr_sd`` (nats). Missing are all numbers where ``status`` is not ``ok``, and all but
+    ``llr``, ``abs_llr`` and ``embedding_distance`` where ``kind`` is not ``snv``.
 
     Raises
     ------
     ConfigError
         A setting is out of range, ``out`` exists or has an unknown suffix, ``prefix`` cannot begin
-        a name, or the input holds fields of these names.
+        a name, the input holds fields of these names, or ``neutral`` was made with another genome,
+        model or context.
     VcfError
         The input is cut, damaged or no VCF.
     JournalError
@@ -155,9 +176,12 @@ def score_variants(
         embedding_distance=embedding_distance,
         batch_size=batch_size,
     )
+    found = as_genome(genome, aliases)
+    expected = NeutralExpectation.load(neutral) if isinstance(neutral, str | Path) else neutral
+    settings = with_extras(settings, opened, found, neutral=expected, n_masks=n_masks, mask_ratio=mask_ratio)
     return score_records(
         variants,
-        as_genome(genome, aliases),
+        found,
         opened,
         settings,
         out=None if out is None else Path(out).expanduser(),

@@ -43,7 +43,9 @@ def write_files(folder: Path) -> None:
     bases = "".join(np.random.default_rng(0).choice(list("ACGT"), 3000))
     header = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
     rows = [f"chr1\t{p}\t.\t{bases[p - 1]}\t{'ACGT'[bases[p - 1] == 'A']}\t.\t.\t.\n" for p in range(101, 121)]
-    for name, text in {"genome.fa.gz": f">chr1\n{bases}\n", "cohort.vcf.gz": header + "".join(rows)}.items():
+    gene = "chr1\t.\tgene\t801\t1000\t.\t+\t.\tID=a\n"
+    packed = {"genome.fa.gz": f">chr1\n{bases}\n", "cohort.vcf.gz": header + "".join(rows), "genes.gff3.gz": gene}
+    for name, text in packed.items():
         with gzip.open(folder / name, "wt") as stream:
             stream.write(text)
     (folder / "promoters.fa").write_text(">first\nGATTACA\n>second\nACGTNNACGT\n")

@@ -6,7 +6,7 @@ import typer
 
 from r2mae_bio.cli.common import _options as options
 from r2mae_bio.cli.common._command import STREAM, Found, Job, command
-from r2mae_bio.cli.common._inputs import given, open_genome, open_model
+from r2mae_bio.cli.common._inputs import as_ratio, given, open_genome, open_model
 
 EXAMPLE = "r2mae score cohort.vcf.gz genome.fa.gz --model dna_model --out scored.vcf.gz"
 
@@ -29,6 +29,9 @@ def score(
     embedding_distance: Annotated[bool | None, typer.Option(help="Compute it; without it SNVs take a third of the time.")] = None,
     max_length: Annotated[int | None, typer.Option(help="Most bases that a scored allele removes or inserts.")] = None,
     batch_size: options.BatchSize = None,
+    neutral: Annotated[str | None, typer.Option(metavar="FILE.json", help="What r2mae neutral wrote: calibrated scores.")] = None,
+    n_masks: Annotated[int | None, typer.Option(help="Random masks under which SNVs are scored again; even.")] = None,
+    mask_ratio: Annotated[str | None, typer.Option(help="Share that they hide: 0,1 (the default) or a number.")] = None,
     aliases: options.Aliases = None,
     synonyms: options.Synonyms = None,
     circular: options.Circular = None,
@@ -50,6 +53,9 @@ def score(
         embedding_distance=embedding_distance,
         max_length=max_length,
         batch_size=batch_size,
+        neutral=neutral,
+        n_masks=n_masks,
+        mask_ratio=as_ratio(mask_ratio),
     )
     opened = open_genome(genome, aliases=aliases, synonyms=synonyms, circular=circular, cache_dir=cache_dir)
     with job.output(out, (".vcf", ".vcf.gz", ".vcf.bgz", ".parquet")) as path:

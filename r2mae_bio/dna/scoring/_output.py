@@ -160,11 +160,11 @@ def _open_writer(
         "genome aliases": opened["aliases"],
         "genome circular": opened["circular"],
         "records": RECORDS,
-        **vars(settings),
+        **settings.identity(),
     }
     note = (
         f"##r2mae_bio_score_variants=model {checksum}, context {settings.context} bp, flank {settings.flank} bp, "
-        f"changes of up to {settings.max_length} bp"
+        f"changes of up to {settings.max_length} bp{_extras(settings)}"
     )
     return VariantWriter(
         path,
@@ -176,3 +176,11 @@ def _open_writer(
         resume=resume,
         overwrite=overwrite,
     )
+
+
+def _extras(settings: ScoreSettings) -> str:
+    """What was computed on request, for the header."""
+    text = ""
+    if settings.neutral is not None:
+        text += f", calibrated on {settings.neutral.n_sites} sites ({settings.neutral.sites})"
+    return text + (f", {settings.n_masks} masks with {settings.mask_ratio}" if settings.n_masks else "")

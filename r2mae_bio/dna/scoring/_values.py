@@ -10,6 +10,7 @@ import numpy as np
 from r2mae_bio.dna._aligned import columns_over
 from r2mae_bio.dna.genome._bases import UNKNOWN, encode_bases
 from r2mae_bio.dna.scoring._haplotypes import haplotype_windows
+from r2mae_bio.dna.scoring._masked import draw_masks, masked_ratios
 from r2mae_bio.dna.scoring._placed import is_placed, log_probs_of_windows
 from r2mae_bio.dna.scoring._pseudo_likelihood import read_windows, unique_windows
 from r2mae_bio.dna.variants._alleles import AlleleKind, kind_of
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from r2mae_bio.dna.variants._batch import VariantBatch
 
 _DISTANCE: Final = "embedding_distance"
+_CALIBRATED: Final = "calibrated_llr"
+_MASKED: Final = ("masked_llr", "masked_llr_sd")
 _MEANINGS: Final = {
     "kind": ("String", "Kind of the allele: snv, mnv, insertion, deletion, complex, identical or symbolic"),
     "status": ("String", "ok, or why the allele was not scored: symbolic, off_contig, too_long, ambiguous_base, ref_mismatch"),
@@ -41,9 +44,22 @@ _MEANINGS: Final = {
     "p_alt": ("Float", "Probability of the alternative base, hidden; SNV only"),
     "entropy": ("Float", "Entropy of the four probabilities of the hidden base, nats; SNV only"),
     _DISTANCE: ("Float", "Euclidean distance between the mean states of the reference and of the alternative window"),
+    _CALIBRATED: (
+        "Float",
+        "Log-likelihood ratio minus its mean at neutral sites for the same substitution in the same pentanucleotide, nats; SNV only",
+    ),
+    _MASKED[0]: ("Float", "Mean log-likelihood ratio, nats, with random parts of the context hidden as well; SNV only"),
+    _MASKED[1]: ("Float", "Standard deviation of the log-likelihood ratio over these random masks, nats; SNV only"),
 }
-NUMBERS: Final = ("llr", "abs_llr", "p_ref", "p_alt", "entropy", _DISTANCE)
-"""Values of type float32, in the order in which they are written."""
+NUMBERS: Final = ("llr", "abs_llr", "p_ref", "p_alt", "entropy", _DISTANCE, _CALIBRATED, *_MASKED)
+"""Values of type float32, in the order in which they are written; the last four on request."""
+
+
+def _left_out(settings: ScoreSettings) -> set[str]:
+    """Values that are not asked for."""
+    asked = {_DISTANCE: settings.embedding_distance, _CALIBRATED: settings.neutral is not None}
+    asked |= dict.fromkeys(_MASKED, bool(settings.n_masks))
+    return {name for name, wanted in asked.items() if not wanted}
 
 
 def value_fields(settings: ScoreSettings, *, prefix: str | None) -> list[InfoField]:
@@ -66,7 +82,7 @@ def value_fields(settings: ScoreSettings, *, prefix: str | None) -> list[InfoFie
     ConfigError
         No field can be named so.
     """
-    names = [name for name in _MEANINGS if name != _DISTANCE or settings.embedding_distance]
+    names = [name for name in _MEANINGS if name not in _left_out(settings)]
     return [InfoField(name if prefix is None else f"{prefix}_{name.upper()}", *_MEANINGS[name]) for name in names]
 
 
@@ -107,9 +123,7 @@ def score_batch(
     scored = np.flatnonzero(usable & ~same)
     if scored.size:
         _score(batch, scored, genome, model, settings, numbers)
-    if not settings.embedding_distance:
-        del numbers[_DISTANCE]
-    return {"kind": kind, "status": status, **numbers}
+    return {"kind": kind, "status": status, **{name: numbers[name] for name in NUMBERS if name not in _left_out(settings)}}
 
 
 def _score(
@@ -123,8 +137,14 @@ def _score(
     changes = [batch.changes[i] for i in alleles.tolist()]
     contigs = np.array([genome.contig_index(batch.allele_chrom[i]) for i in alleles.tolist()], np.int64)
     pairs = haplotype_windows(genome, contigs, changes, context=settings.context, flank=settings.flank)
-    for name, found in _values(_Asked.of(pairs, changes), genome, contigs, pairs, model, settings).items():
-        numbers[name][alleles] = found
+    asked = _Asked.of(pairs, changes)
+    found = _values(asked, genome, contigs, pairs, model, settings)
+    if settings.neutral is not None:
+        positions = np.array([changes[i].start for i in asked.one.tolist()], np.int64)
+        expected, _ = settings.neutral.at(genome, contigs[asked.one], positions, asked.inserted())
+        found[_CALIBRATED] = asked.spread(found["llr"][asked.one] - expected)
+    for name, values in found.items():
+        numbers[name][alleles] = values
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +183,16 @@ class _Asked:
         """The bases that come in ``one``."""
         return encode_bases("".join(self.changes[i].inserted for i in self.one.tolist()))
 
+    def removed(self) -> NDArray[np.uint8]:
+        """The bases that go in ``one``."""
+        return encode_bases("".join(self.changes[i].removed for i in self.one.tolist()))
+
+    def spread(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values of ``one`` among those of all alleles, the others missing, (..., alleles)."""
+        found = np.full((*values.shape[:-1], len(self.changes)), np.nan)
+        found[..., self.one] = values
+        return found
+
 
 def _values(
     asked: _Asked,
@@ -199,6 +229,11 @@ def _values(
         difference = means[number[n:]] - means[number[:n]]
         difference[asked.one] = found.other_means - means[number[asked.one]]
         values[_DISTANCE] = np.linalg.norm(difference, axis=1)
+    if settings.mask_ratio is not None:
+        masks = draw_masks(settings.n_masks, settings.context, settings.mask_ratio)
+        at, bases_of_one = pairs.scored[0, asked.one, 0], (asked.removed(), asked.inserted())
+        ratios = masked_ratios(model, codes[asked.one], at, bases_of_one, masks, batch_size=settings.batch_size)
+        values |= dict(zip(_MASKED, asked.spread(np.stack([ratios.mean(axis=0), ratios.std(axis=0)])), strict=True))
     return values
 
 
@@ -207,20 +242,22 @@ def _likelihoods(log_probs: NDArray[np.float64], codes: NDArray[np.uint8], asked
     (n, 4).
     """
     one, more = asked.one, asked.more
-    values = {name: np.full(len(asked.changes), np.nan) for name in NUMBERS if name != _DISTANCE}
-    for name, of_one in _of_one_base(log_probs[: one.size], [asked.changes[i] for i in one.tolist()]).items():
-        values[name][one] = of_one
+    values = {
+        name: asked.spread(of_one)
+        for name, of_one in _of_one_base(log_probs[: one.size], asked.removed(), asked.inserted()).items()
+    }
     bases = codes[asked.windows[one.size :], asked.positions[one.size :]]
     values["llr"][more] = _of_more_bases(log_probs[one.size :], bases, asked.owners, more.size)
     values["abs_llr"] = np.abs(values["llr"])
     return values
 
 
-def _of_one_base(log_probs: NDArray[np.float64], changes: list[MinimalChange]) -> dict[str, NDArray[np.float64]]:
+def _of_one_base(
+    log_probs: NDArray[np.float64], removed: NDArray[np.uint8], inserted: NDArray[np.uint8]
+) -> dict[str, NDArray[np.float64]]:
     """Values of single bases from the log-probabilities where they are hidden, (n, 4)."""
-    each = np.arange(len(changes))
-    ref = log_probs[each, encode_bases("".join(change.removed for change in changes))]
-    alt = log_probs[each, encode_bases("".join(change.inserted for change in changes))]
+    each = np.arange(len(removed))
+    ref, alt = log_probs[each, removed], log_probs[each, inserted]
     probs = np.exp(log_probs)
     # a probability of zero adds nothing, though its logarithm is not finite
     entropy = -np.sum(np.where(probs > 0, probs * log_probs, 0.0), axis=1, where=probs > 0)
