@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.dna_variants import machine
 from r2mae_bio import tl
 from r2mae_bio._rng import derive_generator
 from r2mae_bio.io import Genome
@@ -132,7 +133,13 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=4_000, help="variants of a set")
     parser.add_argument("--out", type=Path, help="also write the report to this file")
     args = parser.parse_args()
-    lines = ["# Calibrated and mask-averaged scores of variants", ""]
+    lines = [
+        "# Calibrated and mask-averaged scores of variants",
+        "",
+        f"`python -m benchmarks.variant_calibration --sites {args.sites} --masks {args.masks} --most {args.most}` on {machine()}. "
+        "AUROC with its bootstrap standard error; low values of a score stand for the first of two classes, of a deviation high ones. "
+        "One seed. Neither set has a clean truth: consequences are read off the genetic code, and rare variants are not all harmful.",
+    ]
     for name in SETS:
         if (path := getattr(args, name)) is not None:
             model = DNAMAE.load(path)

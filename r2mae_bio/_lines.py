@@ -71,12 +71,17 @@ class TextSource:
             mode = self.path.stat().st_mode
             self._copy = None if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else _copied(self.path)
 
+    @property
+    def stored(self) -> Path:
+        """Where its bytes are, for readers that open files themselves."""
+        return Path(self._copy.name) if self._copy else self.path
+
     @contextmanager
     def open(self) -> Iterator[io.BufferedReader]:
         """Open it as it is stored, from its beginning."""
         with ExitStack() as stack:
             with self._failures():
-                raw = stack.enter_context((Path(self._copy.name) if self._copy else self.path).open("rb"))
+                raw = stack.enter_context(self.stored.open("rb"))
                 raw.seek(0)  # some systems open /dev/stdin where it was left
             yield raw
 

@@ -17,11 +17,10 @@ if TYPE_CHECKING:
     from r2mae_bio.tl._gene_embeddings import gene_embeddings
     from r2mae_bio.tl._impute import impute
     from r2mae_bio.tl._map_query import map_query
-    from r2mae_bio.tl._neutral_expectation import neutral_expectation
     from r2mae_bio.tl._pretrain import pretrain
     from r2mae_bio.tl._recommend_mask_ratio import recommend_mask_ratio
     from r2mae_bio.tl._saturation import saturation_mutagenesis
-    from r2mae_bio.tl._score_variants import score_variants
+    from r2mae_bio.tl._score_variants import neutral_expectation, score_variants
     from r2mae_bio.tl._spectrum import spectrum
     from r2mae_bio.tl._transfer_labels import transfer_labels
 
@@ -38,11 +37,10 @@ __getattr__, __dir__, __all__ = lazily(
         "tl._gene_embeddings": "gene_embeddings",
         "tl._impute": "impute",
         "tl._map_query": "map_query",
-        "tl._neutral_expectation": "neutral_expectation",
         "tl._pretrain": "pretrain",
         "tl._recommend_mask_ratio": "recommend_mask_ratio",
         "tl._saturation": "saturation_mutagenesis",
-        "tl._score_variants": "score_variants",
+        "tl._score_variants": "neutral_expectation score_variants",
         "tl._spectrum": "spectrum",
         "tl._transfer_labels": "transfer_labels",
     },

@@ -236,6 +236,39 @@ def test_blocks_breakends_and_symbols_pass_with_a_reason(genome: Genome, tmp_pat
         assert [value == "." for value in added["R2MAE_LLR"].split(",")] == [s != "ok" for s in status.split(",")]
 
 
+def test_a_region_is_scored_as_in_the_whole_file(genome: Genome, tmp_path: Path) -> None:
+    """By any name that the genome knows, from a file, an interrupted run and a table."""
+    source = write_vcf(tmp_path / "in.vcf")
+    whole, part = score(source, genome), score(source, genome, region="CHR1:60-120")
+    inside = whole[whole["pos"].between(60, 120)]
+    assert len(inside) > 10
+    same = [name for name in whole.columns if name != "record"]
+    pd.testing.assert_frame_equal(part[same], inside[same].reset_index(drop=True))
+    assert part["record"].tolist() == (inside["record"] - inside["record"].min()).tolist()
+    scored = score(source, genome, region=("1", 59, 120), out=tmp_path / "out.vcf")
+    kept = [line.split("\t") for line in lines(scored) if line[0] != "#"]
+    assert [r[1] for r in kept] == list(dict.fromkeys(map(str, inside["pos"])))
+    table_part = score(whole[["chrom", "pos", "ref", "alt"]], genome, region="chr1:60-120")
+    np.testing.assert_array_equal(table_part["llr"], part["llr"])
+
+
+def test_bcf_in_and_out_has_the_values_of_vcf(genome: Genome, tmp_path: Path) -> None:
+    bcftools = pytest.importorskip("pysam.bcftools", reason="pysam reads and writes BCF")
+    source = write_vcf(tmp_path / "in.vcf")
+    score(source, genome, out=tmp_path / "first.bcf", prefix="ONE")
+    score(source, genome, out=tmp_path / "first.vcf", prefix="ONE")
+    assert bcftools.view("-H", str(tmp_path / "first.bcf")) == bcftools.view("-H", str(tmp_path / "first.vcf"))
+    score(tmp_path / "first.bcf", genome, out=tmp_path / "second.vcf")
+    for one, two in zip(
+        *([line for line in lines(tmp_path / f"{n}.vcf") if line[0] != "#"] for n in ("first", "second")), strict=True
+    ):
+        fields = [dict(f.split("=") for f in line.split("\t")[7].split(";")) for line in (one, two)]
+        assert {k: v for k, v in fields[1].items() if k.startswith("ONE")} == {
+            k: v for k, v in fields[0].items() if k.startswith("ONE")
+        }
+        assert fields[1]["R2MAE_LLR"] == fields[0]["ONE_LLR"]
+
+
 def test_an_input_that_changes_meanwhile_is_refused(genome: Genome, tmp_path: Path) -> None:
     source = write_vcf(tmp_path / "in.vcf")
     *header, last = source.read_text().splitlines(keepends=True)

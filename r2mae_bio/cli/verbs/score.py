@@ -19,10 +19,15 @@ def add_to(app: typer.Typer) -> None:
 def score(
     job: Job,
     *,
-    variants: Annotated[str, typer.Argument(metavar="VCF", help="Variants, plain, gzip or bgzip; - is standard input.")],
+    variants: Annotated[
+        str, typer.Argument(metavar="VCF", help="Variants: VCF, plain, gzip or bgzip, or BCF; - is standard input.")
+    ],
     genome: options.Fasta,
     model: options.Model,
-    out: Annotated[str, typer.Option(help=".vcf, .vcf.gz or .vcf.bgz (every record, with INFO fields), .parquet; - is VCF.")],
+    out: Annotated[
+        str, typer.Option(help=".vcf, .vcf.gz, .vcf.bgz or .bcf (every record, with INFO fields), .parquet; - is VCF.")
+    ],
+    region: Annotated[str | None, typer.Option(help="Only records that overlap it: chr20:1-1000000, counted from 1.")] = None,
     prefix: Annotated[str | None, typer.Option(help="What names of INFO fields begin with.")] = None,
     context: options.Context = None,
     flank: Annotated[int | None, typer.Option(help="Bases scored on either side of an insertion or deletion.")] = None,
@@ -47,6 +52,7 @@ def score(
     from r2mae_bio import tl
 
     settings: dict[str, Any] = given(
+        region=region,
         prefix=prefix,
         context=context,
         flank=flank,
@@ -58,7 +64,7 @@ def score(
         mask_ratio=as_ratio(mask_ratio),
     )
     opened = open_genome(genome, aliases=aliases, synonyms=synonyms, circular=circular, cache_dir=cache_dir)
-    with job.output(out, (".vcf", ".vcf.gz", ".vcf.bgz", ".parquet")) as path:
+    with job.output(out, (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf", ".parquet")) as path:
         tl.score_variants(
             variants,
             opened,

@@ -84,7 +84,7 @@ def context_means(words: NDArray[np.uint8], alt: NDArray[np.uint8], values: NDAr
     for width in LEVELS:
         place = _places(words, alt, width)
         sums = [np.bincount(place, weights, 4 ** (width + 1)) for weights in (np.ones_like(values), values, values**2)]
-        n, first, second = (total.reshape(-1, 4) for total in sums)
+        n, first, second = (total.astype(np.float64).reshape(-1, 4) for total in sums)
         with np.errstate(invalid="ignore", divide="ignore"):
             raw = np.stack([first / n, second / n])
             sd = np.where(n > 1, np.sqrt(np.maximum(raw[1] - raw[0] ** 2, 0) * n / (n - 1)), np.nan)
@@ -134,7 +134,8 @@ def _middle(words: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
 
 
 def _places(words: NDArray[np.uint8], alt: NDArray[np.uint8], width: int) -> NDArray[np.int64]:
-    return word_numbers(_middle(words, width), width, dtype=np.int64)[:, 0] * 4 + alt
+    numbers: NDArray[np.int64] = word_numbers(_middle(words, width), width, dtype=np.int64)[:, 0]
+    return numbers * 4 + alt.astype(np.int64)
 
 
 def _drawn(n: NDArray[np.float64], raw: NDArray[np.float64], above: NDArray[np.float64]) -> NDArray[np.float64]:

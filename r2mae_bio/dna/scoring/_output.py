@@ -45,6 +45,7 @@ def score_records(
     overwrite: bool,
     progress_bar: bool,
     client: Any = None,
+    region: Any = None,
 ) -> pd.DataFrame | Path:
     """Score all records.
 
@@ -70,12 +71,14 @@ def score_records(
         Show progress.
     client
         A ``dask.distributed.Client`` whose workers score; this process if None.
+    region
+        Which records; all if None.
 
     Returns
     -------
     The output, or one row per allele; see :func:`r2mae_bio.tl.score_variants`.
     """
-    reader = read_variants(variants, batch_size=RECORDS)
+    reader = read_variants(variants, batch_size=RECORDS, region=region, genome=genome)
     records = count_records(reader)  # damage is found here, not after hours
     check_contigs(records, reader.header.contigs, genome)
     n_records, tally, work = records.total(), Tally(genome), _Scoring(genome, model, settings)

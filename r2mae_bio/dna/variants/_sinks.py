@@ -1,4 +1,4 @@
-"""The forms a table of scored variants is written in: VCF, bgzip VCF, parquet."""
+"""The forms a table of scored variants is written in: VCF, bgzip VCF, BCF, parquet."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from r2mae_bio._errors import ConfigError
 from r2mae_bio._files import publish, whole_file
 from r2mae_bio._lines import BGZF_END, compress_bgzf
+from r2mae_bio.dna.variants._bcf import load_pysam, write_bcf
 from r2mae_bio.dna.variants._info import annotate
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from r2mae_bio.dna.variants._vcf_header import InfoField, VcfHeader
 
 _ROW_GROUP: Final = 1 << 17
-_SUFFIXES: Final = (".vcf", ".vcf.gz", ".vcf.bgz", ".parquet")
+_SUFFIXES: Final = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf", ".parquet")
 
 
 class Sink(Protocol):
@@ -53,13 +54,16 @@ def make_sink(path: Path, header: VcfHeader, fields: Sequence[InfoField], extra:
     Raises
     ------
     ConfigError
-        The suffix is unknown, or the header cannot take the fields.
+        The suffix is unknown, pysam is missing for BCF, or the header cannot take the fields.
     """
     suffix = next((s for s in _SUFFIXES if path.name.lower().endswith(s)), None)
     if suffix is None:
         message = f"The form of {path.name} is unknown; its name must end in one of {', '.join(_SUFFIXES)}."
         raise ConfigError(message)
     text = header.encode(fields, extra)
+    if suffix == ".bcf":
+        load_pysam()  # that it is missing is found here, not after hours
+        return _BcfSink(text, fields, compressed=False)
     return _ParquetSink(text, fields) if suffix == ".parquet" else _VcfSink(text, fields, compressed=suffix != ".vcf")
 
 
@@ -80,6 +84,14 @@ class _VcfSink:
 
     def finish(self, part: Path, path: Path) -> None:
         publish(part, path)
+
+
+class _BcfSink(_VcfSink):
+    """The part file is text, which can be cut after any record."""
+
+    def finish(self, part: Path, path: Path) -> None:
+        write_bcf(part, path)
+        part.unlink()
 
 
 class _ParquetSink:

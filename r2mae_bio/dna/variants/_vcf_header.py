@@ -179,11 +179,8 @@ def _columns(line: bytes, number: int, path: Path) -> tuple[bytes, ...]:
 
 
 def _refuse(line: bytes, number: int, path: Path) -> None:
-    if line.startswith(b"BCF"):
-        message = f"{path} is BCF, the binary form of VCF; convert it first (bcftools view -Oz)."
-    else:
-        message = (
-            f"Line {number} of {path} is {shown(line)}; needed is a header that ends in the line #CHROM POS ID REF ALT QUAL FILTER "
-            "INFO. For a table without one, read it with pandas and pass the DataFrame."
-        )
+    message = (
+        f"Line {number} of {path} is {shown(line)}; needed is a header that ends in the line #CHROM POS ID REF ALT QUAL FILTER "
+        "INFO. For a table without one, read it with pandas and pass the DataFrame."
+    )
     raise VcfError(message)

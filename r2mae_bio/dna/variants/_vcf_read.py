@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +12,8 @@ import numpy as np
 from r2mae_bio._errors import VcfError
 from r2mae_bio._lines import DAMAGE, TextSource, shown
 from r2mae_bio.dna.variants._batch import VariantBatch, VariantReader, expand
+from r2mae_bio.dna.variants._bcf import bcf_lines, is_bcf
+from r2mae_bio.dna.variants._region import index_of, indexed_lines, only
 from r2mae_bio.dna.variants._vcf_header import read_header
 
 if TYPE_CHECKING:
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from r2mae_bio.dna.variants._region import WantedRegion
 
 _STEP: Final = 256
 _MAX_BATCH_BYTES: Final = 32 << 20
@@ -26,13 +32,16 @@ _MAX_DIGITS: Final = 12
 
 
 class VcfReader(VariantReader):
-    """A VCF file, read anew by each call of :meth:`batches`."""
+    """A VCF or BCF file, or a region of one, read anew by each call of :meth:`batches`."""
 
-    def __init__(self, path: Path | str, batch_size: int) -> None:
+    def __init__(self, path: Path | str, batch_size: int, wanted: WantedRegion | None = None) -> None:
         self._source = TextSource(path, VcfError)
         self.path = self._source.path
         self._batch_size = batch_size
-        with self._source.lines() as stream:
+        self._wanted = wanted
+        self._is_bcf = is_bcf(self._source)
+        self._index = None if wanted is None else index_of(self._source.stored)
+        with self._lines() as stream:
             try:
                 self.header = read_header(stream, self.path)
             except DAMAGE as error:
@@ -40,16 +49,33 @@ class VcfReader(VariantReader):
 
     def batches(self, skip: int = 0) -> Iterator[VariantBatch]:
         """See :class:`VariantReader`."""
-        with self._source.lines() as stream:
+        with self._lines() as stream:
             records = _Records(stream, self.path, n_header=len(self.header.meta) + 1)
             records.skip(len(self.header.meta) + 1, skip)
             while lines := records.take(self._batch_size):
                 start = records.n_read - len(lines)
-                yield _parse(lines, start, _Where(self.path, records.n_header + start + 1), len(self.header.columns))
+                where = _Where(self.path, records.n_header + start + 1, self._wanted)
+                yield _parse(lines, start, where, len(self.header.columns))
 
     def fingerprint(self) -> str:
         """See :class:`VariantReader`."""
-        return self._source.sha256()
+        if self._wanted is None:
+            return self._source.sha256()
+        digest = hashlib.sha256(str(self._wanted).encode())
+        with self._lines() as stream:
+            for line in stream:
+                digest.update(line)
+        return digest.hexdigest()
+
+    @contextmanager
+    def _lines(self) -> Iterator[Iterator[bytes]]:
+        """Lines of the header and of the records that are wanted."""
+        if self._wanted is not None and self._index is not None:
+            with indexed_lines(self._source.stored, self._index, self._wanted, bcf=self._is_bcf) as stream:
+                yield stream
+            return
+        with bcf_lines(self._source.stored, self.path) if self._is_bcf else self._source.lines() as stream:
+            yield iter(stream) if self._wanted is None else only(stream, self._wanted)
 
 
 class _Records:
@@ -107,10 +133,10 @@ def _damaged(path: Path, n_read: int, error: Exception) -> VcfError:
 
 
 class _Where:
-    """File and line, for messages."""
+    """File and line, for messages; of a region, the line among those of it and the header."""
 
-    def __init__(self, path: Path, first_line: int) -> None:
-        self._path, self._first_line = path, first_line
+    def __init__(self, path: Path, first_line: int, wanted: WantedRegion | None) -> None:
+        self._path, self._first_line = f"{path}" if wanted is None else f"the part {wanted} of {path}", first_line
 
     def error(self, i: int, text: str) -> VcfError:
         return VcfError(f"Line {self._first_line + i} of {self._path} {text}")

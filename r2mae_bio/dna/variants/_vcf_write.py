@@ -32,7 +32,8 @@ class VariantWriter:
     Parameters
     ----------
     path
-        ``.vcf``, ``.vcf.gz`` or ``.vcf.bgz`` (both bgzip), or ``.parquet``: one row per allele with
+        ``.vcf``, ``.vcf.gz`` or ``.vcf.bgz`` (both bgzip), ``.bcf`` (needs pysam; what the header
+        does not declare is declared), or ``.parquet``: one row per allele with
         the columns ``record`` and ``alt_index`` (both from 0), ``chrom``, ``pos`` (1-based),
         ``id``, ``ref``, ``alt`` and one column per field.
     header

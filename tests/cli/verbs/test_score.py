@@ -5,14 +5,13 @@ from __future__ import annotations
 import gzip
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pytest
 
 from r2mae_bio import tl
 from r2mae_bio.dna.scoring import _output
 from r2mae_bio.model import DNAMAE
-
-if TYPE_CHECKING:
-    import pytest
 
 ARGS = ["score", "cohort.vcf.gz", "genome.fa.gz", "--model", "dna_model"]
 
@@ -62,3 +61,15 @@ def test_an_interrupted_run_goes_on(folder: Path, r2mae: Any, monkeypatch: pytes
     assert r2mae(*ARGS, "--out", "cut.vcf")[0] == 0
     assert r2mae(*ARGS, "--out", "whole.vcf")[0] == 0
     assert Path("cut.vcf").read_bytes() == Path("whole.vcf").read_bytes()
+
+
+def test_a_region_and_bcf(folder: Path, r2mae: Any) -> None:
+    bcftools = pytest.importorskip("pysam.bcftools", reason="pysam reads and writes BCF")
+    assert r2mae(*ARGS, "--out", "whole.vcf")[0] == 0
+    code, out, err = r2mae(*ARGS, "--region", "1:103-105", "--out", "-")
+    assert code == 0, err
+    kept = [line for line in Path("whole.vcf").read_text().splitlines() if line.split("\t")[1:2] in (["103"], ["104"], ["105"])]
+    assert [line for line in out.splitlines() if line[0] != "#"] == kept
+    assert r2mae(*ARGS, "--out", "whole.bcf")[0] == 0
+    assert bcftools.view("-H", "whole.bcf") == bcftools.view("-H", "whole.vcf")
+    assert r2mae(*ARGS, "--region", "chr9:1-5", "--out", "none.vcf")[0] == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 from collections import Counter
 from os.path import commonprefix
 from typing import TYPE_CHECKING
@@ -59,6 +60,25 @@ def test_read_and_written_unchanged(folder: Path, tmp_path: Path, batch_size: in
         for batch in reader:
             writer.write(batch, {})
     assert _lines(tmp_path / "out.vcf.gz") == _lines(folder / "variants.vcf.gz")
+
+
+def test_regions_by_the_index_are_those_read_through_and_those_of_bcftools(folder: Path, tmp_path: Path) -> None:
+    """Also from BCF; copies, so that the index is newer than its file."""
+    bcftools = pytest.importorskip("pysam.bcftools", reason="bcftools, which comes with pysam, is the oracle here")
+    for name in ("variants.vcf.gz", "variants.vcf.gz.tbi"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    shutil.copy(tmp_path / "variants.vcf.gz", tmp_path / "plain.vcf.gz")
+    bcftools.view("-Ob", "-o", str(tmp_path / "in.bcf"), str(tmp_path / "plain.vcf.gz"), catch_stdout=False)
+    bcftools.index(str(tmp_path / "in.bcf"))
+    records = _records(folder / "variants.vcf.gz")
+    chrom, middle = records[len(records) // 2][0], int(records[len(records) // 2][1])
+    for start, end in ((middle, middle), (middle - 3000, middle + 3000), (1, middle)):
+        region = f"{chrom}:{max(start, 1)}-{end}"
+        wanted = bcftools.view("-H", "-r", region, str(tmp_path / "variants.vcf.gz")).splitlines()
+        for name in ("variants.vcf.gz", "plain.vcf.gz", "in.bcf"):
+            found = [line.decode() for batch in read_variants(tmp_path / name, region=region) for line in batch.lines]
+            assert len(found) == len(wanted) > 0
+            assert [line.split("\t")[:5] for line in found] == [line.split("\t")[:5] for line in wanted]
 
 
 def _statuses_by_biopython(folder: Path) -> list[str]:

@@ -13,7 +13,7 @@ from r2mae_bio.errors import ConfigError, DataError, JournalError
 from r2mae_bio.io import Genome, NeutralExpectation, reverse_complement
 from r2mae_bio.masking import Fixed
 
-from ..dna.scoring.conftest import CHROM, OTHER, Model, open_genome, random_alleles, score, snvs, table
+from .conftest import CHROM, OTHER, Model, open_genome, random_alleles, score, snvs, table
 
 if TYPE_CHECKING:
     from pathlib import Path
