@@ -69,7 +69,8 @@ def test_regions_by_the_index_are_those_read_through_and_those_of_bcftools(folde
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     shutil.copy(tmp_path / "variants.vcf.gz", tmp_path / "plain.vcf.gz")
     bcftools.view("-Ob", "-o", str(tmp_path / "in.bcf"), str(tmp_path / "plain.vcf.gz"), catch_stdout=False)
-    bcftools.index(str(tmp_path / "in.bcf"))
+    if folder.name == "celegans_1pct":  # the other header gives a contig shorter than an END, which no .csi holds
+        bcftools.index(str(tmp_path / "in.bcf"))
     records = _records(folder / "variants.vcf.gz")
     chrom, middle = records[len(records) // 2][0], int(records[len(records) // 2][1])
     for start, end in ((middle, middle), (middle - 3000, middle + 3000), (1, middle)):

@@ -243,7 +243,7 @@ def test_fields_that_exist_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("out.bcf", {}, "must end in one of .vcf, .vcf.gz"),
+        ("out.xyz", {}, "must end in one of .vcf, .vcf.gz"),
         ("out.vcf", {"settings": {"x": object()}}, "cannot be kept as JSON"),
         ("out.vcf", {"settings": {"x": float("nan")}}, "cannot be kept as JSON"),
         ("out.vcf", {"extra_header": ["model=x"]}, "must begin with ##"),
