@@ -64,7 +64,9 @@ def expected_cells() -> dict[str, AnnData]:
 
 
 def write_genome() -> None:
-    """Phage lambda under the name of a chromosome, variants, peaks and labelled sequences of it."""
+    """Phage lambda under the name of a chromosome, variants, peaks, a gene and labelled
+    sequences of it.
+    """
     with gzip.open(rb.datasets.lambda_phage(), "rt") as stream:
         bases = "".join(line.strip() for line in stream if not line.startswith(">"))
     records = [(101, bases[100], "ACGT"[bases[100] == "A"]), (2001, bases[2000:2003], bases[2000])]
@@ -74,6 +76,7 @@ def write_genome() -> None:
     texts = {
         "my_species.fa.gz": f">chr1\n{bases}\n",
         "cohort.vcf.gz": header + "".join(f"chr1\t{pos}\t.\t{ref}\t{alt}\t.\t.\t.\n" for pos, ref, alt in records),
+        "genes.gff3.gz": "chr1\t.\tgene\t1201\t48502\t.\t+\t.\tID=nearly_all\n",
         "labelled_sequences.tsv.gz": "sequence\tlabel\tsplit\n" + "".join(rows),
     }
     for name, text in texts.items():
