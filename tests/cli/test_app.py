@@ -18,7 +18,7 @@ from r2mae_bio.cli import main
 from r2mae_bio.cli._app import app
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-VERBS = ("pretrain", "embed", "transfer", "impute", "compare", "score", "ism", "theory", "info", "fetch")
+VERBS = ("pretrain", "embed", "transfer", "impute", "compare", "score", "neutral", "ism", "theory", "info", "fetch")
 HEAVY = ("torch", "anndata", "scanpy", "numpy", "pandas", "pytorch_lightning", "matplotlib", "yaml", "rich")
 CALL = "import sys; from r2mae_bio.cli import main; sys.exit(main())"
 
@@ -368,6 +368,7 @@ PYTHON: dict[str, tuple[list[str], set[str]]] = {
     "impute": (["tl.impute"], {"out", "device"}),
     "compare": (["evaluate.compare"], {"max_epochs"}),
     "score": (["tl.score_variants", "io.Genome"], {"device"}),
+    "neutral": (["tl.neutral_expectation", "io.Genome"], {"out", "device"}),
     "ism": (["tl.saturation_mutagenesis", "tl.to_bedgraph", "io.Genome"], {"out", "device"}),
     "theory": (["tl.spectrum", "tl.recommend_mask_ratio"], set()),
     "info": (["io.Genome"], {"data"}),

@@ -22,7 +22,7 @@ def neutral(
     genome: options.Fasta,
     model: options.Model,
     out: Annotated[str, typer.Option(help=".json, for the option --neutral of score; - is standard output.")],
-    where: Annotated[str | None, typer.Option("--neutral", help="soft-masked (the default), or BED of neutral regions.")] = None,
+    neutral: Annotated[str | None, typer.Option(help="soft-masked (the default), or BED of neutral regions.")] = None,
     exclude: Annotated[str | None, typer.Option(help="GFF, GTF or BED of what sites keep away from.")] = None,
     margin: Annotated[int | None, typer.Option(help="How far they keep away from it, bp.")] = None,
     n_sites: Annotated[int | None, typer.Option(help="Sites to score.")] = None,
@@ -35,14 +35,14 @@ def neutral(
     cache_dir: options.CacheDir = None,
     device: options.Device = "auto",
 ) -> Found:
-    """Mean score of every substitution in every pentanucleotide at neutral sites.
+    """Mean scores of substitutions by context at neutral sites.
 
     With it, score --neutral writes how much an allele differs from what mutation alone leads to.
     """
     from r2mae_bio import tl
 
     settings: dict[str, Any] = given(
-        neutral=where, exclude=exclude, margin=margin, n_sites=n_sites, context=context, batch_size=batch_size, seed=seed
+        neutral=neutral, exclude=exclude, margin=margin, n_sites=n_sites, context=context, batch_size=batch_size, seed=seed
     )
     opened = open_genome(genome, aliases=aliases, synonyms=synonyms, circular=circular, cache_dir=cache_dir)
     with job.output(out, (".json",)) as path:
