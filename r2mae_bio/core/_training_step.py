@@ -209,7 +209,7 @@ class MaskedTraining(pl.LightningModule):
         """
         if self.trainer.world_size > 1:
             n_hidden = self.all_gather(n_hidden).float().mean()
-        return 1.0 / n_hidden.clamp(min=torch.finfo(n_hidden.dtype).tiny)  # none: no loss either
+        return 1.0 / n_hidden.float().clamp(min=torch.finfo(torch.float32).tiny)  # none: no loss either
 
     def _check_finite(self, loss: Tensor) -> None:
         if loss.device.type != "cpu" and self.step % _CHECK_FINITE_EVERY:
