@@ -79,8 +79,8 @@ def embed(
         embeddings of other models or settings under the same key.
     client
         For cells in files: a ``dask.distributed.Client``, whose workers embed blocks of cells; they
-        must see the files under the same paths. With one thread each, results are those of one
-        process bit for bit. This process embeds if None.
+        must see the files under the same paths. Results are those of one process to rounding. This
+        process embeds if None.
     copy
         Leave ``adata`` as it is and return a changed copy.
 

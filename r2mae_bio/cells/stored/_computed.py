@@ -58,7 +58,7 @@ class CellWork(Work):
     """Numbers of a cell."""
     step: int
     """Cells that are read at a time: a block is a multiple of it, so that however cells are cut
-    into blocks, the same ones are read together and give the same bits.
+    into blocks, the same ones are read together and give the same numbers.
     """
 
 
