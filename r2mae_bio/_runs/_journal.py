@@ -75,6 +75,11 @@ class Journal:
         """Number of records that are complete in the part file."""
         return self._records
 
+    @property
+    def crc32(self) -> int:
+        """Checksum of all bytes written, those of an earlier run included."""
+        return self._crc
+
     def write(self, data: bytes) -> None:
         """Append bytes."""
         self._stream.write(data)

@@ -8,7 +8,6 @@ from r2mae_bio._lazy import lazily
 
 if TYPE_CHECKING:
     from r2mae_bio.tl._attribute import attribute
-    from r2mae_bio.tl._bedgraph import to_bedgraph
     from r2mae_bio.tl._dependency_map import dependency_map
     from r2mae_bio.tl._embed import embed
     from r2mae_bio.tl._embed_regions import embed_regions
@@ -22,13 +21,13 @@ if TYPE_CHECKING:
     from r2mae_bio.tl._saturation import saturation_mutagenesis
     from r2mae_bio.tl._score_variants import neutral_expectation, score_variants
     from r2mae_bio.tl._spectrum import spectrum
+    from r2mae_bio.tl._tracks import merge_tracks, saturation_track, to_bedgraph
     from r2mae_bio.tl._transfer_labels import transfer_labels
 
 __getattr__, __dir__, __all__ = lazily(
     __name__,
     {
         "tl._attribute": "attribute",
-        "tl._bedgraph": "to_bedgraph",
         "tl._dependency_map": "dependency_map",
         "tl._embed": "embed",
         "tl._embed_regions": "embed_regions",
@@ -42,6 +41,7 @@ __getattr__, __dir__, __all__ = lazily(
         "tl._saturation": "saturation_mutagenesis",
         "tl._score_variants": "neutral_expectation score_variants",
         "tl._spectrum": "spectrum",
+        "tl._tracks": "merge_tracks saturation_track to_bedgraph",
         "tl._transfer_labels": "transfer_labels",
     },
 )

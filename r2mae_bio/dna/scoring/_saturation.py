@@ -58,8 +58,9 @@ def saturate(
     chrom, start, end = parse_region(region)
     letters = genome.fetch(chrom, start, end).upper()
     contig = genome.contig_index(chrom)
-    log_p = _predict(genome, contig, np.arange(start, end), model, context=context, strand=strand, batch_size=batch_size)
-    table = _tabulate(letters, log_p)
+    places = np.arange(start, end)
+    log_p = predict_bases(genome, contig, places, model, context=context, strand=strand, batch_size=batch_size)
+    table = pd.DataFrame({"ref": list(letters), **base_values(encode_bases(letters), log_p.astype(np.float64))})
     table.insert(0, "chrom", genome.contigs[contig])
     table.insert(1, "pos", np.arange(start, end) % genome.lengths[contig] + 1)
     text = f"{genome.contigs[contig]}:{start + 1}-{end}"
@@ -94,7 +95,7 @@ def choose_context(context: int | None, window: int) -> int:
     return int(context)
 
 
-def _predict(
+def predict_bases(
     genome: Genome,
     contig: int,
     positions: NDArray[np.int64],
@@ -103,31 +104,71 @@ def _predict(
     context: int,
     strand: str,
     batch_size: int | None,
-) -> NDArray[np.float64]:
-    """Log-probabilities (L, 4) of single hidden bases."""
+    stride: int = 1,
+) -> NDArray[np.floating[Any]]:
+    """Log-probabilities of bases that are hidden one at a time.
+
+    Parameters
+    ----------
+    genome
+        The genome.
+    contig
+        Position of the contig in ``genome.contigs``.
+    positions
+        Places on the contig, from 0, in ascending order, (n,); beyond the end of a circle they go
+        on.
+    model
+        The model.
+    context
+        Bases of a window.
+    strand, batch_size
+        Passed to the model.
+    stride
+        Neighbouring bases that are asked of one window, which lies around the middle of them; they
+        are counted from the start of the contig, so a base has its window whoever else is asked
+        for.
+
+    Returns
+    -------
+    Nats, (n, 4), as precise as the model gives them.
+    """
     if is_placed(model):
         return log_probs_of_places(model, genome, np.full(positions.shape, contig), positions, np.ones(positions.shape, bool))
-    columns, middle = columns_over(model, genome), context // 2
-    rows = max(1, _NUMBERS_AT_ONCE // (len(BASES) * context))
-    found = []
-    for first in range(0, positions.size, rows):
-        starts = positions[first : first + rows] - middle
+    columns, before = columns_over(model, genome), context // 2 - stride // 2
+    groups, group = np.unique(positions // stride, return_inverse=True)
+    rows = max(1, _NUMBERS_AT_ONCE // (len(BASES) * context * stride))
+    found = [np.empty((0, len(BASES)), np.float32)]
+    for first in range(0, groups.size, rows):
+        starts = groups[first : first + rows] * stride - before
         codes = encode_bases(genome.windows(starts, context, contigs=contig, outside="N"))
         if columns is not None:
             codes = with_columns(codes, columns.windows(starts, context, contigs=contig))
         windows, which = unique_windows(codes)
-        hidden = np.arange(len(windows)), np.full(len(windows), middle)
-        found.append(read_windows(model, windows, hidden=hidden, strand=strand, batch_size=batch_size).log_probs[which])
-    return np.concatenate(found).astype(np.float64)
+        here = slice(*np.searchsorted(group, [first, first + rows]))
+        number = group[here] - first
+        hidden = which[number], positions[here] - starts[number]
+        found.append(read_windows(model, windows, hidden=hidden, strand=strand, batch_size=batch_size).log_probs)
+    return np.concatenate(found)
 
 
-def _tabulate(letters: str, log_p: NDArray[np.float64]) -> pd.DataFrame:
-    codes = encode_bases(letters).astype(np.int64)
+def base_values(codes: NDArray[np.uint8], log_p: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """What probabilities of hidden bases say of these and of their substitutions.
+
+    Parameters
+    ----------
+    codes
+        The bases of the genome, (n,).
+    log_p
+        Log-probabilities of A, C, G and T, nats, (n, 4).
+
+    Returns
+    -------
+    The numbers of :func:`r2mae_bio.tl.saturation_mutagenesis`, each (n,).
+    """
     known = codes < len(BASES)
-    reference = np.where(known, log_p[np.arange(codes.size), codes * known], np.nan)
+    reference = np.where(known, log_p[np.arange(codes.size), codes.astype(np.int64) * known], np.nan)
     ratios = log_p - reference[:, None]
     entropy = -np.sum(np.exp(log_p) * log_p, axis=1)
-    columns: dict[str, Any] = {"ref": list(letters)}
-    columns |= {f"logp_{base}": log_p[:, i] for i, base in enumerate(BASES)}
+    columns = {f"logp_{base}": log_p[:, i] for i, base in enumerate(BASES)}
     columns |= {f"llr_{base}": ratios[:, i] for i, base in enumerate(BASES)}
-    return pd.DataFrame({**columns, "entropy": entropy, "information": 2 - entropy / np.log(2)})
+    return {**columns, "entropy": entropy, "information": 2 - entropy / np.log(2)}

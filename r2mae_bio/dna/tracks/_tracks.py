@@ -106,9 +106,9 @@ def _sorted_once(values: pd.DataFrame) -> pd.DataFrame:
 
 def _lines(values: pd.DataFrame) -> str:
     rows = zip(values["chrom"], values["pos"], values["value"], strict=True)
-    return "".join(f"{chrom}\t{pos - 1}\t{pos}\t{_number(value)}\n" for chrom, pos, value in rows)
+    return "".join(f"{chrom}\t{pos - 1}\t{pos}\t{as_number(value)}\n" for chrom, pos, value in rows)
 
 
-def _number(value: Any) -> str:
+def as_number(value: Any) -> str:
     """Whole numbers exactly, others with six significant digits."""
     return str(int(value)) if value == value // 1 and abs(value) < _EXACT else f"{value:.6g}"
