@@ -12,7 +12,21 @@ from r2mae_bio._errors import R2MAEError
 from r2mae_bio._version import __version__
 from r2mae_bio.cli.common._command import State
 from r2mae_bio.cli.common._console import one_line
-from r2mae_bio.cli.verbs import compare, embed, fetch, impute, info, ism, neutral, pretrain, score, theory, transfer
+from r2mae_bio.cli.verbs import (
+    compare,
+    embed,
+    fetch,
+    impute,
+    info,
+    ism,
+    neutral,
+    pretrain,
+    score,
+    theory,
+    track,
+    track_merge,
+    transfer,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +39,7 @@ _CLICK_ERROR: Final[Any] = next(base for base in typer.BadParameter.__mro__ if b
 
 # no rich markup: help is plain text, wherever it is read, and loads in half the time
 app = typer.Typer(name="r2mae", rich_markup_mode=None, pretty_exceptions_enable=False)
-for verb in (pretrain, embed, transfer, impute, compare, score, neutral, ism, theory, info, fetch):
+for verb in (pretrain, embed, transfer, impute, compare, score, neutral, ism, track, track_merge, theory, info, fetch):
     verb.add_to(app)
 
 

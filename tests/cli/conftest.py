@@ -62,6 +62,19 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr("pooch.os_cache", lambda project: folder / "caches" / project)
         assert main(["pretrain", "cells.h5ad", "--layer", "counts", "--batch-key", "batch", "--out", "model", *TINY_CELLS]) == 0
         assert main(["pretrain", "genome.fa.gz", "--out", "dna_model", *TINY_DNA]) == 0
+        for shard in (1, 2):
+            assert (
+                main(
+                    [
+                        *["track", "genome.fa.gz", "--model", "dna_model", "--regions", "peaks.bed"],
+                        "--shard",
+                        f"{shard}/2",
+                        "--out",
+                        f"parts/{shard}.logp",
+                    ]
+                )
+                == 0
+            )
     return folder
 
 

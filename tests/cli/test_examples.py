@@ -17,7 +17,7 @@ from tutorials.fast import shorten
 from .conftest import write_files
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "command_line.md"
-VERBS = [command.callback.__name__ for command in app.registered_commands]
+VERBS = [command.callback.__name__.replace("_", "-") for command in app.registered_commands]
 
 
 @pytest.fixture(autouse=True)

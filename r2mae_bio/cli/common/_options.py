@@ -27,3 +27,12 @@ Aliases = Annotated[
 Synonyms = Annotated[str | None, typer.Option(help="File with names of contigs: an assembly report, a chromAlias, a table.")]
 Circular = Annotated[list[str] | None, typer.Option("--circular", help="Name of a circular contig, or all; repeatable.")]
 CacheDir = Annotated[str | None, typer.Option(help="Folder for converted genomes.")]
+TrackValues = Annotated[
+    list[str] | None,
+    typer.Option("--value", help="llr_A, llr_C, llr_G, llr_T, llr_max, entropy_bits, ...; repeatable; these six if not given."),
+]
+
+
+def one_or_all(values: list[str] | None) -> str | list[str] | None:
+    """One value by itself, which is written to the file that was named."""
+    return (values[0] if len(values) == 1 else values) if values else None
