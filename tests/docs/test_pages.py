@@ -122,6 +122,7 @@ def test_every_page_and_every_result_is_in_a_table_of_contents() -> None:
     wanted = {path.with_suffix("") for path in ALL if path != DOCS / "index.md"}
     wanted |= {path.with_suffix("") for path in (REPOSITORY / "tutorials").glob("*.ipynb")}
     wanted |= set((REPOSITORY / "benchmarks" / "results").glob("*.txt"))
+    wanted |= set((DOCS / "genome_wide_files").iterdir())
     assert sorted(wanted - listed) == []
     assert sorted(path for path in listed - wanted) == []
 
