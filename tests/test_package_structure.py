@@ -32,7 +32,15 @@ PACKAGE = Path(r2mae_bio.__file__).resolve().parent
 REPOSITORY = PACKAGE.parent
 HEAVY = ("torch", "lightning", "pytorch_lightning", "scanpy", "scvi", "matplotlib", "anndata")
 VERBS = ("pp", "tl", "pl")
-DNA_INPUTS = ("genome", "parts", "region", "regions", "sequences", "table", "variants")  # what a verb on DNA takes in place of an AnnData
+DNA_INPUTS = (
+    "genome",
+    "parts",
+    "region",
+    "regions",
+    "sequences",
+    "table",
+    "variants",
+)  # what a verb on DNA takes in place of an AnnData
 DOORS = (
     "datasets",
     "io",

@@ -18,7 +18,9 @@ from r2mae_bio.cli import main
 from r2mae_bio.cli._app import app
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-VERBS = ("pretrain", "embed", "transfer", "impute", "compare", "score", "neutral", "ism", "theory", "info", "fetch")
+VERBS = (
+    "pretrain", "embed", "transfer", "impute", "compare", "score", "neutral", "ism", "track", "track-merge", "theory", "info", "fetch",
+)  # fmt: skip
 HEAVY = ("torch", "anndata", "scanpy", "numpy", "pandas", "pytorch_lightning", "matplotlib", "yaml", "rich")
 CALL = "import sys; from r2mae_bio.cli import main; sys.exit(main())"
 
