@@ -39,7 +39,7 @@ def track(
     device: options.Device = "auto",
     resume: Annotated[bool, typer.Option(help="Go on with what an interrupted run left, or begin anew.")] = True,
 ) -> Found:
-    """Predict every base of a genome from its surroundings, as tracks for genome browsers.
+    """Predict every base of a genome into browser tracks.
 
     Each base is hidden alone. Interrupted and started again, the same command goes on and gives
     the same bytes. With several values, their names stand in the names of the files.

@@ -22,7 +22,7 @@ def track_merge(
     out: Annotated[str, typer.Option(help=".bw, .bedgraph or .bedgraph.gz: a file for each value.")],
     value: options.TrackValues = None,
 ) -> Found:
-    """Make tracks of the shards of r2mae track, the same as of one run.
+    """Make tracks of the shards of a genome.
 
     Before, it is proven that the shards hold every base exactly once, and that one model, genome
     and setting made all of them.
