@@ -372,6 +372,8 @@ PYTHON: dict[str, tuple[list[str], set[str]]] = {
     "score": (["tl.score_variants", "io.Genome"], {"device"}),
     "neutral": (["tl.neutral_expectation", "io.Genome"], {"out", "device"}),
     "ism": (["tl.saturation_mutagenesis", "tl.to_bedgraph", "io.Genome"], {"out", "device"}),
+    "track": (["tl.saturation_track", "io.Genome"], {"device"}),
+    "track-merge": (["tl.merge_tracks"], set()),
     "theory": (["tl.spectrum", "tl.recommend_mask_ratio"], set()),
     "info": (["io.Genome"], {"data"}),
     "fetch": (["datasets.fetch"], {"out", "list_"}),
@@ -389,7 +391,7 @@ def test_options_are_named_as_in_python(verb: str) -> None:
     functions, own = PYTHON[verb]
     found = [reduce(getattr, name.split("."), r2mae_bio) for name in functions]
     known = {name for function in found for name in inspect.signature(function).parameters}
-    (registered,) = [command for command in app.registered_commands if command.callback.__name__ == verb]
+    (registered,) = [command for command in app.registered_commands if command.callback.__name__ == verb.replace("-", "_")]
     given = set(inspect.signature(registered.callback).parameters) - OURS
     assert given - own <= known
     assert own <= given
