@@ -2,7 +2,7 @@
 steps, one table and one figure.
 
     python -m benchmarks.systems [--systems linear,vision,language,dna,cells] [--profile screen]
-        [--seeds 0,1,2] [--networks "MLP;BERT"] [--laws "U(0,1) row;auto"] [--device cuda]
+        [--seeds 0,1,2] [--networks "MLP;ModernBERT"] [--laws "U(0,1) row;auto"] [--device cuda]
         [--data FOLDER] [--fashion FOLDER] [--brown FOLDER] [--out benchmarks/results/systems_cpu]
 
 Writes OUT.jsonl, a line for each finished run, and from it OUT.md and OUT.png. What the file holds

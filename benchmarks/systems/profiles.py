@@ -27,7 +27,7 @@ PROFILES: Final[dict[str, dict[str, dict[str, Any]]]] = {
     "screen": {
         "linear": {"d": 100, "n": 300, "n_test": 1000, "passes": 20, "factors": 8},
         "vision": {"side": 14, "n_train": 4000, "n_test": 2000, "steps": 300, "batch": 128, "mlp": 256, "cnn": 12, "latent": 64, "vit": 48, "vit_layers": 2, "vit_batch": 64, "patch": 2},
-        "language": {"vocabulary": 1000, "length": 64, "bert": 64, "bert_layers": 2, "steps": 250, "batch": 32, "rate": 3e-3, "n_test": 500, "n_words": 3000},
+        "language": {"vocabulary": 1000, "length": 64, "bert": 64, "bert_layers": 2, "steps": 1000, "batch": 32, "rate": 3e-3, "n_test": 500, "n_words": 3000},
         "dna": {"window": 128, "d_model": 32, "n_layers": 2, "steps": 200, "batch": 32, "n_test": 500, "n_probe": 1500},
         "cells": {"set": "pancreas", "n_genes": 500, "cells": (3000, 2000), "steps": 300, "batch": 128, "epochs": 60, "sizes": {}},
     },

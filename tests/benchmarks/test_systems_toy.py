@@ -313,7 +313,7 @@ def test_toy_run_of_everything_goes_on_where_it_stopped(fashion, corpus, data, t
     done = pd.DataFrame([r for r in map(json.loads, lines) if r["kind"] == "run"])
     counts = done.groupby("network")["law"].nunique().to_dict()
     told = {"ViT-MAE": 3, "R2SCVI": 3}  # no rectangle; scVI itself, but no law that moves
-    everyone = ["MLP", "CNN", "BERT", "yeast", "E. coli", "GeneMAE transformer", "GeneMAE MLP"]
+    everyone = ["MLP", "CNN", "ModernBERT", "yeast", "E. coli", "GeneMAE transformer", "GeneMAE MLP"]
     everyone += [f"{spectrum}, {masks}" for spectrum in linear.SPECTRA for masks in ("one mask", "fresh masks")]
     assert counts == dict.fromkeys(everyone, 4) | told
     assert all(np.isfinite(list(measured.values())).all() for measured in done["measured"])
