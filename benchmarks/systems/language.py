@@ -158,8 +158,9 @@ def _bert_model(settings: dict[str, Any]) -> Any:
         "num_hidden_layers": settings["bert_layers"],
         "num_attention_heads": 4,
     }
-    # every layer attends to the whole window; of its special tokens there is padding alone
-    sizes |= {"global_attn_every_n_layers": 1, "pad_token_id": PAD, "initializer_range": 0.05, "attn_implementation": "sdpa"}
+    # every layer attends to the whole window; of special tokens its windows have none
+    sizes |= {"global_attn_every_n_layers": 1, "initializer_range": 0.05, "attn_implementation": "sdpa"}
+    sizes |= {"pad_token_id": PAD} | {f"{name}_token_id": None for name in ("bos", "eos", "cls", "sep")}
     return ModernBertForMaskedLM(
         ModernBertConfig(vocab_size=settings["vocabulary"], max_position_embeddings=settings["length"], **sizes)
     )
