@@ -20,11 +20,7 @@ if TYPE_CHECKING:
 def _root(x: Tensor) -> Tensor:
     """The square root; of zeros, which most counts are, NumPy's takes a fifth of the time."""
     if x.device.type == "cpu" and not x.requires_grad:
-        # into memory of torch's, which is aligned alike: NumPy leaves that to chance, and by it
-        # products of few rows differ in their last bits
-        out = torch.empty_like(x)
-        np.sqrt(x.numpy(), out=out.numpy())
-        return out
+        return torch.from_numpy(np.sqrt(x.numpy()))
     return torch.sqrt(x)
 
 
