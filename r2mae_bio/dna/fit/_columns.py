@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from r2mae_bio.core._loader import Loaders
     from r2mae_bio.dna.alignment._over_genome import AlignedColumns
     from r2mae_bio.dna.genome._genome import Genome
+    from r2mae_bio.dna.network._mae import DNAMaskedAutoencoder
     from r2mae_bio.dna.regions._intervals import Intervals
     from r2mae_bio.dna.regions._split import GenomeSplit
 
@@ -143,6 +144,18 @@ class ColumnStart:
             self.reading = ColumnReading(columns.n_species, 1)
         """Its readout is fitted."""
         fit_readout(self.reading, context, targets)
+
+    def put_into(self, network: DNAMaskedAutoencoder) -> None:
+        """Let a network begin here.
+
+        Parameters
+        ----------
+        network
+            One that reads as many species.
+        """
+        if network.columns is None:
+            raise AssertionError
+        network.columns.start_at(self.reading)
 
     def floors(self, loaders: Loaders) -> dict[str, float]:
         """Log what columns say alone of the windows on which the model will be judged.

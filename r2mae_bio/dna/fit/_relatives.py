@@ -12,7 +12,7 @@ from r2mae_bio.dna._aligned import ASKED
 from r2mae_bio.dna.fit._columns import position_weights, sample_columns
 from r2mae_bio.dna.fit._objective import DNAObjective, scored
 from r2mae_bio.dna.genome._bases import UNKNOWN
-from r2mae_bio.dna.network._columns import RelativesReadout
+from r2mae_bio.dna.network._columns import RelativesReadout, base_counts
 from r2mae_bio.dna.network._mae import base_tokens
 
 if TYPE_CHECKING:
@@ -48,14 +48,24 @@ class RelativesStart:
 
     def __init__(self, genome: Genome, split: GenomeSplit, columns: AlignedColumns, *, seed: int) -> None:
         context, bases = sample_columns(genome, split.train, columns, seed=seed)
-        weights, readout = position_weights(context), RelativesReadout(columns.n_species)
-        readout.start_at(torch.zeros(UNKNOWN + 1, 4), weights)
-        counts = readout.counts(context)
-        of_bases = torch.zeros(UNKNOWN, 4).index_add_(0, bases, counts) + _PSEUDO
+        weights = position_weights(context)
+        of_bases = torch.zeros(UNKNOWN, 4).index_add_(0, bases, base_counts(context, weights)) + _PSEUDO
         table = torch.cat([of_bases, of_bases.sum(0, keepdim=True)])
-        readout.start_at((table / table.sum(1, keepdim=True)).log(), weights)
-        self.readout = readout
+        self.readout = RelativesReadout(columns.n_species)
+        self.readout.start_at((table / table.sum(1, keepdim=True)).log(), weights)
         """Fitted."""
+
+    def put_into(self, network: DNAMaskedAutoencoder) -> None:
+        """Let a network begin here.
+
+        Parameters
+        ----------
+        network
+            One that predicts relatives.
+        """
+        if network.relatives is None:
+            raise AssertionError
+        network.relatives.start_at(self.readout.exchange, self.readout.get_buffer("weights"))
 
     def floors(self, loaders: Loaders) -> dict[str, float]:
         """Log what the bases of the genome say alone of the windows on which the model will be

@@ -310,10 +310,8 @@ class DNAMAE(DNAReader):
     def _build(self, start: ColumnStart | RelativesStart | None = None) -> DNAMaskedAutoencoder:
         with seeded(derive_seed(self.record.seed, "weights")):
             network = DNAMaskedAutoencoder(self.record.config)
-        if isinstance(start, RelativesStart) and network.relatives is not None:
-            network.relatives.start_at(start.readout.exchange, start.readout.get_buffer("weights"))
-        elif isinstance(start, ColumnStart) and network.columns is not None:
-            network.columns.start_at(start.reading)
+        if start is not None:
+            start.put_into(network)
         return network
 
     def _training_genome(self) -> Genome:

@@ -102,6 +102,24 @@ class ColumnReading(nn.Module):
         return F.embedding_bag(rows, table, mode="sum").view(*context.shape[:-1], -1)
 
 
+def base_counts(context: Tensor, weights: Tensor | None = None) -> Tensor:
+    """How many species have A, C, G and T in each column.
+
+    Parameters
+    ----------
+    context
+        Codes (..., S).
+    weights
+        How often each species is counted, (S,); once if None.
+
+    Returns
+    -------
+    float32 (..., 4).
+    """
+    each = [(context == base).float() for base in range(4)]
+    return torch.stack([one.sum(-1) if weights is None else one @ weights for one in each], -1)
+
+
 def log_shares(context: Tensor, weights: Tensor | None = None, pseudo: float = _PSEUDO) -> Tensor:
     """Logarithms of the shares of A, C, G and T among the species of each column.
 
@@ -118,8 +136,7 @@ def log_shares(context: Tensor, weights: Tensor | None = None, pseudo: float = _
     -------
     float32 (..., 4); all log 1/4 where no species has a base.
     """
-    each = [(context == base).float() for base in range(4)]
-    counts = torch.stack([one.sum(-1) if weights is None else one @ weights for one in each], -1) + pseudo
+    counts = base_counts(context, weights) + pseudo
     return counts.log() - counts.sum(-1, keepdim=True).log()
 
 
@@ -138,8 +155,7 @@ def agreement(context: Tensor, bases: Tensor) -> Tensor:
     -------
     int64 (..., S): 0 for that base, 1 for another letter, 2 for a gap, 3 where nothing is aligned.
     """
-    counts = torch.stack([(context == base).sum(-1) for base in range(4)], -1)
-    own = torch.where(bases < 4, bases, counts.argmax(-1))
+    own = torch.where(bases < 4, bases, base_counts(context).argmax(-1))
     differs = (context != own[..., None]).long()
     return differs.masked_fill(context == GAP, 2).masked_fill(context == UNALIGNED, 3)
 
@@ -215,8 +231,7 @@ class RelativesReadout(nn.Module):
         -------
         float32 (..., 4).
         """
-        letters, weights = context % ASKED, self.get_buffer("weights")
-        return torch.stack([(letters == base).float() @ weights for base in range(4)], -1)
+        return base_counts(context % ASKED, self.get_buffer("weights"))
 
     def weigh(self, logits: Tensor, context: Tensor) -> Tensor:
         """Take what is seen of the species, too: their counts, and one species that has what is
