@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
-from pytorch_lightning.callbacks import EMAWeightAveraging
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -78,6 +77,8 @@ class Candidate:
             return model
         epochs, callbacks = default_epochs(adata.n_obs, 128) * self.longer, []
         if self.average:
+            from pytorch_lightning.callbacks import EMAWeightAveraging  # Lightning 2.5 has none
+
             callbacks.append(EMAWeightAveraging(decay=self.average))
         model.train(
             epochs, early_stopping=self.longer > 1, progress_bar=False, accelerator="cpu",
