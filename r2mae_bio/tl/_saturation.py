@@ -4,14 +4,14 @@ surroundings.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from r2mae_bio.core._saved import open_model
 from r2mae_bio.dna.genome._genome import as_genome
 from r2mae_bio.dna.model._dna_mae import DNAMAE
 from r2mae_bio.dna.model._mean_states import check_strand
 from r2mae_bio.dna.scoring._placed import method_asked_for
-from r2mae_bio.dna.scoring._saturation import saturate
+from r2mae_bio.dna.scoring._saturation import choose_saturation, saturate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,14 +29,16 @@ def saturation_mutagenesis(
     *,
     context: int | None = None,
     strand: str = "both",
+    stride: int = 1,
+    hidden_at_once: int = 1,
     batch_size: int | None = None,
 ) -> pd.DataFrame:
     """Predict every base of a region from its surroundings, and so what each of its substitutions
     would cost.
 
     One base at a time is hidden in the middle of a window of ``context`` bases (``context // 2`` of
-    them before it), all others are seen. Beyond the ends of a contig the window is filled with N;
-    on a circular contig it goes round.
+    them before it), all others are seen; ``stride`` and ``hidden_at_once`` save readings. Beyond
+    the ends of a contig the window is filled with N; on a circular contig it goes round.
 
     Parameters
     ----------
@@ -50,12 +52,23 @@ def saturation_mutagenesis(
         A model of DNA, such as ``DNAMAE``, or the folder of a saved one; a model of another package
         needs the members of :class:`r2mae_bio.dna._protocols.LikelihoodModel`. One that knows bases
         by where they stand, such as :class:`r2mae_bio.io.ColumnFrequencies`, needs those of
-        ``PlacedModel``; ``context`` and ``strand`` do not matter to it.
+        ``PlacedModel``; it reads no window, so the settings below do not matter to it.
     context
         Bases of a window, at most ``model.window``, which is the default.
     strand
         ``"both"`` for the mean of the predictions read from both strands, ``"+"`` for the forward
         one alone.
+    stride
+        Neighbouring bases that are asked of one window, at most ``context``, counted from the start
+        of the contig. With 1 every base is in the middle of its own window. With more, a base is up
+        to half as many away from the middle, and most readings are saved; numbers differ a little.
+    hidden_at_once
+        How many of the ``stride`` bases of a window are hidden in one reading, as far apart as they
+        can be; 1 hides each alone. With ``stride=64, hidden_at_once=8``, eight readings, each
+        without every eighth base, give the 64 bases of a window. Others are hidden along with a
+        base whether or not they are asked for, so its numbers depend on nothing but its place. A
+        model trained at ratios drawn from 0 to 1, as is the default of ``DNAMAE``, has learnt from
+        windows like these; one trained at a fixed ratio may not have.
     batch_size
         Windows that the network reads at a time; as the model chooses if None.
 
@@ -73,14 +86,15 @@ def saturation_mutagenesis(
       (Schneider and Stephens 1990, Nucleic Acids Res. 18:6097, without their small-sample
       correction).
 
-    ``.attrs`` holds ``region`` (text, from 1), ``model`` (checksum), ``context`` and ``strand``.
+    ``.attrs`` holds ``region`` (text, from 1), ``model`` (checksum), ``context``, ``strand``,
+    ``stride`` and ``hidden_at_once``.
 
     Raises
     ------
     RegionError, UnknownContigError, AmbiguousContigError
         The region cannot be read or does not lie on the genome.
     ConfigError
-        ``context`` or ``strand`` cannot be used.
+        A setting cannot be used.
     SetupError
         The model does not predict DNA, or lacks the alignment that it reads.
     CheckpointError, FastaError, CacheError
@@ -98,4 +112,6 @@ def saturation_mutagenesis(
     """
     check_strand(strand)
     opened = cast("LikelihoodModel | PlacedModel", open_model(model, DNAMAE, method_asked_for(model), what="model of DNA"))
-    return saturate(region, as_genome(genome), opened, context=context, strand=strand, batch_size=batch_size)
+    asked: dict[str, Any] = {"context": context, "strand": strand, "stride": stride}
+    asked |= {"hidden_at_once": hidden_at_once, "batch_size": batch_size}
+    return saturate(region, as_genome(genome), opened, choose_saturation(opened.window, **asked))

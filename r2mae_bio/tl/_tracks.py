@@ -7,15 +7,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from r2mae_bio._errors import ConfigError
-from r2mae_bio.config._settings import check_batch_size
 from r2mae_bio.core._saved import open_model
 from r2mae_bio.dna.genome._genome import as_genome
 from r2mae_bio.dna.model._dna_mae import DNAMAE
 from r2mae_bio.dna.model._mean_states import check_strand
 from r2mae_bio.dna.regions._intervals import Intervals
 from r2mae_bio.dna.scoring._placed import method_asked_for
-from r2mae_bio.dna.scoring._saturation import choose_context
+from r2mae_bio.dna.scoring._saturation import choose_saturation
 from r2mae_bio.dna.scoring._track import TrackSettings, merge_parts, score_track
 from r2mae_bio.dna.tracks._logp import SUFFIX
 from r2mae_bio.dna.tracks._tracks import write_bedgraph
@@ -90,6 +88,7 @@ def saturation_track(
     context: int | None = None,
     strand: str = "both",
     stride: int = 1,
+    hidden_at_once: int = 1,
     soft_masked: bool = True,
     batch_size: int | None = None,
     resume: bool = True,
@@ -100,8 +99,9 @@ def saturation_track(
     browsers.
 
     Values are those of :func:`saturation_mutagenesis`: one base at a time is hidden, all others are
-    seen. Bases are predicted in blocks of 1,024 that do not depend on shards; a run that was
-    killed and is called again as it was goes on, and its files have the same bytes.
+    seen, unless ``hidden_at_once`` says otherwise. Bases are predicted in blocks of 1,024 that do
+    not depend on shards; a run that was killed and is called again as it was goes on, and its files
+    have the same bytes.
 
     Parameters
     ----------
@@ -137,12 +137,8 @@ def saturation_track(
     shard
         ``"3/8"`` or ``(3, 8)``, counted from 1: only this part of the bases, contiguous and of the
         same size as the others to one block, into a file ``.logp``.
-    context, strand, batch_size
+    context, strand, stride, hidden_at_once, batch_size
         As for :func:`saturation_mutagenesis`.
-    stride
-        Neighbouring bases that are asked of one window, each hidden alone, at most ``context``.
-        With 1 every base is in the middle of its own window. With more, a base is up to half as
-        many away from the middle, and most readings are saved; numbers differ a little.
     soft_masked
         Whether bases in lower case get a value; they are seen as context in any case. N and other
         letters have none.
@@ -185,20 +181,18 @@ def saturation_track(
     ('cro.llr_A.bedgraph.gz', 'cro.entropy_bits.bedgraph.gz')
     """
     check_strand(strand)
-    if batch_size is not None:
-        check_batch_size(batch_size, "windows")
     opened = cast("LikelihoodModel | PlacedModel", open_model(model, DNAMAE, method_asked_for(model), what="model of DNA"))
-    known, context = as_genome(genome), choose_context(context, opened.window)
-    if isinstance(stride, bool) or not isinstance(stride, int) or not 1 <= stride <= context:
-        message = f"stride={stride!r}; needed is a whole number of bases from 1 to {context}, the context."
-        raise ConfigError(message)
+    known = as_genome(genome)
+    asked: dict[str, Any] = {"context": context, "strand": strand, "stride": stride}
+    asked |= {"hidden_at_once": hidden_at_once, "batch_size": batch_size}
+    settings = choose_saturation(opened.window, **asked)
     if not isinstance(regions, Intervals):
         regions = Intervals.whole(known) if regions is None else Intervals.from_regions(known, regions)
     return score_track(
         regions,
         known,
         opened,
-        TrackSettings(context, strand, stride, soft_masked, batch_size),
+        TrackSettings(**vars(settings), soft_masked=soft_masked),
         out=Path(out).expanduser(),
         value=value,
         shard=shard,

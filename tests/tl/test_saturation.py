@@ -1,6 +1,11 @@
-"""``tl.saturation_mutagenesis``: every base alone, against models that are known."""
+"""``tl.saturation_mutagenesis``: every base alone, or several of a window, against models that are
+known.
+"""
 
 from __future__ import annotations
+
+import functools
+import math
 
 import numpy as np
 import pandas as pd
@@ -9,7 +14,8 @@ import pytest
 import r2mae_bio as rb
 from r2mae_bio._errors import ConfigError, RegionError, SetupError, UnknownContigError
 from r2mae_bio.dna.scoring import _saturation
-from r2mae_bio.io import Genome, reverse_complement
+from r2mae_bio.dna.scoring._pseudo_likelihood import read_combs, read_windows
+from r2mae_bio.io import Genome, encode_bases, reverse_complement
 
 from .toy_predictors import RING, TEXT, Counter
 
@@ -34,6 +40,16 @@ def genome(tmp_path):
     path = tmp_path / "genome.fa"
     path.write_text(f">chr1\n{TEXT}\n>ring\n{RING}\n")
     return Genome(path, cache_dir=tmp_path / "cache", circular=["ring"])
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    """A model of our own, trained a little on other bases."""
+    path = tmp_path_factory.mktemp("network") / "other.fa"
+    path.write_text(f">other\n{TEXT * 20}\n")
+    model = rb.model.DNAMAE(Genome(path, cache_dir=path.parent), window=16, n_layers=2, d_model=16)
+    model.train(max_epochs=1, epoch_windows=32, progress_bar=False)
+    return model
 
 
 def columns(table, kind):
@@ -87,7 +103,8 @@ def test_text_counts_from_one_and_tuples_from_zero(genome):
     assert by_text["pos"].tolist() == list(range(3, 13))
     assert "".join(by_text["ref"]) == TEXT[2:12]
     assert by_text["chrom"].unique().tolist() == ["chr1"]
-    assert by_text.attrs == {"region": "chr1:3-12", "model": "c0ffee", "context": 9, "strand": "both"}
+    settings = {"context": 9, "strand": "both", "stride": 1, "hidden_at_once": 1}
+    assert by_text.attrs == {"region": "chr1:3-12", "model": "c0ffee", **settings}
 
 
 def test_ratios_are_to_the_reference(genome):
@@ -134,6 +151,65 @@ def test_the_other_strand_of_the_genome_gives_the_complement(genome, tmp_path):
     np.testing.assert_allclose(columns(here, "llr"), columns(there, "llr")[::-1, ::-1], atol=1e-6)
 
 
+# ---------------------------------------------------------------- several bases of a window
+
+
+def comb(place, stride, at_once, context):
+    """First base of the window of a place, and the places that are hidden along with it."""
+    first = place // stride * stride
+    spacing = math.ceil(stride / at_once)
+    together = [other for other in range(first, first + stride) if (other - place) % spacing == 0]
+    assert place in together
+    assert len(together) <= at_once
+    return first - (context // 2 - stride // 2), together
+
+
+@pytest.mark.parametrize(("stride", "at_once"), [(8, 4), (8, 3), (7, 7), (10, 2), (6, 1)])
+@pytest.mark.parametrize(("chrom", "text"), [("chr1", TEXT), ("ring", RING)])
+def test_bases_hidden_together_are_hidden_by_hand(genome, network, chrom, text, stride, at_once):
+    settings = {"context": 10, "stride": stride, "hidden_at_once": at_once}
+    table = rb.tl.saturation_mutagenesis((chrom, 0, len(text)), genome, network, **settings)
+    expected = []
+    for place in range(len(text)):
+        start, together = comb(place, stride, at_once, 10)
+        places = np.arange(start, start + 10)
+        letters = [text[i % len(text)] if chrom == "ring" or 0 <= i < len(text) else "N" for i in places]
+        log_p = network.log_probs(encode_bases("".join(letters))[None], np.isin(places, together)[None])
+        expected.append(log_p[0, place - start])
+    np.testing.assert_allclose(columns(table, "logp"), expected, atol=2e-6)
+
+
+def test_a_reading_for_each_comb_and_not_for_each_base(genome):
+    n_rows = {}
+    for at_once in (1, 2, 3, 8):
+        model = Counter(at_once=at_once)
+        rb.tl.saturation_mutagenesis(("chr1", 0, 24), genome, model, stride=8, hidden_at_once=at_once)
+        n_rows[at_once] = sum(model.n_rows)
+    assert n_rows == {1: 24, 2: 12, 3: 9, 8: 3}
+
+
+def test_what_is_hidden_along_with_a_base_does_not_depend_on_what_is_asked(genome):
+    settings = {"stride": 5, "hidden_at_once": 2, "strand": "+"}
+    ask = functools.partial(rb.tl.saturation_mutagenesis, genome=genome, model=Counter(at_once=2), **settings)
+    for chrom, size in (("chr1", len(TEXT)), ("ring", len(RING))):
+        whole = ask((chrom, 0, size))
+        for place in range(size):
+            alone = ask((chrom, place, place + 1))
+            pd.testing.assert_frame_equal(alone, whole.iloc[[place]].reset_index(drop=True))
+    beyond = ask(("ring", 9, 15))
+    pd.testing.assert_frame_equal(beyond, whole.iloc[[9, 10, 11, 0, 1, 2]].reset_index(drop=True))
+    assert beyond.attrs["hidden_at_once"] == 2
+
+
+def test_hidden_one_at_a_time_by_the_comb_equals_hidden_alone(network):
+    """Two ways to the same numbers: single bases asked of windows, and a comb with one tooth."""
+    windows = np.random.default_rng(0).integers(0, 4, (5, 16)).astype(np.uint8)
+    rows, positions = np.repeat(np.arange(5), 16), np.tile(np.arange(16), 5)
+    settings = {"hidden": (rows, positions), "strand": "both", "batch_size": None}
+    one = read_combs(network, windows, asked=slice(None), spacing=16, **settings)
+    np.testing.assert_allclose(one, read_windows(network, windows, **settings).log_probs, atol=2e-6)
+
+
 @pytest.mark.parametrize(
     "region", ["chr1", "chr1:5", "chr1:0-4", "chr1:9-4", ("chr1", 4, 4), ("chr1", -1, 4), ("chr1", 4), ("chr1", 1.5, 4), 7]
 )
@@ -150,6 +226,16 @@ def test_what_cannot_be_used_is_refused(genome):
     for context in (0, 10, 3.0, True):
         with pytest.raises(ConfigError, match=r"context=.*from 1 to 9"):
             rb.tl.saturation_mutagenesis("chr1:1-3", genome, Counter(), context=context)
+    for stride in (0, 10, 2.0, True):
+        with pytest.raises(ConfigError, match=rf"stride={stride!r}; .*from 1 to 9, the context"):
+            rb.tl.saturation_mutagenesis("chr1:1-3", genome, Counter(), stride=stride)
+    for at_once in (0, 5, 2.0, True, None):
+        with pytest.raises(ConfigError, match=rf"hidden_at_once={at_once!r}; .*from 1 to 4, the stride.*Pass a wider"):
+            rb.tl.saturation_mutagenesis("chr1:1-3", genome, Counter(), stride=4, hidden_at_once=at_once)
+    with pytest.raises(ConfigError, match=r"hidden_at_once=2; .*from 1 to 1, the stride"):
+        rb.tl.saturation_mutagenesis("chr1:1-3", genome, Counter(), hidden_at_once=2)
+    with pytest.raises(ConfigError, match="batch_size is 0"):
+        rb.tl.saturation_mutagenesis("chr1:1-3", genome, Counter(), batch_size=0)
     with pytest.raises(ConfigError, match="strand='-'"):
         rb.tl.saturation_mutagenesis("chr1:1-3", genome, Counter(), strand="-")
     with pytest.raises(SetupError, match=r"no method log_probs\(\)"):

@@ -263,6 +263,23 @@ def test_bases_that_share_a_window_are_hidden_alone_in_it(long, tmp_path):
     assert sum(counted.n_rows) == 30  # a reading for each base: this model answers one question at a time
 
 
+def test_bases_hidden_together_do_not_depend_on_blocks_shards_or_regions(long, tmp_path):
+    """A comb goes across the ends of blocks, since it is counted from the start of the contig."""
+    settings = {"stride": 9, "hidden_at_once": 4, "value": "logp_A"}
+    asked = {**settings, "value": None}
+    parts = [track(long, tmp_path / f"{i}.logp", model=Counter(at_once=4), shard=(i, 3), **asked)[0] for i in (1, 2, 3)]
+    (merged,) = rb.tl.merge_tracks(parts, tmp_path / "merged.bg", value="logp_A")
+    counted = Counter(at_once=4)
+    (whole,) = track(long, tmp_path / "whole.bg", model=counted, **settings)
+    assert merged.read_bytes() == whole.read_bytes()
+    assert sum(counted.n_rows) < len(long) / 9 * 3 + 3 * 10  # three readings of a window, some of it in two blocks
+    near = [("chr2", BLOCK - 5, BLOCK + 4), ("chr1", 3, 4)]
+    (some,) = track(long, tmp_path / "some.bg", near, model=Counter(at_once=4), **settings)
+    lines = set(whole.read_text().splitlines())
+    assert len(some.read_text().splitlines()) == 10
+    assert lines.issuperset(some.read_text().splitlines())
+
+
 @pytest.mark.parametrize("form", ["bw", "bedgraph.gz"])
 @pytest.mark.parametrize("n", [1, 3, 20])
 def test_merged_shards_equal_the_whole_bit_for_bit(long, tmp_path, form, n):
@@ -277,17 +294,18 @@ def test_merged_shards_equal_the_whole_bit_for_bit(long, tmp_path, form, n):
     assert folder[0].read_bytes() == track(long, tmp_path / "b.bg", value="llr_max")[0].read_bytes()
 
 
-def test_a_network_gives_the_same_bytes_in_shards(tmp_path):
+@pytest.mark.parametrize("settings", [{}, {"stride": 12, "hidden_at_once": 5}])
+def test_a_network_gives_the_same_bytes_in_shards(tmp_path, settings):
     path = tmp_path / "genome.fa"
     path.write_text(f">c\n{random_text(2 * BLOCK + 50)}\n")
     genome = Genome(path, cache_dir=tmp_path)
     model = rb.model.DNAMAE(genome, window=32, n_layers=2, d_model=16)
     model.train(max_epochs=1, epoch_windows=32, progress_bar=False)
-    parts = shards(genome, tmp_path, 2, model=model)
+    parts = shards(genome, tmp_path, 2, model=model, **settings)
     (merged,) = rb.tl.merge_tracks(parts, tmp_path / "merged.bg", value="llr_max")
-    (whole,) = track(genome, tmp_path / "whole.bg", model=model, value="llr_max")
+    (whole,) = track(genome, tmp_path / "whole.bg", model=model, value="llr_max", **settings)
     assert merged.read_bytes() == whole.read_bytes()
-    table = expected_values(rb.tl.saturation_mutagenesis(("c", 0, len(genome)), genome, model))
+    table = expected_values(rb.tl.saturation_mutagenesis(("c", 0, len(genome)), genome, model, **settings))
     np.testing.assert_allclose([row[3] for row in parse(whole.read_text())], table["llr_max"], rtol=1e-4, atol=1e-5)
 
 
@@ -358,12 +376,33 @@ def test_an_unfinished_run_of_other_settings_is_not_gone_on_with(long, tmp_path,
             track(long, tmp_path / "a.bg")
     with pytest.raises(JournalError, match="differs in .*context"):
         track(long, tmp_path / "a.bg", context=5)
+    for settings in ({"stride": 4}, {"stride": 4, "hidden_at_once": 2}):
+        with pytest.raises(JournalError, match="differs in .*stride"):
+            track(long, tmp_path / "a.bg", **settings)
     track(long, tmp_path / "a.bg", context=5, resume=False)
+
+
+def test_an_unfinished_run_with_other_bases_hidden_together_is_begun_anew_or_refused(long, tmp_path):
+    class Stopped(Counter):
+        def log_probs(self, *args, **kwargs):
+            if self.n_rows:
+                raise KeyboardInterrupt
+            return super().log_probs(*args, **kwargs)
+
+    settings = {"stride": 8, "value": "logp_A"}
+    with pytest.raises(KeyboardInterrupt):
+        track(long, tmp_path / "a.bg", model=Stopped(at_once=4), hidden_at_once=4, **settings)
+    assert (tmp_path / "a.bg.part").exists()
+    with pytest.raises(JournalError, match="differs in .*hidden_at_once"):
+        track(long, tmp_path / "a.bg", hidden_at_once=1, **settings)
+    (anew,) = track(long, tmp_path / "a.bg", hidden_at_once=1, resume=False, **settings)
+    assert anew.read_bytes() == track(long, tmp_path / "b.bg", **settings)[0].read_bytes()
 
 
 def test_parts_that_do_not_make_a_whole_are_refused(long, tmp_path):
     parts, halves = shards(long, tmp_path / "three", 3), shards(long, tmp_path / "two", 2)
     other = track(long, tmp_path / "other.logp", shard="2/3", context=5)[0]
+    combed = track(long, tmp_path / "combed.logp", model=Counter(at_once=3), shard="2/3", stride=9, hidden_at_once=3)[0]
     elsewhere = track(long, tmp_path / "elsewhere.logp", [("chr2", 0, 2000)], shard="2/3")[0]
     cut = tmp_path / "cut.logp"
     cut.write_bytes(parts[1].read_bytes()[:-20])
@@ -378,6 +417,7 @@ def test_parts_that_do_not_make_a_whole_are_refused(long, tmp_path):
         ([*parts, halves[0]], "both hold chr2:"),
         ([halves[0], parts[2]], "are in none of the parts: chr2:[^M]*$"),
         ([parts[0], other, parts[2]], r"differ in context \(9 and 5\)"),
+        ([parts[0], combed, parts[2]], r"differ in stride \(1 and 9\), hidden_at_once \(1 and 3\)"),
         ([parts[0], elsewhere, parts[2]], "differ in the regions"),
         ([parts[0], cut, parts[2]], "cut.logp is cut or damaged"),
         ([parts[0], damaged, parts[2]], "damaged.logp is cut or damaged"),
@@ -402,6 +442,8 @@ def test_what_cannot_be_written_is_refused_before_the_work(long, tmp_path, monke
         ("pass value= to tl.merge_tracks", "a.logp", {"value": "llr_A"}),
         ("stride=0", "a.bg", {"stride": 0}),
         ("stride=10", "a.bg", {"stride": 10}),
+        ("hidden_at_once=2; needed is a whole number of bases from 1 to 1, the stride", "a.bg", {"hidden_at_once": 2}),
+        ("hidden_at_once=9", "a.bg", {"stride": 8, "hidden_at_once": 9}),
         ("batch_size", "a.bg", {"batch_size": 0}),
     ):
         with pytest.raises(ConfigError, match=re.escape(match)):

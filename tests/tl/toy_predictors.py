@@ -12,11 +12,12 @@ RING = "GGATCCTTAGCA"
 
 class Counter:
     """Gives each base a weight of 1 and the number of times it is seen in the row; the other strand
-    by its complement.
+    by its complement. At most ``at_once`` bases are to be hidden in a row.
     """
 
-    def __init__(self, window=9):
+    def __init__(self, window=9, at_once=1):
         self.window = window
+        self.at_once = at_once
         self.n_rows = []
 
     def checksum(self):
@@ -25,7 +26,8 @@ class Counter:
     def log_probs(self, codes, hidden=None, *, strand="both", batch_size=None):
         codes = np.asarray(codes)
         assert codes.shape[1] <= self.window
-        assert (hidden.sum(axis=1) == 1).all()
+        assert hidden.any(axis=1).all()
+        assert hidden.sum(axis=1).max() <= self.at_once
         self.n_rows.append(len(codes))
         seen = (codes[..., None] == np.arange(4)) & ~hidden[..., None]
         weights = 1.0 + seen.sum(axis=1, keepdims=True)

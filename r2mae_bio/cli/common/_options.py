@@ -20,6 +20,10 @@ MinCoverage = Annotated[float | None, typer.Option(help="Smallest share of the m
 KeyAdded = Annotated[str | None, typer.Option(help="Key under which results are added to the data.")]
 Strand = Annotated[str | None, typer.Option(help="both: the mean over both strands; +: one alone.")]
 Context = Annotated[int | None, typer.Option(help="Bases of a window; as many as the model reads if not given.")]
+Stride = Annotated[int | None, typer.Option(help="Neighbouring bases that are asked of one window; 1 if not given.")]
+HiddenAtOnce = Annotated[
+    int | None, typer.Option(help="How many of these are hidden together, far apart; 1 if not given, more is faster.")
+]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...; auto takes cuda where there is one.")]
 Aliases = Annotated[
     list[str] | None, typer.Option("--aliases", metavar="ALIAS=NAME", help="Further name of a contig; repeatable.")

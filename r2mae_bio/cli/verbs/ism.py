@@ -36,6 +36,8 @@ def ism(
     track: Annotated[str | None, typer.Option(help="Name for a track line of a bedGraph.")] = None,
     context: options.Context = None,
     strand: options.Strand = None,
+    stride: options.Stride = None,
+    hidden_at_once: options.HiddenAtOnce = None,
     batch_size: options.BatchSize = None,
     aliases: options.Aliases = None,
     synonyms: options.Synonyms = None,
@@ -45,13 +47,14 @@ def ism(
 ) -> Found:
     """Predict every base of a region from its surroundings.
 
-    Each base is hidden alone; values say how sure the model is, and what substitutions cost.
+    Each base is hidden alone, unless --hidden-at-once says otherwise; values say how sure the model
+    is, and what substitutions cost.
     """
     import pandas as pd
 
     from r2mae_bio import tl
 
-    settings = given(context=context, strand=strand, batch_size=batch_size)
+    settings = given(context=context, strand=strand, stride=stride, hidden_at_once=hidden_at_once, batch_size=batch_size)
     known = open_genome(genome, aliases=aliases, synonyms=synonyms, circular=circular, cache_dir=cache_dir)
     with job.output(out, _SUFFIXES) as path:
         regions, opened = _regions(region), open_model(model, device)

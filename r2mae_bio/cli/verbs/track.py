@@ -10,7 +10,8 @@ from r2mae_bio.cli.common._inputs import given, open_genome, open_model
 
 EXAMPLE = """\
 r2mae track genome.fa.gz --model dna_model --value entropy_bits --out entropy.bedgraph.gz
-r2mae track genome.fa.gz --model dna_model --regions peaks.bed --shard 1/2 --out shard_1.logp"""
+r2mae track genome.fa.gz --model dna_model --regions peaks.bed --shard 1/2 --out shard_1.logp
+r2mae track genome.fa.gz --model dna_model --stride 64 --hidden-at-once 8 --out fast.logp"""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,7 +30,8 @@ def track(
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Part I of N of the bases, from 1, into .logp.")] = None,
     context: options.Context = None,
     strand: options.Strand = None,
-    stride: Annotated[int | None, typer.Option(help="Neighbouring bases that are asked of one window; 1 if not given.")] = None,
+    stride: options.Stride = None,
+    hidden_at_once: options.HiddenAtOnce = None,
     soft_masked: Annotated[bool | None, typer.Option(help="Whether bases in lower case get values; they do.")] = None,
     batch_size: options.BatchSize = None,
     aliases: options.Aliases = None,
@@ -41,13 +43,20 @@ def track(
 ) -> Found:
     """Predict every base of a genome into browser tracks.
 
-    Each base is hidden alone. Interrupted and started again, the same command goes on and gives
-    the same bytes. With several values, their names stand in the names of the files.
+    Each base is hidden alone, unless --hidden-at-once says otherwise. Interrupted and started
+    again, the same command goes on and gives the same bytes. With several values, their names stand
+    in the names of the files.
     """
     from r2mae_bio import tl
 
     settings: dict[str, Any] = given(
-        shard=shard, context=context, strand=strand, stride=stride, soft_masked=soft_masked, batch_size=batch_size
+        shard=shard,
+        context=context,
+        strand=strand,
+        stride=stride,
+        hidden_at_once=hidden_at_once,
+        soft_masked=soft_masked,
+        batch_size=batch_size,
     )
     known = open_genome(genome, aliases=aliases, synonyms=synonyms, circular=circular, cache_dir=cache_dir)
     files = tl.saturation_track(

@@ -1,5 +1,5 @@
-"""What a DNA model says of windows: probabilities of single hidden bases, mean states. Nothing is
-read twice.
+"""What a DNA model says of windows: probabilities of bases hidden alone or in combs, mean states.
+Nothing is read twice.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def read_windows(
     if _answers_many(model):
         found = model.read_windows(windows, hidden=once, other=other, means=means, **settings)
     else:
-        log_probs = _hidden_log_probs(model, windows, *once, **settings)
+        log_probs = read_combs(model, windows, hidden=once, asked=slice(None), spacing=length, **settings)
         found = WindowReading(log_probs, *_means(cast("VariantModel", model), windows, other, wanted=means, **settings))
     return found._replace(log_probs=found.log_probs[which.reshape(-1)])
 
@@ -85,18 +85,47 @@ def _answers_many(model: LikelihoodModel) -> TypeIs[WindowModel]:
     return callable(getattr(model, "read_windows", None))
 
 
-def _hidden_log_probs(
-    model: LikelihoodModel, windows: NDArray[np.uint8], rows: NDArray[np.int64], positions: NDArray[np.int64], **settings: Any
+def read_combs(
+    model: LikelihoodModel,
+    windows: NDArray[np.uint8],
+    *,
+    hidden: Places,
+    asked: slice,
+    spacing: int,
+    strand: str,
+    batch_size: int | None,
 ) -> NDArray[np.float32]:
-    """Log-probabilities (n, 4) of bases hidden alone, each in a window of its own."""
-    length = windows.shape[1]
+    """Log-probabilities of bases, each hidden along with those that lie whole spacings away from it
+    in the same window.
+
+    What is hidden along with a base does not depend on which others are wanted.
+
+    Parameters
+    ----------
+    model, windows, strand, batch_size
+        See :func:`read_windows`.
+    hidden
+        Window and position of each base that is wanted, both (n,).
+    asked
+        Positions of a window that may be hidden.
+    spacing
+        Bases from one that is hidden to the next; as wide as a window, each is hidden alone.
+
+    Returns
+    -------
+    Nats, (n, 4).
+    """
+    (rows, positions), length = hidden, windows.shape[1]
+    combs, which = np.unique(rows * spacing + positions % spacing, return_inverse=True)
+    row, offset = np.divmod(combs, spacing)
+    places = np.arange(length)[asked]
     found = np.empty((rows.size, 4), np.float32)
-    for part in _parts(rows.size, 4 * length, settings["batch_size"]):
-        row, position = rows[part], positions[part]
-        each = np.arange(row.size)
-        hidden = np.zeros((row.size, length), np.bool_)
-        hidden[each, position] = True
-        found[part] = model.log_probs(windows[row], hidden, **settings)[each, position]
+    for part in _parts(combs.size, 4 * length, batch_size):
+        masks = np.zeros((row[part].size, length), np.bool_)
+        masks[:, asked] = places % spacing == offset[part, None]
+        log_probs = model.log_probs(windows[row[part]], masks, strand=strand, batch_size=batch_size)
+        here = np.flatnonzero((which >= part.start) & (which < part.stop))
+        found[here] = log_probs[which[here] - part.start, positions[here]]
     return found
 
 

@@ -16,7 +16,7 @@ from r2mae_bio._files import publish
 from r2mae_bio._progress import count_steps
 from r2mae_bio._runs._journal import Journal
 from r2mae_bio.dna.genome._bases import UNKNOWN, encode_bases
-from r2mae_bio.dna.scoring._saturation import BASES, base_values, predict_bases
+from r2mae_bio.dna.scoring._saturation import BASES, SaturationSettings, base_values, predict_bases
 from r2mae_bio.dna.tracks._blocks import BLOCK, Blocks, read_shard
 from r2mae_bio.dna.tracks._logp import SUFFIX, LogpFile, encode_block, encode_end, encode_header
 from r2mae_bio.dna.tracks._whole import put_together
@@ -41,19 +41,11 @@ _LOWER: Final = ord("a")
 
 
 @dataclass(frozen=True)
-class TrackSettings:
+class TrackSettings(SaturationSettings):
     """Settings that were checked against the model."""
 
-    context: int
-    """Width of a window, bp."""
-    strand: str
-    """Strands that are read."""
-    stride: int
-    """Neighbouring bases asked of one window."""
     soft_masked: bool
     """Whether bases in lower case get a value."""
-    batch_size: int | None
-    """Windows the model reads at a time."""
 
 
 def track_values(codes: NDArray[np.uint8], log_p: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
@@ -185,16 +177,7 @@ def _predict(
     known = np.flatnonzero(codes < UNKNOWN)
     log_p = np.full((codes.size, len(BASES)), np.nan, np.float32)
     if known.size:
-        log_p[known] = predict_bases(
-            genome,
-            contig,
-            start + known,
-            model,
-            context=settings.context,
-            strand=settings.strand,
-            batch_size=settings.batch_size,
-            stride=settings.stride,
-        )
+        log_p[known] = predict_bases(genome, contig, start + known, model, settings)
         wrong = known[~np.isfinite(log_p[known]).all(axis=1)]
         if wrong.size:
             place = f"{genome.contigs[contig]}:{start + int(wrong[0]) + 1}"

@@ -13,9 +13,9 @@ ARGS = ["genome.fa.gz", "--model", "dna_model"]
 
 
 def test_a_region_as_a_track(folder: Path, r2mae: Any) -> None:
-    chosen = ["--column", "entropy", "--track", "toy", "--context", "32"]
+    chosen = ["--column", "entropy", "--track", "toy", "--context", "32", "--stride", "8", "--hidden-at-once", "2"]
     assert r2mae("ism", "chr1:101-110", *ARGS, *chosen, "--out", "out.bedgraph")[0] == 0
-    table = tl.saturation_mutagenesis("chr1:101-110", "genome.fa.gz", "dna_model", context=32)
+    table = tl.saturation_mutagenesis("chr1:101-110", "genome.fa.gz", "dna_model", context=32, stride=8, hidden_at_once=2)
     tl.to_bedgraph(table, "python.bedgraph", column="entropy", track="toy")
     assert Path("out.bedgraph").read_text() == Path("python.bedgraph").read_text()
     code, out, _ = r2mae("ism", "chr1:101-110", *ARGS, *chosen, "--out", "-")

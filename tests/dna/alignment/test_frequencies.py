@@ -104,6 +104,8 @@ def test_saturation_is_the_columns(genome, alignment, model) -> None:
     shares = alignment.frequencies("chr1", 0, 20, pseudo=HALF)
     np.testing.assert_allclose(table[[f"logp_{base}" for base in "ACGT"]], np.log(shares), atol=1e-6)
     assert table.attrs["model"] == model.checksum()
+    together = rb.tl.saturation_mutagenesis("chr1:1-20", genome, model, context=8, stride=8, hidden_at_once=4)
+    pd.testing.assert_frame_equal(together, table)  # nothing is hidden from a model that reads no window
 
 
 def test_files_go_on_only_with_the_same_columns(genome, alignment, model, tmp_path) -> None:

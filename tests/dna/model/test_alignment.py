@@ -280,6 +280,17 @@ def test_saturation_reads_the_columns_of_each_window(case, wild_aligned):
         )
 
 
+def test_bases_hidden_together_are_read_with_their_columns(case, wild_aligned):
+    genome, _, _ = case
+    assert WINDOW % 8 == 0
+    table = rb.tl.saturation_mutagenesis(("chr1", 304, 312), genome, wild_aligned, stride=8, hidden_at_once=2)
+    start = 304 + 4 - WINDOW // 2
+    for i in range(8):
+        hidden = np.isin(np.arange(start, start + WINDOW), [304 + i, 304 + (i + 4) % 8])[None]
+        expected = wild_aligned.log_probs(codes_with_columns(case, start, WINDOW), hidden)[0, 304 + i - start]
+        np.testing.assert_allclose(table.filter(like="logp").to_numpy()[i], expected, rtol=1e-5, atol=1e-5)
+
+
 def test_a_dependency_map_reads_the_columns_of_its_window(case, wild_aligned):
     genome, start = case[0], 302 - WINDOW // 2
     table = rb.tl.dependency_map(("chr1", 300, 304), genome, wild_aligned, strand="+")
