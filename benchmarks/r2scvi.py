@@ -20,7 +20,7 @@ import torch
 
 from benchmarks.command_line import run_methods, sweep, table
 from benchmarks.gene_sets import SETS
-from benchmarks.panels import gaps, preparing, show
+from benchmarks.panels import gaps, preparing
 from r2mae_bio import evaluate
 from r2mae_bio._rng import derive_seed
 from r2mae_bio.evaluate.methods._scvi import QUIETLY, alone, batched_anndata, minibatches
@@ -96,6 +96,11 @@ def measure(prepared: tuple[GeneSet, Panels], name: str, seed: int) -> pd.DataFr
     cells, panels = prepared
     method = next(method for method in METHODS if method.name == name)
     return evaluate.panel_transfer([method], cells.counts, cells.labels, split=cells.split, panels=panels, seeds=(seed,))
+
+
+def show(rows: pd.DataFrame) -> str:
+    """Macro-F1 of both probes by panel."""
+    return rows.pivot_table(index="probe", columns="panel", values="macro_f1", sort=False).round(3).to_string()
 
 
 def markdown(frame: pd.DataFrame) -> str:

