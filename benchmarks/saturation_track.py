@@ -68,7 +68,7 @@ def run(job: dict[str, Any], *, kill_after: int = 0) -> tuple[float, float]:
         n_blocks = json.loads(state.read_bytes())["records"] if state.exists() else 0
         if n_blocks >= kill_after:
             child.kill()
-            child.wait()
+            child.communicate()  # which closes the pipe
             return time.perf_counter() - begin, n_blocks
         time.sleep(0.01)
     said, _ = child.communicate()
