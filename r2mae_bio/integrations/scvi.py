@@ -69,14 +69,15 @@ class _SeesAPart:
         if not self.training or not self.law.quantile(np.ones(1))[0] > 0:
             return visible
         n_cells, n_genes = x.shape  # all draws are torch's, which follow scvi.settings.seed
-        draws = torch.rand(1 if self.law.shared else n_cells, dtype=torch.float64).numpy()
-        hidden = np.floor(self.law.quantile(draws) * _LEVELS + torch.rand(n_cells).numpy())  # exact in the mean
-        words = torch.randint(-(2**63), 2**63 - 1, (-(-x.numel() // 8),))  # eight levels in each, far faster than one by one
+        draws = torch.rand(1 if self.law.shared else n_cells, dtype=torch.float64, device="cpu").numpy()
+        hidden = np.floor(self.law.quantile(draws) * _LEVELS + torch.rand(n_cells, device="cpu").numpy())  # exact in the mean
+        n_words = -(-x.numel() // 8)  # eight levels in each, far faster than one by one
+        words = torch.randint(-(2**63), 2**63 - 1, (n_words,), device="cpu")
         levels = words.numpy().view(np.uint8)[: x.numel()].reshape(n_cells, n_genes)
         drawn = levels >= np.minimum(hidden, _LEVELS - 1).astype(np.uint8)[:, None]
         drawn[hidden >= _LEVELS] = False
         bare = np.flatnonzero(~drawn.any(1))
-        drawn[bare, torch.randint(n_genes, (bare.size,)).numpy()] = True
+        drawn[bare, torch.randint(n_genes, (bare.size,), device="cpu").numpy()] = True
         found = torch.from_numpy(drawn.view(np.uint8)).to(x.device, x.dtype)  # truth values take seven times as long
         return found if visible is None else found * visible
 

@@ -26,6 +26,6 @@ class Dropout(nn.Dropout):
         dropped = round(self.p * _LEVELS)
         if not (self.training and 0 < dropped < _LEVELS and x.device.type == "cpu") or self.inplace:
             return super().forward(x)
-        draws = torch.randint(-(2**63), 2**63 - 1, (-(-x.numel() // 4),))
+        draws = torch.randint(-(2**63), 2**63 - 1, (-(-x.numel() // 4),), device=x.device)
         levels = draws.view(torch.int16)[: x.numel()].view(x.shape)
         return x * as_numbers(levels >= dropped - _LEVELS // 2, x.dtype).mul_(_LEVELS / (_LEVELS - dropped))
