@@ -68,11 +68,11 @@ def saturation_mutagenesis(
         without every eighth base, give the 128 bases of a window. Others are hidden along with a
         base whether or not they are asked for, so its numbers depend on nothing but its place.
 
-        Values move little up to a spacing (``stride / hidden_at_once``) of about 8: on *E. coli*,
-        128 and 16 are ten times as fast as 1 and 1 and lose 0.002 nats a base
-        (``benchmarks/results/saturation_track_cpu.md``); with 4 it is 0.007, with 2 0.04. A network
-        of the default kind reads, for a base alone, only what that base changes; there, fewer than
-        8 at once are slower than 1. Models that are read as a whole each time (``hiding="drop"``,
+        Values move little down to a spacing (``stride / hidden_at_once``) of about 8: on *E. coli*,
+        128 and 16 were ten times as fast as 1 and 1 and lost 0.002 nats a base; a spacing of 4 lost
+        0.007, of 2 0.04 (``benchmarks/results/saturation_track_cpu.md``). Fewer than about 8 at
+        once are no faster than 1 with a network of the default kind, which reads for a base alone
+        only what that base changes. Models that are read as a whole each time (``hiding="drop"``,
         and those without ``read_windows``) gain in full. A model trained at ratios drawn from 0 to
         1, as ``DNAMAE`` is by default, has learnt from windows with so many hidden bases; one
         trained at a fixed ratio of .15 lost as little where 16 of 256 were hidden.
