@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from r2mae_bio._errors import ConfigError
-from r2mae_bio.likelihoods._dropout import Dropout
 from r2mae_bio.likelihoods._linear import Linear
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ class TransformerBlock(nn.Module):
         self.attention_out = Linear(d_model, d_model)
         self.norm_feed_forward = nn.LayerNorm(d_model)
         self.feed_forward = nn.Sequential(Linear(d_model, expansion * d_model), nn.GELU(), Linear(expansion * d_model, d_model))
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Update latent tokens, (B, M, D) to (B, M, D)."""

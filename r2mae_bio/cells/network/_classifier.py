@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from r2mae_bio.likelihoods._dropout import Dropout
-
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -62,7 +60,7 @@ class CellClassifierNetwork(nn.Module):
         if n_hidden:
             last = nn.Linear(n_hidden, n_classes, bias=False)
             nn.init.zeros_(last.weight)
-            self.hidden = nn.Sequential(nn.Linear(n_latent, n_hidden), nn.GELU(), Dropout(dropout), last)
+            self.hidden = nn.Sequential(nn.Linear(n_latent, n_hidden), nn.GELU(), nn.Dropout(dropout), last)
 
     def embed(self, visible: TokenBatch) -> Tensor:
         """Embedding (B, Z) of visible tokens, as :meth:`GeneMaskedAutoencoder.embed` gives it."""

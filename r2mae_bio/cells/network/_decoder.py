@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from r2mae_bio.likelihoods import GeneParams
-from r2mae_bio.likelihoods._dropout import Dropout
 from r2mae_bio.likelihoods._linear import Linear
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class GeneDecoder(nn.Module):
             Linear(config.n_latent + n_context, config.n_hidden),
             nn.LayerNorm(config.n_hidden),
             nn.GELU(),
-            Dropout(config.dropout),
+            nn.Dropout(config.dropout),
         )
         self.location = Linear(config.n_hidden, n_genes)
         self.location_linear = Linear(config.n_latent + n_context, n_genes, bias=False)

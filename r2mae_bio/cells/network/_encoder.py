@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from r2mae_bio.cells.network._block import TransformerBlock
 from r2mae_bio.cells.network._read import LeastSquaresRead
-from r2mae_bio.likelihoods._dropout import Dropout
 from r2mae_bio.likelihoods._linear import Linear
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ class MLPEncoder(nn.Module):
         self.read_visible = Linear(n_genes, width, bias=False)
         layers: list[nn.Module] = []
         for _ in range(config.n_layers):
-            layers += [nn.LayerNorm(width), nn.GELU(), Dropout(config.dropout), Linear(width, width)]
+            layers += [nn.LayerNorm(width), nn.GELU(), nn.Dropout(config.dropout), Linear(width, width)]
         layers[-1] = Linear(width, config.n_latent)
         self.layers = nn.Sequential(*layers)
 

@@ -10,7 +10,6 @@ from torch.nn import functional as F
 
 from r2mae_bio.dna.network._depthwise import DepthwiseConvolution
 from r2mae_bio.dna.network._rotary import rotate
-from r2mae_bio.likelihoods._dropout import Dropout
 from r2mae_bio.likelihoods._linear import Linear, product
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ class BaseBlock(nn.Module):
         self.norm_attention = nn.LayerNorm(d_model) if attention else None
         self.norm_feed_forward = nn.LayerNorm(d_model)
         self.feed_forward = nn.Sequential(Linear(d_model, expansion * d_model), nn.SiLU(), Linear(expansion * d_model, d_model))
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], present: Tensor | None = None) -> Tensor:
         """Update the state of every base.

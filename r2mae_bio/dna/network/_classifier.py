@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Protocol, cast
 import torch
 from torch import nn
 
-from r2mae_bio.likelihoods._dropout import Dropout
-
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -62,7 +60,7 @@ class SequenceClassifierHead(nn.Module):
         super().__init__()
         self.length = length
         self.norm = nn.LayerNorm(d_model)
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
         self.features = nn.Sequential(nn.Linear(d_model, n_hidden), nn.GELU())
         self.attention = nn.Linear(d_model, 1)
         n_read = 3 * n_hidden
