@@ -55,7 +55,8 @@ def test_both_files_are_the_same_cells_sorted_by_type(folder):
 @pytest.mark.parametrize("step", scale.STEPS)
 def test_a_step_is_measured(folder, kind, step, one_thread):
     found = scale.measure(folder, kind, step, OPTIONS)
-    assert 0 < found["import_mib"] <= found["opened_mib"] <= found["peak_rss_mib"]
+    slack = 1  # MiB; the kernel updates the peak now and then
+    assert 0 < found["import_mib"] <= found["opened_mib"] + slack <= found["peak_rss_mib"] + 2 * slack
     assert found["cells_per_second"] > 0
 
 
