@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from r2mae_bio._errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -121,6 +123,26 @@ def overlapping(path: Path, others: Iterable[Path]) -> Path | None:
         if here == there or here in there.parents or there in here.parents:
             return other
     return None
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Refuse to replace what the user did not give away.
+
+    Parameters
+    ----------
+    path
+        Where something is to be written.
+    overwrite
+        What is there may go.
+
+    Raises
+    ------
+    ConfigError
+        Something is there.
+    """
+    if path.exists() and not overwrite:
+        message = f"{path} exists already; pass overwrite=True to replace it, or choose another path."
+        raise ConfigError(message)
 
 
 def publish(temporary: Path, path: Path) -> None:

@@ -17,6 +17,7 @@ from r2mae_bio.cells.read._align import align_anndata
 from r2mae_bio.cells.read._cells import open_cells
 from r2mae_bio.cells.read._genes import GeneVocabulary
 from r2mae_bio.integrations._laws import law_of
+from r2mae_bio.masking._numbers import as_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +79,7 @@ class _SeesAPart:
         drawn[hidden >= _LEVELS] = False
         bare = np.flatnonzero(~drawn.any(1))
         drawn[bare, torch.randint(n_genes, (bare.size,), device="cpu").numpy()] = True
-        found = torch.from_numpy(drawn.view(np.uint8)).to(x.device, x.dtype)  # truth values take seven times as long
+        found = as_numbers(torch.from_numpy(drawn), x.dtype).to(x.device)
         return found if visible is None else found * visible
 
     @contextmanager

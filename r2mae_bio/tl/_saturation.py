@@ -4,7 +4,7 @@ surroundings.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from r2mae_bio.core._saved import open_model
 from r2mae_bio.dna.genome._genome import as_genome
@@ -119,6 +119,7 @@ def saturation_mutagenesis(
     """
     check_strand(strand)
     opened = cast("LikelihoodModel | PlacedModel", open_model(model, DNAMAE, method_asked_for(model), what="model of DNA"))
-    asked: dict[str, Any] = {"context": context, "strand": strand, "stride": stride}
-    asked |= {"hidden_at_once": hidden_at_once, "batch_size": batch_size}
-    return saturate(region, as_genome(genome), opened, choose_saturation(opened.window, **asked))
+    settings = choose_saturation(
+        opened.window, context=context, strand=strand, stride=stride, hidden_at_once=hidden_at_once, batch_size=batch_size
+    )
+    return saturate(region, as_genome(genome), opened, settings)

@@ -183,9 +183,9 @@ def saturation_track(
     check_strand(strand)
     opened = cast("LikelihoodModel | PlacedModel", open_model(model, DNAMAE, method_asked_for(model), what="model of DNA"))
     known = as_genome(genome)
-    asked: dict[str, Any] = {"context": context, "strand": strand, "stride": stride}
-    asked |= {"hidden_at_once": hidden_at_once, "batch_size": batch_size}
-    settings = choose_saturation(opened.window, **asked)
+    settings = choose_saturation(
+        opened.window, context=context, strand=strand, stride=stride, hidden_at_once=hidden_at_once, batch_size=batch_size
+    )
     if not isinstance(regions, Intervals):
         regions = Intervals.whole(known) if regions is None else Intervals.from_regions(known, regions)
     return score_track(

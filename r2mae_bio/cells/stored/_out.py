@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import anndata as ad
 
 from r2mae_bio._errors import ConfigError
-from r2mae_bio._files import overlapping, whole_file, whole_folder
+from r2mae_bio._files import overlapping, refuse_existing, whole_file, whole_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,11 +47,7 @@ def check_out(path: Path, *, overwrite: bool, read: Sequence[Path] = ()) -> None
     if (needed := overlapping(path, read)) is not None:
         message = f"out is {path}, and {needed} is read, which would be lost: what is written holds results, not the counts. Choose another path."
         raise ConfigError(message)
-    if not path.exists():
-        return
-    if not overwrite:
-        message = f"{path} exists already; pass overwrite=True to replace it, or choose another path."
-        raise ConfigError(message)
+    refuse_existing(path, overwrite=overwrite)
     if path.is_dir() and not (path.suffix == ".zarr" and any((path / name).exists() for name in _GROUP)):
         message = f"{path} is a folder, and no zarr group; it would be lost. Choose another path, or remove it yourself."
         raise ConfigError(message)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from r2mae_bio._errors import ConfigError, DataError
-from r2mae_bio._files import publish
+from r2mae_bio._files import publish, refuse_existing
 from r2mae_bio._progress import count_steps
 from r2mae_bio._runs._journal import Journal
 from r2mae_bio.dna.genome._bases import UNKNOWN, encode_bases
@@ -100,7 +100,8 @@ def score_track(
     identity = {"bases": described, "shard": list(number), "settings": plan["made_by"]}
     unfinished = out.with_name(f"{out.name}.part.json").exists()
     if not (resume and unfinished and not out.name.lower().endswith(SUFFIX)):  # else it was about to replace them
-        _refuse_existing(targets.values(), overwrite=overwrite)
+        for path in targets.values():
+            refuse_existing(path, overwrite=overwrite)
     out.parent.mkdir(parents=True, exist_ok=True)
     journal = Journal(out, identity, resume=resume, commit_seconds=_COMMIT_SECONDS)
     try:
@@ -151,7 +152,8 @@ def merge_parts(parts: Sequence[Path], *, out: Path, value: str | Sequence[str] 
         raise DataError(message)
     check_form(out)
     targets = _targets(out, value, None)
-    _refuse_existing(targets.values(), overwrite=overwrite)
+    for path in targets.values():
+        refuse_existing(path, overwrite=overwrite)
     _write(put_together([LogpFile.open(path) for path in parts]), targets)
     return list(targets.values())
 
@@ -208,13 +210,6 @@ def _targets(out: Path, value: str | Sequence[str] | None, shard: Any) -> dict[s
         return {value: out}
     stem, form = out.name[: -len(suffix)], out.name[-len(suffix) :]
     return {name: out.with_name(f"{stem}.{name}{form}") for name in names}
-
-
-def _refuse_existing(paths: Any, *, overwrite: bool) -> None:
-    found = next((path for path in paths if path.exists()), None)
-    if found is not None and not overwrite:
-        message = f"{found} exists already; pass overwrite=True to replace it, or choose another path."
-        raise ConfigError(message)
 
 
 def _write(whole: Whole, targets: dict[str, Path]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from r2mae_bio._errors import ConfigError
+from r2mae_bio._files import refuse_existing
 from r2mae_bio._runs._journal import Journal
 from r2mae_bio.dna.variants._info import check_values
 from r2mae_bio.dna.variants._sinks import describe, make_sink
@@ -95,9 +96,7 @@ class VariantWriter:
         commit_seconds: float = 5.0,
     ) -> None:
         self.path = Path(path).expanduser()
-        if self.path.exists() and not overwrite:
-            message = f"{path} exists already; pass overwrite=True to replace it, or choose another path."
-            raise ConfigError(message)
+        refuse_existing(self.path, overwrite=overwrite)
         self.fields = tuple(fields)
         self._sink = make_sink(self.path, header, self.fields, extra_header)
         identity = {"input": fingerprint, "header": describe(header, self.fields, extra_header), "settings": _plain(settings)}
