@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from r2mae_bio._rng import derive_seed
+from r2mae_bio._rng import derive_generator, derive_seed
 from r2mae_bio.cells.read._cells import drop_zeros
 
 if TYPE_CHECKING:
@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from r2mae_bio.cells.read._file_matrix import BufferSize
     from r2mae_bio.cells.read._panels import CellPanels
 
-__all__ = ["ThinnedCells", "as_deep_as", "cell_depths", "kept_shares"]
+__all__ = ["ThinnedCells", "as_deep_as", "cell_depths", "kept_counts", "kept_share"]
 
 _AT_ONCE: Final = 2048
 _ALIKE: Final = 0.9
 """Mean share of the counts from which on the reference is left as it is."""
 _COPIES, _MOST_ROWS = 3, 60_000
 """Draws of each reference cell, fewer where they would make more rows in all."""
+_LAID_OUT: Final = 1_000_000
+"""Most molecules of a cell that are laid out one by one to draw from."""
 
 
 def as_deep_as(
@@ -43,11 +45,17 @@ def as_deep_as(
     seed
         Of the draws.
     """
-    shares = kept_shares(depths, query)
-    if shares.mean() >= _ALIKE:
+    if kept_share(depths, query) >= _ALIKE:
         return [reference]
     n_copies = max(1, min(_COPIES, _MOST_ROWS // max(1, reference.n_cells)))
-    return [ThinnedCells(reference, shares, derive_seed(seed, "transfer depth", copy)) for copy in range(n_copies)]
+    return [
+        ThinnedCells(
+            reference,
+            kept_counts(depths, query, derive_generator(seed, "transfer ranks", copy)),
+            derive_seed(seed, "transfer depth", copy),
+        )
+        for copy in range(n_copies)
+    ]
 
 
 def cell_depths(cells: CellSource) -> NDArray[np.float64]:
@@ -59,36 +67,61 @@ def cell_depths(cells: CellSource) -> NDArray[np.float64]:
     return depths
 
 
-def kept_shares(reference: NDArray[np.float64], query: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of its counts that each reference cell may keep to be as deep as the query cell of the
-    same rank; all of them where that one is deeper.
+def kept_share(reference: NDArray[np.float64], query: NDArray[np.float64]) -> float:
+    """Mean share of its counts that a reference cell keeps to be no deeper than the query cell of
+    the same rank.
 
     Parameters
     ----------
     reference, query
         Depths of the cells (n_reference,), (n_query,).
+    """
+    if not query.size:
+        return 1.0
+    wanted = np.quantile(query, (np.arange(len(reference)) + 0.5) / max(1, len(reference)), method="inverted_cdf")
+    return float(np.minimum(1.0, wanted / np.maximum(np.sort(reference), 1e-12)).mean())
+
+
+def kept_counts(
+    reference: NDArray[np.float64], query: NDArray[np.float64], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Counts that each reference cell keeps: the depths of the query, dealt to the cells in the
+    order of what each might have had if all were sequenced as little, a Poisson number.
+
+    Each depth of the query is met exactly. Were it met in the mean alone, as where every molecule
+    is kept with one probability, depths of the draws would spread more than those of the query. And
+    if the deepest cell always stayed the deepest, types that differ in depth would be told by it
+    from a few counts, where chance decides. Both matter where cells have a few counts.
+
+    Parameters
+    ----------
+    reference, query
+        Depths of the cells (n_reference,), (n_query,).
+    rng
+        Draws what a cell might have had.
 
     Returns
     -------
-    Numbers from 0 to 1 (n_reference,).
+    Whole numbers (n_reference,), at least 1; a cell that has fewer keeps all.
     """
-    if not query.size:
-        return np.ones(len(reference))
+    share = min(1.0, query.mean() / max(reference.mean(), 1e-12))
+    might = rng.poisson(share * reference) + rng.random(len(reference))  # equal numbers in random order
     rank = np.empty(len(reference))
-    rank[np.argsort(reference, kind="stable")] = (np.arange(len(reference)) + 0.5) / max(1, len(reference))
-    return np.minimum(1.0, np.quantile(query, rank) / np.maximum(reference, 1e-12))
+    rank[np.argsort(might)] = (np.arange(len(reference)) + 0.5) / max(1, len(reference))
+    found: NDArray[np.int64] = np.rint(np.quantile(query, rank, method="inverted_cdf")).astype(np.int64)
+    return np.maximum(found, 1)
 
 
 @dataclass(frozen=True, eq=False)
 class ThinnedCells:
-    """Cells of which every molecule is kept with some probability, independently; a cell's draws
-    depend on its position and the seed alone.
+    """Cells of which some molecules are kept, drawn without replacement; a cell's draws depend on
+    its position and the seed alone.
     """
 
     cells: CellSource
     """The cells at full depth."""
-    shares: NDArray[np.float64]
-    """Probability of each cell, (n_cells,)."""
+    kept: NDArray[np.int64]
+    """Molecules that are kept of each cell, all where it has no more, (n_cells,)."""
     seed: int
     """Tells apart the draws of different copies."""
 
@@ -128,11 +161,12 @@ class ThinnedCells:
         return drop_zeros(replace(rows, values=np.concatenate([np.zeros(0, np.float32), *parts])))
 
     def _thin(self, cell: int, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        share = self.shares[cell]
-        if share >= 1:
-            return values
         rng = np.random.default_rng([self.seed, cell])
         whole = np.floor(values)
         # counts that a correction made fractional: the rest is a molecule with that probability
         counts = (whole + (rng.random(values.size) < values - whole)).astype(np.int64)
-        return rng.binomial(counts, share).astype(np.float32)
+        total, kept = int(counts.sum()), int(self.kept[cell])
+        if kept >= total:
+            return values
+        method = "count" if total <= _LAID_OUT else "marginals"  # the first is faster, in memory of the total
+        return rng.multivariate_hypergeometric(counts, kept, method=method).astype(np.float32)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from r2mae_bio.cells.transfer._depth import ThinnedCells, as_deep_as, cell_depths, kept_shares
+from r2mae_bio.cells.transfer._depth import ThinnedCells, as_deep_as, cell_depths, kept_counts, kept_share
 from r2mae_bio.cells.transfer._label_transfer import LabelTransfer
 from r2mae_bio.io import GeneVocabulary, align_genes, open_cells
 
@@ -44,21 +44,49 @@ depths = st.lists(st.integers(1, 10_000), min_size=1, max_size=40).map(lambda va
 
 
 @given(depths, depths)
-def test_no_cell_gains_counts_and_ranks_are_kept(reference, query):
-    shares = kept_shares(reference, query)
-    assert shares.shape == reference.shape
-    assert np.all((shares > 0) & (shares <= 1))
-    order = np.argsort(reference, kind="stable")
-    assert np.all(np.diff((shares * reference)[order]) >= -1e-9)
+def test_depths_are_those_of_the_query(reference, query):
+    kept = kept_counts(reference, query, np.random.default_rng(0))
+    assert kept.shape == reference.shape
+    assert kept.dtype == np.int64
+    assert np.isin(kept, query).all()
+    if len(reference) == len(query):
+        np.testing.assert_array_equal(np.sort(kept), np.sort(query))
 
 
-def test_depths_become_those_of_the_query(cells):
+def test_deep_cells_stay_the_deeper_ones_as_far_as_chance_lets_them():
+    rng = np.random.default_rng(1)
+    reference = rng.lognormal(8, 0.5, 4000)
+    for thinned_to in (2.0, 30.0, 1500.0):
+        query = rng.poisson(reference * thinned_to / reference.mean()).astype(float)
+        again = kept_counts(reference, np.maximum(query, 1), rng)
+        as_if_sequenced = np.corrcoef(reference, np.maximum(query, 1))[0, 1]
+        assert np.corrcoef(reference, again)[0, 1] == pytest.approx(as_if_sequenced, abs=0.03)
+
+
+def test_depths_have_the_distribution_of_the_query():
     rng = np.random.default_rng(1)
     reference, query = rng.lognormal(8, 0.5, 5000), rng.lognormal(5, 1, 3000)
-    found = kept_shares(reference, query) * reference
-    np.testing.assert_allclose(np.quantile(found, [0.1, 0.5, 0.9]), np.quantile(query, [0.1, 0.5, 0.9]), rtol=0.03)
-    np.testing.assert_array_equal(kept_shares(query[:9], reference), 1)
-    np.testing.assert_array_equal(kept_shares(reference, np.zeros(0)), 1)
+    levels = [0.1, 0.5, 0.9]
+    np.testing.assert_allclose(np.quantile(kept_counts(reference, query, rng), levels), np.quantile(query, levels), rtol=0.03)
+    np.testing.assert_array_equal(kept_counts(reference, np.full(3, 0.2), rng), 1)  # fractions of a count
+
+
+def test_the_share_that_is_kept_is_told_by_ranks():
+    reference = np.array([10.0, 40.0, 20.0, 30.0])
+    assert kept_share(reference, reference[::-1]) == 1
+    assert kept_share(reference, np.full(1, 10.0)) == pytest.approx(np.mean([1, 0.25, 0.5, 1 / 3]))
+    assert kept_share(reference, np.full(7, 100.0)) == 1
+    assert kept_share(reference, np.zeros(0)) == 1
+
+
+def test_a_reference_becomes_as_deep_as_cells_of_a_few_counts(cells):
+    query = np.random.default_rng(2).poisson(3, 300).astype(float)
+    query = query[query > 0]
+    known = source(cells)
+    for draw in as_deep_as(query, known, cell_depths(known), 0):
+        found = dense(draw).sum(1)
+        np.testing.assert_array_equal(np.unique(found), np.unique(query))
+        assert found.var() == pytest.approx(query.var(), rel=0.05)  # binomial draws would have three more
 
 
 def test_a_reference_that_is_no_deeper_is_left_as_it_is(cells):
@@ -72,33 +100,41 @@ def test_a_reference_that_is_no_deeper_is_left_as_it_is(cells):
 # ---------------------------------------------------------------- draws
 
 
-def test_draws_are_binomial(cells):
-    shares = np.linspace(0.05, 0.95, len(cells))
-    draws = np.stack([dense(ThinnedCells(source(cells), shares, seed)) for seed in range(60)])
-    expected, variance = cells * shares[:, None], cells * (shares * (1 - shares))[:, None]
+@pytest.mark.parametrize("most", [10**6, 0], ids=["laid out", "gene by gene"])
+def test_draws_are_without_replacement(cells, most, monkeypatch):
+    monkeypatch.setattr("r2mae_bio.cells.transfer._depth._LAID_OUT", most)
+    total = cells.sum(1)
+    kept = np.linspace(1, total.min() - 1, len(cells)).astype(np.int64)
+    draws = np.stack([dense(ThinnedCells(source(cells), kept, seed)) for seed in range(60)])
+    assert np.all(draws.sum(2) == kept)
+    assert np.all(draws <= cells)
+    share = (kept / total)[:, None]
+    expected = cells * share
+    # of the hypergeometric distribution
+    variance = cells * share * (1 - share) * ((total[:, None] - cells) / (total - 1)[:, None])
     error = (draws.mean(0) - expected) / np.sqrt(np.maximum(variance, 1e-9) / len(draws))
     assert np.abs(error[cells > 0].mean()) < 0.05
     assert error[cells > 0].std() == pytest.approx(1, abs=0.05)
     assert draws.var(0)[cells > 0].mean() == pytest.approx(variance[cells > 0].mean(), rel=0.05)
-    assert np.all(draws <= cells)
 
 
 def test_a_cell_is_drawn_alike_in_any_company(cells):
-    thinned = ThinnedCells(source(cells), np.full(len(cells), 0.3), 5)
+    thinned = ThinnedCells(source(cells), np.full(len(cells), 200), 5)
     every = dense(thinned)
     some = np.array([200, 3, 3, 77])
     rows = thinned.rows(some)
     np.testing.assert_array_equal(rows.to_dense(), every[some])
     assert np.all(rows.values > 0)
-    assert not np.array_equal(every, dense(ThinnedCells(source(cells), np.full(len(cells), 0.3), 6)))
+    assert not np.array_equal(every, dense(ThinnedCells(source(cells), np.full(len(cells), 200), 6)))
 
 
-def test_cells_that_keep_all_are_bit_equal_and_fractions_keep_their_mean(cells):
-    np.testing.assert_array_equal(dense(ThinnedCells(source(cells), np.ones(300), 0)), cells)
-    fractions = np.full((2000, N_GENES), 2.25)
-    found = dense(ThinnedCells(source(fractions), np.full(2000, 0.4), 0))
+def test_cells_that_keep_all_are_bit_equal_and_fractions_keep_their_shares(cells):
+    np.testing.assert_array_equal(dense(ThinnedCells(source(cells), cells.sum(1), 0)), cells)
+    fractions = np.tile(np.repeat([1.25, 3.75], N_GENES // 2), (2000, 1))
+    found = dense(ThinnedCells(source(fractions), np.full(2000, 40), 0))
     assert np.all(found == np.round(found))
-    assert found.mean() == pytest.approx(2.25 * 0.4, rel=0.01)
+    assert np.all(found.sum(1) == 40)
+    assert found[:, : N_GENES // 2].sum() / found.sum() == pytest.approx(0.25, rel=0.01)
 
 
 # ---------------------------------------------------------------- learning from several draws
