@@ -38,6 +38,7 @@ def transfer_labels(
     correct_query: bool = True,
     query_batch_key: str | None = None,
     match_depth: bool = True,
+    match_shares: bool = True,
     unknown_threshold: float | None = None,
     key_added: str = "r2mae_label",
     layer: str | None = None,
@@ -57,8 +58,8 @@ def transfer_labels(
     cells where these differ (see :func:`r2mae_bio.pp.measured_by_batch`). A logistic regression
     learns from the reference so embedded, so that a query measured on a panel meets a classifier
     made for this panel. Where the query is shallower, the reference is embedded from as few counts:
-    molecules of each cell are drawn, three times, until it is as deep as the query cell of the same
-    rank, and labels, confidence and the score for unknown types are those of such cells. What the
+    molecules of each cell are drawn, three times, until the reference has the depths of the query,
+    its deeper cells more of them as far as chance lets them, and labels, confidence and the score for unknown types are those of such cells. What the
     query adds to the embedding as a batch (another donor, depth or technology) is taken out first:
     by the model if it knows the batches of all cells (see :func:`map_query`), otherwise by laying
     the query on the neighbourhoods of the reference. A query of too few neighbourhoods to tell a
@@ -69,10 +70,13 @@ def transfer_labels(
     the mean of its class, and the odds against its label, with those of reference cells of that
     label that were held out: 0.95 means that 95% of the reference cells look less unusual; it is
     taken before the query is corrected, for that draws new types to known ones, so differences
-    between the studies make all cells of a query look more unusual. A cell without a count in these
-    genes gets the shares of the classes as its probabilities, with a warning. With
-    ``correct_query=False`` and ``match_depth=False`` a cell's results do not depend on the other
-    cells of the query.
+    between the studies make all cells of a query look more unusual. Classes that are
+    more frequent in a batch of the query than in the reference get more of the doubtful cells: their
+    shares are estimated where a test tells them from those of the reference, the latter being half
+    of the evidence. A cell without a count in these genes gets the shares that classes have among
+    cells so shallow, with a warning. With ``correct_query=False``, ``match_depth=False`` and
+    ``match_shares=False`` a cell's results do not depend on the other cells of the query, and one
+    without a count has the shares of the reference.
 
     Labels of cells in files are written into these files, or to a new one; embeddings first grow in
     a journal beside the first of them, from which a killed run goes on, see :func:`embed`. Two
@@ -103,6 +107,8 @@ def transfer_labels(
     match_depth
         Learn from the reference at the depth of the query, if that is shallower. Of no consequence
         for models of log-normalised values.
+    match_shares
+        Estimate how frequent the classes are in each batch of the query, see above.
     unknown_threshold
         Cells with a score for unknown types above this, between 0 and 1, get the label
         ``"unknown"``, or none where labels are numbers or truth values, and so do cells without a
@@ -149,7 +155,8 @@ def transfer_labels(
       ``accuracy_out_of_fold`` (float): what cross-validation found; ``unknown_threshold`` (float,
       if given); ``n_genes_shared``, ``n_genes_query``, ``n_genes_reference``, ``n_genes_model``,
       ``n_reference`` (cells learned from), ``batches_taken_out``, ``query_corrected``,
-      ``depth_matched`` (0 or 1) and ``seed`` (int);
+      ``depth_matched`` (0 or 1), ``batches_with_own_shares`` (batches of the query whose classes
+      are not as frequent as in the reference) and ``seed`` (int);
       ``labels_key``, ``groups_key``, ``layer``, ``reference_layer``, ``vocabulary`` and
       ``checksum`` of the model (str).
 
@@ -189,7 +196,7 @@ def transfer_labels(
     ):
         check_places(query, out, client, overwrite=overwrite, copy=copy)
         chosen = choose_labels(labels_key, known, setup.labels_key)
-        reading = Reading(correct_query, query_batch_key, match_depth, layer, reference_layer, batch_size, seed)
+        reading = Reading(correct_query, query_batch_key, match_depth, match_shares, layer, reference_layer, batch_size, seed)
         asked = {"labels_key": chosen, "groups_key": groups_key, "unknown_threshold": unknown_threshold, **genes}
         label = partial(label_query, model, query, known, reading=reading, **asked)
         if in_files(query):

@@ -62,7 +62,7 @@ def transfer(query, reference, model, **options):
 
 
 def transfer_alone(query, reference, model, **options):
-    return transfer(query, reference, model, correct_query=False, match_depth=False, **options)
+    return transfer(query, reference, model, correct_query=False, match_depth=False, match_shares=False, **options)
 
 
 # ---------------------------------------------------------------- what is written

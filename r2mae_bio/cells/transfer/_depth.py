@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from r2mae_bio.cells.read._file_matrix import BufferSize
     from r2mae_bio.cells.read._panels import CellPanels
 
-__all__ = ["ThinnedCells", "as_deep_as", "cell_depths", "kept_counts", "kept_share"]
+__all__ = ["ThinnedCells", "as_deep_as", "cell_depths", "kept_counts", "kept_share", "no_count"]
 
 _AT_ONCE: Final = 2048
 _ALIKE: Final = 0.9
@@ -110,6 +110,23 @@ def kept_counts(
     rank[np.argsort(might)] = (np.arange(len(reference)) + 0.5) / max(1, len(reference))
     found: NDArray[np.int64] = np.rint(np.quantile(query, rank, method="inverted_cdf")).astype(np.int64)
     return np.maximum(found, 1)
+
+
+def no_count(reference: NDArray[np.float64], query: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Chance of each reference cell to be left without a count if it were sequenced as the query
+    was, that of a Poisson number.
+
+    Parameters
+    ----------
+    reference, query
+        Depths of all cells, those without counts too, (n_reference,), (n_query,).
+
+    Returns
+    -------
+    Numbers from 0 to 1 (n_reference,).
+    """
+    found: NDArray[np.float64] = np.exp(-reference * (query.mean() / max(reference.mean(), 1e-12)))
+    return found
 
 
 @dataclass(frozen=True, eq=False)

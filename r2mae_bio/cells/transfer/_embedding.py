@@ -12,7 +12,7 @@ import numpy as np
 from r2mae_bio._rng import derive_generator
 from r2mae_bio._warn import warn
 from r2mae_bio.cells.model._batch_correction import batch_names, laid_on_reference
-from r2mae_bio.cells.transfer._depth import as_deep_as, cell_depths
+from r2mae_bio.cells.transfer._depth import as_deep_as, cell_depths, no_count
 from r2mae_bio.cells.transfer._shared_genes import embed_cells, open_shared
 from r2mae_bio.cells.transfer._shared_work import SharedWork
 
@@ -37,6 +37,7 @@ class Reading:
     correct_query: bool
     query_batch_key: str | None
     match_depth: bool
+    match_shares: bool
     layer: str | None
     reference_layer: str | None
     batch_size: int | None
@@ -57,6 +58,10 @@ class EmbeddedPair:
     """Batch of each query cell, text (n_query,)."""
     empty: NDArray[np.bool_]
     """Query cells without a count in the genes that were compared, (n_query,)."""
+    without: NDArray[np.float64]
+    """Chance of each reference cell to be left without a count at the depth of the query, 0 where
+    depths are not compared, (n_reference,).
+    """
     record: dict[str, int]
     """What was done."""
 
@@ -93,8 +98,11 @@ def embed_pair(
     counts = model.config.gene_likelihood != "normal"
     depths = depths if counts else np.ones_like(depths)
     sources: list[CellSource | ThinnedCells] = [known]
-    if counts and reading.match_depth:
-        sources = as_deep_as(depths[depths > 0], known, cell_depths(known), reading.seed)
+    without = np.zeros(len(cells))
+    if counts and reading.match_depth and depths.any():
+        of_reference = cell_depths(known)
+        sources = as_deep_as(depths[depths > 0], known, of_reference, reading.seed)
+        without = no_count(of_reference, depths)
     learned = np.stack([embed_cells(model, source, reading.batch_size) for source in sources])
     before, batches = latent, _batches(query, reading.query_batch_key)
     if knows := model.knows_batches(reference) and model.knows_batches(query):
@@ -104,7 +112,7 @@ def embed_pair(
         generator = derive_generator(reading.seed, "transfer batch effects")
         latent = laid_on_reference(np.concatenate(learned), latent, batches, generator)
     done = {"batches_taken_out": int(knows), "depth_matched": int(sources != [known])}
-    return EmbeddedPair(learned, latent, before, batches, _empty(depths, genes), done)
+    return EmbeddedPair(learned, latent, before, batches, _empty(depths, genes), without, done)
 
 
 def _batches(query: AnnData, key: str | None) -> NDArray[Any]:
@@ -118,7 +126,7 @@ def _empty(depths: NDArray[np.float64], genes: SharedGenes) -> NDArray[np.bool_]
     if empty.any():
         message = (
             f"{int(empty.sum())} of {len(empty)} query cells have no count in the {genes.n_shared:,} genes that query and reference "
-            "share: nothing is known of them. Their probabilities are the shares of the classes in the reference, and their score for "
+            "share: nothing is known of them. Their probabilities are the shares that classes have among such cells, and their score for "
             "unknown types is missing."
         )
         warn(message)

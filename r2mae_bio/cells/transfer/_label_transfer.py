@@ -66,6 +66,8 @@ class LabelTransfer:
     """Share of right answers out of fold."""
     prior: NDArray[np.float64]
     """Share of the reference cells in each class, (n_classes,)."""
+    codes: NDArray[np.intp]
+    """Class of each reference cell, as its position in ``classes``, (n_reference,)."""
     _centre: NDArray[np.float64]
     _scale: NDArray[np.float64]
     _weights: NDArray[np.float64]
@@ -103,14 +105,14 @@ class LabelTransfer:
         DataError
             Classes or groups are too few, or shapes do not fit.
         """
-        draws, (classes, codes) = _as_draws(embedding), np.unique(_plain(labels), return_inverse=True)
-        _check(draws[0], codes, classes)
-        some = _sample(codes, _MOST_VALIDATED // len(draws), derive_generator(seed, "label-transfer sample"))
-        folds = deal_folds(codes[some], None if groups is None else np.asarray(groups)[some], seed=seed)
+        draws, (classes, of) = _as_draws(embedding), np.unique(_plain(labels), return_inverse=True)
+        _check(draws[0], of, classes)
+        some = _sample(of, _MOST_VALIDATED // len(draws), derive_generator(seed, "label-transfer sample"))
+        folds = deal_folds(of[some], None if groups is None else np.asarray(groups)[some], seed=seed)
         x, every = np.concatenate(draws), partial(np.tile, reps=len(draws))  # all draws of a cell are in its fold
-        rows = np.concatenate([some + i * len(codes) for i in range(len(draws))])
+        rows = np.concatenate([some + i * len(of) for i in range(len(draws))])
         centre, scale = x.mean(0), _scale(x)
-        z, answers, folds = (x - centre) / scale, every(codes), every(folds)
+        z, answers, folds = (x - centre) / scale, every(of), every(folds)
         logits = _out_of_fold(z[rows], answers[rows], folds, len(classes))
         best, temperature, judged = _choose(logits, answers[rows], classes)
         weights, bias = _fit(z, answers, STRENGTHS[best : best + 1], len(classes))[0]
@@ -120,7 +122,8 @@ class LabelTransfer:
             strength=STRENGTHS[best],
             temperature=temperature,
             accuracy=float(np.mean(held.argmax(1) == answers[rows][judged])),
-            prior=np.bincount(codes) / len(codes),
+            prior=np.bincount(of) / len(of),
+            codes=of,
             _centre=centre,
             _scale=scale,
             _weights=weights,

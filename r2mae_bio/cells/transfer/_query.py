@@ -11,11 +11,13 @@ import pandas as pd
 from scipy.special import entr
 
 from r2mae_bio._errors import ConfigError, DataError
+from r2mae_bio._rng import derive_generator
 from r2mae_bio._warn import warn
 from r2mae_bio.cells.fit._table import cells_at_a_time
 from r2mae_bio.cells.read._data import check_anndata
 from r2mae_bio.cells.read._obs import group_values, label_values, read_column
 from r2mae_bio.cells.stored._computed import compute_here
+from r2mae_bio.cells.transfer._class_shares import match_shares
 from r2mae_bio.cells.transfer._embedding import embed_pair
 from r2mae_bio.cells.transfer._label_transfer import LabelTransfer
 from r2mae_bio.cells.transfer._shared_genes import share_genes
@@ -102,6 +104,7 @@ def label_query(
     transfer = LabelTransfer.fit(pair.reference, labels[cells], groups=groups, seed=reading.seed)
     latent = _without_merging_types(transfer, pair)
     answer = transfer.predict(latent, pair.uncorrected, pair.empty)
+    matched = _match_shares(transfer, answer, pair, reading) if reading.match_shares else []
     columns = {
         "labels_key": labels_key,
         "groups_key": groups_key,
@@ -111,6 +114,7 @@ def label_query(
     texts = {name: value or "" for name, value in columns.items()}  # h5ad has no None
     numbers = {"n_reference": len(cells), "seed": int(reading.seed), **pair.record}
     numbers["query_corrected"] = int(not np.array_equal(latent, pair.uncorrected))
+    numbers["batches_with_own_shares"] = len(matched)
     threshold = {} if unknown_threshold is None else {"unknown_threshold": float(unknown_threshold)}
     names, codes = _answers(transfer, answer, unknown_threshold)
     record = {**_results(model, transfer, genes), **texts, **numbers, **threshold}
@@ -138,6 +142,13 @@ def _without_merging_types(transfer: LabelTransfer, pair: EmbeddedPair) -> NDArr
         )
         warn(message)
     return latent
+
+
+def _match_shares(transfer: LabelTransfer, answer: Transferred, pair: EmbeddedPair, reading: Reading) -> list[str]:
+    """Give the cells of each batch the probabilities that go with the shares of its classes."""
+    rates = np.bincount(transfer.codes, weights=pair.without) / np.bincount(transfer.codes)
+    generator = derive_generator(reading.seed, "transfer shares")
+    return match_shares(answer.probabilities, transfer.prior, rates, pair.batches, pair.empty, generator)
 
 
 def _spread(shares: NDArray[np.float64]) -> float:

@@ -30,6 +30,7 @@ def transfer(
     correct_query: Annotated[bool | None, typer.Option(help="Take out what the query adds as a batch.")] = None,
     query_batch_key: Annotated[str | None, typer.Option(help="Column with batches of the query.")] = None,
     match_depth: Annotated[bool | None, typer.Option(help="Learn from the reference at the depth of the query.")] = None,
+    match_shares: Annotated[bool | None, typer.Option(help="Estimate how frequent classes are in the query.")] = None,
     unknown_threshold: Annotated[float | None, typer.Option(help="Score above which a cell is of an unknown type.")] = None,
     key_added: options.KeyAdded = None,
     layer: options.Layer = None,
