@@ -2,19 +2,19 @@
 the reference lacks found?
 
 python -m benchmarks.label_confidence --json FILE [--sets pancreas,kidney,...] [--seeds 3]
-[--retrain] [--resume] [--out FILE]
+[--classes 5] [--retrain] [--resume] [--out FILE]
 
 A model is pretrained on the reference cells of a set, without labels, with every gene measured, and
 labels are transferred to query cells of which all genes, or a random panel, were measured, and to
 query cells of which only some molecules were. Of few cells the expected calibration error is above
 0 even if confidence is right: that is given, too, by drawing classes from the probabilities. Beside
 them stands the linear probe that was trained once, on reference cells measured in full. Query cells
-of a class that the reference lacks are left out of these scores. Then up to five classes, the
+of a class that the reference lacks are left out of these scores. Then up to --classes classes, the
 largest with at least 20 query cells, are taken out of the reference one at a time, and the AUROC
-tells how well the score for unknown types finds their query cells among the others. The model has
-seen the cells of these classes, without labels, as has a model that is pretrained on an atlas;
---retrain pretrains one without them for each class. Rows are written after each set and seed;
---resume leaves out what the file holds. --out writes means over sets and seeds.
+tells how well the score for unknown types finds their query cells among the others; with 0 this is
+left out. The model has seen the cells of these classes, without labels, as has a model that is
+pretrained on an atlas; --retrain pretrains one without them for each class. Rows are written after
+each set and seed; --resume leaves out what the file holds. --out writes means over sets and seeds.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 FRACTIONS = (1.0, 0.3, 0.1)
 DEPTHS = (0.3, 0.1, 0.03, 0.01)
-MOST_CLASSES, FEWEST_CELLS = 5, 20
+FEWEST_CELLS = 20
 LEVEL = 0.95
 TITLES = {
     "macro_f1": "macro-F1",
@@ -67,8 +67,8 @@ COLUMNS = ["set", "seed", "panel", "depth", "n_genes", "kind", "class", "n_class
 class Workbench:
     """One set under one seed."""
 
-    def __init__(self, cells: GeneSet, seed: int, *, retrain: bool, epochs: int | None) -> None:
-        self.cells, self.seed, self.retrain, self.epochs = cells, seed, retrain, epochs
+    def __init__(self, cells: GeneSet, seed: int, *, retrain: bool, epochs: int | None, classes: int = 5) -> None:
+        self.cells, self.seed, self.retrain, self.epochs, self.classes = cells, seed, retrain, epochs, classes
         everything = np.ones(len(cells.genes), bool)
         self.reference = self.take(cells.split.reference, everything)
         self.known = cells.split.query[np.isin(cells.labels[cells.split.query], cells.labels[cells.split.reference])]
@@ -163,7 +163,7 @@ class Workbench:
         names, number = np.unique(self.cells.labels[self.known], return_counts=True)
         order = [i for i in np.argsort(-number, kind="stable") if number[i] >= FEWEST_CELLS]
         few = self.reference.obs["label"].nunique() < 3
-        return {} if few else {str(names[i]): int(number[i]) for i in order[:MOST_CLASSES]}
+        return {} if few else {str(names[i]): int(number[i]) for i in order[: self.classes]}
 
 
 def error_if_calibrated(probabilities: NDArray[np.float32], classes: NDArray[Any], draws: int = 100) -> float:
@@ -195,7 +195,8 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
         for name in options.sets:
             if (name, seed) in done:
                 continue
-            bench = Workbench(load(name, seed, data=options.data), seed, retrain=options.retrain, epochs=options.epochs)
+            settings = {"retrain": options.retrain, "epochs": options.epochs, "classes": options.classes}
+            bench = Workbench(load(name, seed, data=options.data), seed, **settings)
             rows = bench.rows()
             frame = pd.concat([frame, rows], ignore_index=True) if len(frame) else rows
             write(options.json, frame.to_json(orient="records", indent=1))
@@ -245,6 +246,7 @@ def main() -> None:
     """Run what the command line asks for."""
     command = parser(__doc__, list(SETS))
     command.add_argument("--retrain", action="store_true", help="pretrain without the class that is taken out")
+    command.add_argument("--classes", type=int, default=5, help="most classes that are taken out")
     command.add_argument("--epochs", type=int, help="of pretraining; the default of the package if left away")
     options = command.parse_args()
     refuse_unknown(command, options, SETS)
