@@ -126,7 +126,7 @@ def _empty(depths: NDArray[np.float64], genes: SharedGenes) -> NDArray[np.bool_]
     if empty.any():
         message = (
             f"{int(empty.sum())} of {len(empty)} query cells have no count in the {genes.n_shared:,} genes that query and reference "
-            "share: nothing is known of them. Their probabilities are the shares that classes have among such cells, and their score for "
+            "share: nothing is known of them. Their probabilities are shares of the classes, and their score for "
             "unknown types is missing."
         )
         warn(message)
