@@ -87,7 +87,7 @@ def controls(case: Case) -> dict[str, dict[str, float]]:
     }
     found |= {"columns, log-linear fit": of_logits(case, readout), f"Markov, order {ORDER}": markov_scores(case)}
     found |= {
-        f"substitutions in {2 * beside + 1} bases": of_logits(case, substitutions(case, columns, beside)) for beside in (0, 1, 3)
+        f"substitutions, {beside} bases beside": of_logits(case, substitutions(case, columns, beside)) for beside in (0, 1, 3)
     }
     found["columns and which neighbours vary"] = found["columns, pseudocount 0.05"] + neighbour_scores(case)
     return {name: auroc(case.table, score) for name, score in found.items()}

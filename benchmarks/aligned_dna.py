@@ -16,7 +16,7 @@ of the reference is put together from its rows, N where there is none.
 - ``chr22``: human chromosome 22 of GRCh37, 21.6 Mb of it beside chimpanzee, gorilla and orangutan,
   in 9,627 blocks. Genes come from elsewhere (``--genes``). Changes are drawn at 24 to 28 and 38 to
   42 Mb, 32 to 34 Mb is validated on, the rest but a window beside these is trained on. Nothing was
-  chosen by looking at them.
+  chosen by looking at them; that substitutions are counted was decided after a first look.
 
 As many nonsense, missense and synonymous changes are drawn. On chr22 few genes are covered from end
 to end, so codons of others count, too, as long as what is known of the gene reads through.
