@@ -20,48 +20,58 @@ if TYPE_CHECKING:
 
 COMPLEMENT = str.maketrans("ACGT", "TGCA")
 PROTEIN = dict(standard_dna_table.forward_table) | dict.fromkeys(standard_dna_table.stop_codons, "*")
+UNKNOWN = "?"
 KINDS = ("nonsense", "missense", "synonymous")
-_ID = re.compile(r"(?:proteinId |protein_id=|Parent=)\"?([^;\"]+)")
+_ID = re.compile(r"(?:proteinId |protein_id=|Parent=|transcript_id )\"?([^;\"]+)")
 
 
 def coding_positions(path: Path, chromosomes: set[str]) -> dict[str, tuple[str, str, list[int]]]:
     """Chromosome, strand and positions (from 0, in the order of translation) of the coding sequence
-    of each gene of a GFF file, by its name."""
-    pieces = defaultdict(list)
-    with gzip.open(path, "rt") as stream:
+    of each gene of a GFF or GTF file, or of each transcript, by its name. Names of chromosomes may
+    begin with "chr"; GTF files have stop codons beside the coding sequence, which they end.
+    """
+    pieces = defaultdict(set)
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt") as stream:
         for line in stream:
             fields = line.rstrip("\n").split("\t")
-            if len(fields) > 8 and fields[2] == "CDS" and fields[0] in chromosomes and (found := _ID.search(fields[8])):
-                pieces[fields[0], fields[6], found[1]].append((int(fields[3]) - 1, int(fields[4])))
-    genes = {}
-    for (chrom, strand, name), spans in pieces.items():
-        positions = [at for start, end in sorted(spans) for at in range(start, end)]
-        genes[f"{chrom} {name}"] = chrom, strand, positions if strand == "+" else positions[::-1]
-    return genes
+            if len(fields) < 9 or fields[2] not in ("CDS", "stop_codon") or not (found := _ID.search(fields[8])):
+                continue
+            chrom = fields[0] if fields[0] in chromosomes else fields[0].removeprefix("chr")
+            if chrom in chromosomes:
+                pieces[chrom, fields[6], found[1]].update(range(int(fields[3]) - 1, int(fields[4])))
+    return {
+        f"{chrom} {name}": (chrom, strand, sorted(positions, reverse=strand == "-"))
+        for (chrom, strand, name), positions in pieces.items()
+    }
 
 
-def whole(codons: list[str]) -> bool:
-    """Whether codons run from a start to a stop, with none between and no unknown base."""
-    return (
-        codons[0] == "ATG"
-        and [PROTEIN.get(codon, "*") for codon in codons].index("*") == len(codons) - 1
-        and codons[-1] in PROTEIN
-    )
+def reads_through(codons: list[str]) -> bool:
+    """Whether codons run from a start to a stop with none between, as far as they are known."""
+    acids = [PROTEIN.get(codon, UNKNOWN) for codon in codons]
+    return acids[0] in ("M", UNKNOWN) and acids[-1] in ("*", UNKNOWN) and "*" not in acids[:-1]
 
 
-def changes(genome: Genome, genes: dict[str, tuple[str, str, list[int]]]) -> pd.DataFrame:
-    """All changes of one base within the genes that are whole, without start and stop codons; one
-    that does different things to two genes is left out."""
+def codons_of(genome: Genome, chrom: str, strand: str, positions: list[int]) -> list[str]:
+    """Codons at positions in the order of translation; none if they do not divide by three."""
+    if len(positions) < 9 or len(positions) % 3:
+        return []
+    first = min(positions)
+    text = genome.fetch(chrom, first, max(positions) + 1).upper()
+    bases = "".join(text[at - first] for at in positions)
+    bases = bases if strand == "+" else bases.translate(COMPLEMENT)
+    return [bases[i : i + 3] for i in range(0, len(bases), 3)]
+
+
+def changes(genome: Genome, genes: dict[str, tuple[str, str, list[int]]], *, whole: bool = True) -> pd.DataFrame:
+    """All changes of one base within the genes that read through, without start and stop codons;
+    one that does different things to two genes is left out.
+
+    ``whole=False`` also takes the known codons of genes of which some are not.
+    """
     rows = []
     for chrom, strand, positions in genes.values():
-        if len(positions) < 9 or len(positions) % 3:
-            continue
-        first = min(positions)
-        text = genome.fetch(chrom, first, max(positions) + 1).upper()
-        bases = "".join(text[at - first] for at in positions)
-        bases = bases if strand == "+" else bases.translate(COMPLEMENT)
-        codons = [bases[i : i + 3] for i in range(0, len(bases), 3)]
-        if set(bases) <= set("ACGT") and PROTEIN[codons[-1]] == "*" and whole(codons):
+        codons = codons_of(genome, chrom, strand, positions)
+        if codons and reads_through(codons) and not (whole and any(codon not in PROTEIN for codon in codons)):
             rows += _changes_of(chrom, strand, positions, codons)
     table = pd.DataFrame(rows, columns=["chrom", "pos", "ref", "alt", "kind"]).drop_duplicates()
     return table[~table.duplicated(["chrom", "pos", "ref", "alt"], keep=False)].reset_index(drop=True)
@@ -70,7 +80,7 @@ def changes(genome: Genome, genes: dict[str, tuple[str, str, list[int]]]) -> pd.
 def _changes_of(chrom: str, strand: str, positions: list[int], codons: list[str]) -> list[tuple[str, int, str, str, str]]:
     rows = []
     for c, codon in enumerate(codons[1:-1], 1):
-        for i in range(3):
+        for i in range(3 if codon in PROTEIN else 0):
             for base in "ACGT".replace(codon[i], ""):
                 before, after = PROTEIN[codon], PROTEIN[codon[:i] + base + codon[i + 1 :]]
                 kind = "synonymous" if before == after else "nonsense" if after == "*" else "missense"

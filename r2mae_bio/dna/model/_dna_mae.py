@@ -86,8 +86,9 @@ class DNAMAE(DNAReader):
         its other bases and all columns, as GPN-MSA does. ``"relatives"``: what the other species
         have, given all bases of the genome and the columns that are not hidden; a substitution is
         then as likely as relatives with it are expected and seen. Much the better score of a single
-        base (``benchmarks/results/aligned_dna_cpu.md``); a position then says what relatives have,
-        not what the genome has, which is no likelihood of a longer change.
+        base beside 12 genomes of a fungus, for missense changes not beside three apes
+        (``benchmarks/results/aligned_dna_cpu.md``); a position then says what relatives have, not
+        what the genome has, which is no likelihood of a longer change.
     network_kwargs
         Further settings of :class:`r2mae_bio.config.DNAConfig`.
 
