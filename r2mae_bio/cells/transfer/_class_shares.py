@@ -25,6 +25,7 @@ _AT_ONCE: Final = 1 << 14
 
 def match_shares(
     probabilities: NDArray[np.float32],
+    learned: NDArray[np.float64],
     prior: NDArray[np.float64],
     rates: NDArray[np.float64],
     batches: NDArray[Any],
@@ -37,8 +38,10 @@ def match_shares(
     ----------
     probabilities
         Of the classes in each cell, (n_cells, n_classes); changed in place.
+    learned
+        Shares of the classes among the cells, with counts, that this was learned from, (n_classes,).
     prior
-        Shares of the classes in the reference, (n_classes,).
+        Shares of the classes among all cells of the reference, (n_classes,).
     rates
         Chance of a cell of each class to have no count, (n_classes,).
     batches
@@ -57,15 +60,17 @@ def match_shares(
         rows = np.flatnonzero(batches == name)
         known, without = rows[~empty[rows]], rows[empty[rows]]
         some = known if known.size <= _MOST_CELLS else np.sort(rng.choice(known, _MOST_CELLS, replace=False))
-        shares = estimated_shares(probabilities[some].astype(np.float64), prior)
+        shares, whole = estimated_shares(probabilities[some].astype(np.float64), learned), prior
         if shares is not None:
             changed.append(str(name))
+            whole = prior * (shares / learned)
+            whole /= whole.sum()
             for start in range(0, known.size, _AT_ONCE):
                 block = known[start : start + _AT_ONCE]
-                found = probabilities[block] * (shares / prior)
+                found = probabilities[block] * (shares / learned)
                 probabilities[block] = found / found.sum(1, keepdims=True)
         if without.size:
-            probabilities[without] = shares_without_counts(prior if shares is None else shares, rates, without.size / rows.size)
+            probabilities[without] = shares_without_counts(whole, rates, without.size / rows.size)
     return changed
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from r2mae_bio.cells.read._file_matrix import BufferSize
     from r2mae_bio.cells.read._panels import CellPanels
 
-__all__ = ["ThinnedCells", "as_deep_as", "cell_depths", "kept_counts", "kept_share", "no_count"]
+__all__ = ["ThinnedCells", "as_deep_as", "cell_depths", "explained", "kept_counts", "kept_share", "no_count"]
 
 _AT_ONCE: Final = 2048
 _ALIKE: Final = 0.9
@@ -37,7 +37,7 @@ def as_deep_as(
     Parameters
     ----------
     query
-        Depths of the query cells, those without counts left out, (n_query,).
+        Depths of the query cells, (n_query,), see :func:`explained`.
     reference
         The reference cells.
     depths
@@ -102,14 +102,16 @@ def kept_counts(
 
     Returns
     -------
-    Whole numbers (n_reference,), at least 1; a cell that has fewer keeps all.
+    Whole numbers (n_reference,), at least 1 where the query cell has a count; a cell that has fewer
+    keeps all.
     """
     share = min(1.0, query.mean() / max(reference.mean(), 1e-12))
     might = rng.poisson(share * reference) + rng.random(len(reference))  # equal numbers in random order
     rank = np.empty(len(reference))
     rank[np.argsort(might)] = (np.arange(len(reference)) + 0.5) / max(1, len(reference))
-    found: NDArray[np.int64] = np.rint(np.quantile(query, rank, method="inverted_cdf")).astype(np.int64)
-    return np.maximum(found, 1)
+    dealt = np.quantile(query, rank, method="inverted_cdf")
+    found: NDArray[np.int64] = np.where(dealt > 0, np.maximum(np.rint(dealt), 1), 0).astype(np.int64)
+    return found
 
 
 def no_count(reference: NDArray[np.float64], query: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -127,6 +129,27 @@ def no_count(reference: NDArray[np.float64], query: NDArray[np.float64]) -> NDAr
     """
     found: NDArray[np.float64] = np.exp(-reference * (query.mean() / max(reference.mean(), 1e-12)))
     return found
+
+
+def explained(query: NDArray[np.float64], without: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Depths of a query with no more cells without counts than its depth explains: what is more of
+    them was lost in another way, and says nothing of the others.
+
+    Parameters
+    ----------
+    query
+        Depths of all cells (n_query,).
+    without
+        Chance of each reference cell to have no count at that depth (n_reference,).
+
+    Returns
+    -------
+    Depths (at most n_query,).
+    """
+    counted = query[query > 0]
+    chance = min(float(without.mean()), 0.999)
+    n_without = min(query.size - counted.size, round(counted.size * chance / (1 - chance)))
+    return np.concatenate([np.zeros(n_without), counted])
 
 
 @dataclass(frozen=True, eq=False)

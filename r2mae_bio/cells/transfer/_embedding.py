@@ -12,7 +12,7 @@ import numpy as np
 from r2mae_bio._rng import derive_generator
 from r2mae_bio._warn import warn
 from r2mae_bio.cells.model._batch_correction import batch_names, laid_on_reference
-from r2mae_bio.cells.transfer._depth import as_deep_as, cell_depths, no_count
+from r2mae_bio.cells.transfer._depth import ThinnedCells, as_deep_as, cell_depths, explained, no_count
 from r2mae_bio.cells.transfer._shared_genes import embed_cells, open_shared
 from r2mae_bio.cells.transfer._shared_work import SharedWork
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from r2mae_bio.cells.model._gene_mae import GeneMAE
     from r2mae_bio.cells.read._cells import CellSource
-    from r2mae_bio.cells.transfer._depth import ThinnedCells
     from r2mae_bio.cells.transfer._shared_genes import SharedGenes
 
 __all__ = ["EmbeddedPair", "Reading", "embed_pair"]
@@ -62,6 +61,8 @@ class EmbeddedPair:
     """Chance of each reference cell to be left without a count at the depth of the query, 0 where
     depths are not compared, (n_reference,).
     """
+    counted: NDArray[np.bool_]
+    """Whether each reference cell has a count in each draw, (n_draws, n_reference)."""
     record: dict[str, int]
     """What was done."""
 
@@ -101,8 +102,9 @@ def embed_pair(
     without = np.zeros(len(cells))
     if counts and reading.match_depth and depths.any():
         of_reference = cell_depths(known)
-        sources = as_deep_as(depths[depths > 0], known, of_reference, reading.seed)
         without = no_count(of_reference, depths)
+        sources = as_deep_as(explained(depths, without), known, of_reference, reading.seed)
+    counted = np.stack([source.kept > 0 if isinstance(source, ThinnedCells) else without < 1 for source in sources])
     learned = np.stack([embed_cells(model, source, reading.batch_size) for source in sources])
     before, batches = latent, _batches(query, reading.query_batch_key)
     if knows := model.knows_batches(reference) and model.knows_batches(query):
@@ -112,7 +114,7 @@ def embed_pair(
         generator = derive_generator(reading.seed, "transfer batch effects")
         latent = laid_on_reference(np.concatenate(learned), latent, batches, generator)
     done = {"batches_taken_out": int(knows), "depth_matched": int(sources != [known])}
-    return EmbeddedPair(learned, latent, before, batches, _empty(depths, genes), without, done)
+    return EmbeddedPair(learned, latent, before, batches, _empty(depths, genes), without, counted, done)
 
 
 def _batches(query: AnnData, key: str | None) -> NDArray[Any]:

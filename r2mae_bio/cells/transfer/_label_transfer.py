@@ -66,6 +66,8 @@ class LabelTransfer:
     """Share of right answers out of fold."""
     prior: NDArray[np.float64]
     """Share of the reference cells in each class, (n_classes,)."""
+    learned: NDArray[np.float64]
+    """Share of the cells that were learned from in each class, (n_classes,)."""
     codes: NDArray[np.intp]
     """Class of each reference cell, as its position in ``classes``, (n_reference,)."""
     _centre: NDArray[np.float64]
@@ -75,7 +77,15 @@ class LabelTransfer:
     _unusual: UnusualCells
 
     @classmethod
-    def fit(cls, embedding: ArrayLike, labels: ArrayLike, *, groups: ArrayLike | None = None, seed: int = 0) -> Self:
+    def fit(
+        cls,
+        embedding: ArrayLike,
+        labels: ArrayLike,
+        *,
+        groups: ArrayLike | None = None,
+        counted: NDArray[np.bool_] | None = None,
+        seed: int = 0,
+    ) -> Self:
         """Learn from reference cells.
 
         The strength of the L2 penalty and the temperature (Guo et al. 2017, arXiv:1706.04599) are
@@ -93,6 +103,9 @@ class LabelTransfer:
             at least two cells each.
         groups
             Group, such as the donor, of each cell (n_cells,).
+        counted
+            Whether each cell has a count in each draw, (n_draws, n_cells); others are not learned
+            from, but for those of classes that would be left with less than two.
         seed
             Seed of the folds.
 
@@ -110,12 +123,15 @@ class LabelTransfer:
         some = _sample(of, _MOST_VALIDATED // len(draws), derive_generator(seed, "label-transfer sample"))
         folds = deal_folds(of[some], None if groups is None else np.asarray(groups)[some], seed=seed)
         x, every = np.concatenate(draws), partial(np.tile, reps=len(draws))  # all draws of a cell are in its fold
+        answers = every(of)
+        there = _learned_from(counted, answers, len(draws))
         rows = np.concatenate([some + i * len(of) for i in range(len(draws))])
-        centre, scale = x.mean(0), _scale(x)
-        z, answers, folds = (x - centre) / scale, every(of), every(folds)
+        rows, folds = rows[there[rows]], every(folds)[there[rows]]
+        centre, scale = x[there].mean(0), _scale(x[there])
+        z = (x - centre) / scale
         logits = _out_of_fold(z[rows], answers[rows], folds, len(classes))
         best, temperature, judged = _choose(logits, answers[rows], classes)
-        weights, bias = _fit(z, answers, STRENGTHS[best : best + 1], len(classes))[0]
+        weights, bias = _fit(z[there], answers[there], STRENGTHS[best : best + 1], len(classes))[0]
         held = logits[best][judged] / temperature
         return cls(
             classes=classes,
@@ -123,6 +139,7 @@ class LabelTransfer:
             temperature=temperature,
             accuracy=float(np.mean(held.argmax(1) == answers[rows][judged])),
             prior=np.bincount(of) / len(of),
+            learned=np.bincount(answers[there]) / there.sum(),
             codes=of,
             _centre=centre,
             _scale=scale,
@@ -197,6 +214,13 @@ def _scale(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     deviation = x.std(0)
     return np.maximum(deviation, 1e-3 * deviation.max()) if deviation.any() else np.ones_like(deviation)
+
+
+def _learned_from(counted: NDArray[np.bool_] | None, codes: NDArray[np.intp], n_draws: int) -> NDArray[np.bool_]:
+    """Which of all draws to learn from, (n_draws * n_cells,)."""
+    there = np.ones(len(codes), bool) if counted is None else counted.ravel().copy()
+    lost = np.bincount(codes[there], minlength=codes.max() + 1) < 2 * n_draws
+    return there | lost[codes]
 
 
 def _sample(codes: NDArray[np.intp], most: int, rng: np.random.Generator) -> NDArray[np.intp]:

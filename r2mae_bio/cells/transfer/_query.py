@@ -101,7 +101,7 @@ def label_query(
     genes = share_genes(model.vocabulary, query, reference, duplicates=duplicates, min_coverage=min_coverage)
     here = partial(compute_here, n_cells=query.n_obs)
     pair = embed_pair(model, query, reference, cells, genes, reading, compute or here)
-    transfer = LabelTransfer.fit(pair.reference, labels[cells], groups=groups, seed=reading.seed)
+    transfer = LabelTransfer.fit(pair.reference, labels[cells], groups=groups, counted=pair.counted, seed=reading.seed)
     latent = _without_merging_types(transfer, pair)
     answer = transfer.predict(latent, pair.uncorrected, pair.empty)
     matched = _match_shares(transfer, answer, pair, reading) if reading.match_shares else []
@@ -148,7 +148,7 @@ def _match_shares(transfer: LabelTransfer, answer: Transferred, pair: EmbeddedPa
     """Give the cells of each batch the probabilities that go with the shares of its classes."""
     rates = np.bincount(transfer.codes, weights=pair.without) / np.bincount(transfer.codes)
     generator = derive_generator(reading.seed, "transfer shares")
-    return match_shares(answer.probabilities, transfer.prior, rates, pair.batches, pair.empty, generator)
+    return match_shares(answer.probabilities, transfer.learned, transfer.prior, rates, pair.batches, pair.empty, generator)
 
 
 def _spread(shares: NDArray[np.float64]) -> float:

@@ -67,7 +67,7 @@ def test_each_batch_has_shares_of_its_own(monkeypatch):
     batches = np.repeat(np.array(["same", "other"], object), 800)
     after = before.copy()
     nothing = np.zeros(1600, bool)
-    changed = match_shares(after, PRIOR, np.zeros(3), batches, nothing, np.random.default_rng(0))
+    changed = match_shares(after, PRIOR, PRIOR, np.zeros(3), batches, nothing, np.random.default_rng(0))
     assert changed == ["other"]
     np.testing.assert_array_equal(after[:800], before[:800])
     np.testing.assert_allclose(after.sum(1), 1, rtol=1e-5)
@@ -78,7 +78,7 @@ def test_large_batches_are_estimated_from_some_of_their_cells(monkeypatch):
     monkeypatch.setattr("r2mae_bio.cells.transfer._class_shares._MOST_CELLS", 400)
     before = cells([0.05, 0.05, 0.9], 4000, 3)[1].astype(np.float32)
     some, every = before.copy(), before.copy()
-    arguments = PRIOR, np.zeros(3), np.zeros(4000), np.zeros(4000, bool)
+    arguments = PRIOR, PRIOR, np.zeros(3), np.zeros(4000), np.zeros(4000, bool)
     assert match_shares(some, *arguments, np.random.default_rng(0)) == ["0.0"]
     monkeypatch.undo()
     match_shares(every, *arguments, np.random.default_rng(0))
@@ -111,7 +111,7 @@ def test_cells_without_counts_follow_the_shares_of_their_batch():
     table = cells([0.05, 0.05, 0.9], 1000, 5)[1].astype(np.float32)
     empty = np.arange(1000) % 10 == 0
     rates = np.array([0.1, 0.1, 0.1])
-    match_shares(table, PRIOR, rates, np.zeros(1000), empty, np.random.default_rng(0))
+    match_shares(table, PRIOR, PRIOR, rates, np.zeros(1000), empty, np.random.default_rng(0))
     assert np.ptp(table[empty], axis=0).max() == 0
     assert table[empty][0].argmax() == 2
     np.testing.assert_allclose(table[empty].sum(1), 1, rtol=1e-6)
