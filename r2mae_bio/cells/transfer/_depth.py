@@ -82,9 +82,7 @@ def kept_share(reference: NDArray[np.float64], query: NDArray[np.float64]) -> fl
     return float(np.minimum(1.0, wanted / np.maximum(np.sort(reference), 1e-12)).mean())
 
 
-def kept_counts(
-    reference: NDArray[np.float64], query: NDArray[np.float64], rng: np.random.Generator
-) -> NDArray[np.int64]:
+def kept_counts(reference: NDArray[np.float64], query: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
     """Counts that each reference cell keeps: the depths of the query, dealt to the cells in the
     order of what each might have had if all were sequenced as little, a Poisson number.
 

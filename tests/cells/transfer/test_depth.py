@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from r2mae_bio.cells.transfer._depth import ThinnedCells, as_deep_as, cell_depths, kept_counts, kept_share
+from r2mae_bio.cells.transfer._depth import ThinnedCells, as_deep_as, cell_depths, explained, kept_counts, kept_share, no_count
 from r2mae_bio.cells.transfer._label_transfer import LabelTransfer
 from r2mae_bio.io import GeneVocabulary, align_genes, open_cells
 
@@ -69,6 +69,20 @@ def test_depths_have_the_distribution_of_the_query():
     levels = [0.1, 0.5, 0.9]
     np.testing.assert_allclose(np.quantile(kept_counts(reference, query, rng), levels), np.quantile(query, levels), rtol=0.03)
     np.testing.assert_array_equal(kept_counts(reference, np.full(3, 0.2), rng), 1)  # fractions of a count
+
+
+def test_cells_without_counts_are_dealt_as_far_as_depth_explains_them():
+    rng = np.random.default_rng(4)
+    reference = rng.lognormal(6, 1, 4000)
+    query = rng.poisson(reference * 0.005).astype(float)
+    found = explained(query, no_count(reference, query))
+    assert (found == 0).mean() == pytest.approx((query == 0).mean(), abs=0.02)
+    np.testing.assert_array_equal(found[found > 0], query[query > 0])
+    kept = kept_counts(reference, found, rng)
+    assert (kept == 0).sum() == pytest.approx((found == 0).mean() * 4000, abs=1)
+    # of deep cells none would be without a count: such cells were lost in another way
+    deep = np.r_[np.zeros(500), reference]
+    np.testing.assert_array_equal(explained(deep, no_count(reference, deep)), reference)
 
 
 def test_the_share_that_is_kept_is_told_by_ranks():
@@ -166,3 +180,23 @@ def test_cells_without_counts_get_the_shares_of_the_classes():
     assert np.isnan(found.unknown[:4]).all()
     np.testing.assert_array_equal(found.probabilities[4:], plain.probabilities[4:])
     np.testing.assert_array_equal(found.unknown[4:], plain.unknown[4:])
+
+
+def test_draws_without_a_count_are_not_learned_from():
+    x, y = blobs(300, 0)
+    draws = np.stack([x, x + 0.1, x - 0.1])
+    counted = np.random.default_rng(1).random((3, 300)) > 0.4
+    draws[~counted] = 50.0  # would spoil everything
+    fitted = LabelTransfer.fit(draws, y, counted=counted)
+    assert fitted.accuracy > 0.5
+    assert np.abs(fitted._centre).max() < 2
+    every = np.tile(y, 3)[counted.ravel()]
+    np.testing.assert_allclose(fitted.learned, np.unique(every, return_counts=True)[1] / len(every))
+    np.testing.assert_allclose(fitted.prior, np.unique(y, return_counts=True)[1] / 300)
+
+
+def test_a_class_that_would_lose_its_cells_keeps_them():
+    x, y = blobs(300, 0)
+    counted = np.tile(y != "2", (3, 1))
+    fitted = LabelTransfer.fit(np.stack([x] * 3), y, counted=counted)
+    assert fitted.learned[2] == pytest.approx((y == "2").mean())

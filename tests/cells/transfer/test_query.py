@@ -20,7 +20,16 @@ def blobs(n, seed, centres=CENTRES):
 
 
 def pair(corrected, uncorrected, batches):
-    return EmbeddedPair(np.zeros((1, 0, 2)), corrected, uncorrected, batches, np.zeros(len(corrected), bool), np.zeros(0), np.ones((1, 0), bool), {})
+    return EmbeddedPair(
+        np.zeros((1, 0, 2)),
+        corrected,
+        uncorrected,
+        batches,
+        np.zeros(len(corrected), bool),
+        np.zeros(0),
+        np.ones((1, 0), bool),
+        {},
+    )
 
 
 @pytest.fixture(scope="module")
