@@ -59,22 +59,25 @@ def transfer_labels(
     learns from the reference so embedded, so that a query measured on a panel meets a classifier
     made for this panel. Where the query is shallower, the reference is embedded from as few counts:
     molecules of each cell are drawn, three times, until the reference has the depths of the query,
-    its deeper cells more of them as far as chance lets them, and labels, confidence and the score for unknown types are those of such cells. What the
-    query adds to the embedding as a batch (another donor, depth or technology) is taken out first:
-    by the model if it knows the batches of all cells (see :func:`map_query`), otherwise by laying
-    the query on the neighbourhoods of the reference. A query of too few neighbourhoods to tell a
-    batch from a cell type stays as it is, with a warning; so does one that would spread over fewer
-    classes than before, for then types were taken for a batch; and so do fewer than 10 cells,
-    without one. The strength of the regression and the temperature of its probabilities come from
-    cross-validation within the reference. The score for unknown types compares a cell's distance to
-    the mean of its class, and the odds against its label, with those of reference cells of that
-    label that were held out: 0.95 means that 95% of the reference cells look less unusual; it is
-    taken before the query is corrected, for that draws new types to known ones, so differences
-    between the studies make all cells of a query look more unusual. Classes that are
-    more frequent in a batch of the query than in the reference get more of the doubtful cells: their
-    shares are estimated where a test tells them from those of the reference, the latter being half
-    of the evidence. A cell without a count in these genes gets the shares that classes have among
-    cells so shallow, with a warning. With ``correct_query=False``, ``match_depth=False`` and
+    its deeper cells more of them as far as chance lets them. Draws without a count are not learned
+    from, and labels, confidence and the score for unknown types are those of the others.
+    What the query adds to the embedding as a batch (another donor, depth or technology) is taken
+    out first: by the model if it knows the batches of all cells (see :func:`map_query`), otherwise
+    by laying the query on the neighbourhoods of the reference. A query of too few neighbourhoods to
+    tell a batch from a cell type stays as it is, with a warning; so does one that would spread over
+    fewer classes than before, for then types were taken for a batch; and so do fewer than 10 cells,
+    without one.
+
+    The strength of the regression and the temperature of its probabilities come from
+    cross-validation within the reference. Classes that are more frequent in a batch of the query
+    than in the reference get more of the doubtful cells: their shares are estimated where a test
+    tells them from those of the reference, the latter being half of the evidence. The score for
+    unknown types compares a cell's distance to the mean of its class, and the odds against its
+    label, with those of reference cells of that label that were held out: 0.95 means that 95% of
+    the reference cells look less unusual; it is taken before the query is corrected, for that draws
+    new types to known ones, so differences between the studies make all cells of a query look more
+    unusual. A cell without a count in these genes gets the shares that classes have among cells so
+    shallow, with a warning. With ``correct_query=False``, ``match_depth=False`` and
     ``match_shares=False`` a cell's results do not depend on the other cells of the query, and one
     without a count has the shares of the reference.
 

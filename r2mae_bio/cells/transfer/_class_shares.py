@@ -39,7 +39,7 @@ def match_shares(
     probabilities
         Of the classes in each cell, (n_cells, n_classes); changed in place.
     learned
-        Shares of the classes among the cells, with counts, that this was learned from, (n_classes,).
+        Shares of the classes among the cells, with counts, that were learned from, (n_classes,).
     prior
         Shares of the classes among all cells of the reference, (n_classes,).
     rates
@@ -77,13 +77,13 @@ def match_shares(
 def estimated_shares(probabilities: NDArray[np.float64], prior: NDArray[np.float64]) -> NDArray[np.float64] | None:
     r"""Shares of the classes in cells of a query, or None where those of the reference will do.
 
-    They have the largest posterior, found by expectation maximisation (Saerens, Latinne & Decaestecker
-    2002, Neural Computation 14:21), under a Dirichlet distribution around the shares of the
-    reference that weighs as much as all cells of the query together. From cells of few counts the
-    likelihood alone may give all to one class that is like several, and where another study differs
-    by more than shares it mistakes the one for the other; so estimates go half of the way, and less
-    where cells hardly tell their class. They are taken only where a likelihood-ratio test tells
-    them from the shares of the reference at .001.
+    They have the largest posterior, found by expectation maximisation (Saerens, Latinne &
+    Decaestecker 2002, Neural Computation 14:21), under a Dirichlet distribution around the shares
+    of the reference that weighs as much as all cells of the query together. From cells of few
+    counts the likelihood alone may give all to one class that is like several, and where another
+    study differs by more than shares it mistakes the one for the other; so estimates go half of the
+    way, and less where cells hardly tell their class. They are taken only where a likelihood-ratio
+    test tells them from the shares of the reference at .001.
 
     Parameters
     ----------

@@ -206,5 +206,6 @@ class ThinnedCells:
         total, kept = int(counts.sum()), int(self.kept[cell])
         if kept >= total:
             return values
-        method = "count" if total <= _LAID_OUT else "marginals"  # the first is faster, in memory of the total
-        return rng.multivariate_hypergeometric(counts, kept, method=method).astype(np.float32)
+        # "count" is faster, and takes memory for each molecule
+        drawn = rng.multivariate_hypergeometric(counts, kept, method="count" if total <= _LAID_OUT else "marginals")
+        return drawn.astype(np.float32)
