@@ -104,7 +104,8 @@ def embed_pair(
         of_reference = cell_depths(known)
         without = no_count(of_reference, depths)
         sources = as_deep_as(explained(depths, without), known, of_reference, reading.seed)
-    counted = np.stack([source.kept > 0 if isinstance(source, ThinnedCells) else without < 1 for source in sources])
+    every = np.ones(len(cells), bool)
+    counted = np.stack([source.kept > 0 if isinstance(source, ThinnedCells) else every for source in sources]) & (without < 1)
     learned = np.stack([embed_cells(model, source, reading.batch_size) for source in sources])
     before, batches = latent, _batches(query, reading.query_batch_key)
     if knows := model.knows_batches(reference) and model.knows_batches(query):
