@@ -198,6 +198,44 @@ def test_confidence_falls_with_depth(reference, model):
     assert np.median(found.obs["r2mae_label_unknown"]) < 0.75 < np.median(alone.obs["r2mae_label_unknown"])
 
 
+def mostly_one(n, seed):
+    """Cells of a few counts, nine in ten of the first type."""
+    query = thinned(make_cells(10 * n, seed), 0.03)
+    counted = np.asarray(query.X.sum(1)).ravel() > 0
+    kind = np.arange(query.n_obs) % 3
+    return query[counted & ((kind == 0) | (np.arange(query.n_obs) % 18 == 1))].copy()
+
+
+def test_doubtful_cells_go_to_the_classes_that_are_frequent_in_the_query(reference, model):
+    query = mostly_one(300, 7)
+    options = {"correct_query": False}
+    right = []
+    for match, own in ((False, 0), (True, 1)):
+        found = transfer(query, reference, model, match_shares=match, **options)
+        assert found.uns["r2mae"]["transfer_labels"]["r2mae_label"]["batches_with_own_shares"] == own
+        np.testing.assert_allclose(found.obsm["r2mae_label_probabilities"].sum(1), 1, rtol=1e-5)
+        right.append((found.obs["r2mae_label"].astype(str) == query.obs["type"]).mean())
+    assert right[1] > right[0] + 0.02
+
+
+def test_a_query_of_the_same_composition_has_the_shares_of_the_reference(reference, model):
+    query = thinned(make_cells(600, 2), 0.1)
+    query = query[np.asarray(query.X.sum(1)).ravel() > 0].copy()
+    asked, plain = (transfer(query, reference, model, correct_query=False, match_shares=match) for match in (True, False))
+    assert asked.uns["r2mae"]["transfer_labels"]["r2mae_label"]["batches_with_own_shares"] == 0
+    np.testing.assert_array_equal(asked.obsm["r2mae_label_probabilities"], plain.obsm["r2mae_label_probabilities"])
+
+
+def test_each_batch_of_a_query_has_shares_of_its_own(reference, model):
+    one, same = mostly_one(300, 7), thinned(make_cells(600, 2), 0.1)
+    query = ad.concat({"one": one, "same": same[np.asarray(same.X.sum(1)).ravel() > 0]}, label="sample", index_unique="-")
+    options = {"correct_query": False, "query_batch_key": "sample"}
+    asked, plain = (transfer(query, reference, model, match_shares=match, **options) for match in (True, False))
+    assert asked.uns["r2mae"]["transfer_labels"]["r2mae_label"]["batches_with_own_shares"] == 1
+    changed = (asked.obsm["r2mae_label_probabilities"] != plain.obsm["r2mae_label_probabilities"]).any(1)
+    assert set(query.obs["sample"][changed]) == {"one"}
+
+
 def test_a_cell_without_counts_gets_the_shares_of_the_classes_and_says_so(query, reference, model):
     empty = query.X.toarray()
     empty[:2] = 0
