@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +28,14 @@ def two_ranks(folder, name, **settings):
         port = free.getsockname()[1]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
     command = [sys.executable, "-W", "ignore", str(SCRIPT), str(folder), name, json.dumps(settings)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == (9 if "die" in settings else 0), done.stderr[-3000:]
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=environment, start_new_session=True, **pipes) as process:
+        try:
+            _, errors = process.communicate(timeout=300)
+        finally:  # a rank that is left alone would wait for the other one
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == (9 if "die" in settings else 0), errors[-3000:]
     return None if "die" in settings else GeneMAE.load(folder / name / "model")
 
 
