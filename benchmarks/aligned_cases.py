@@ -66,6 +66,11 @@ class Case(NamedTuple):
         """Aligned species that are not the reference's own."""
         return [name for name, own in zip(self.alignment.species, self.own, strict=True) if not own]
 
+    @property
+    def contigs(self) -> np.ndarray:
+        """Contig of each change, as its position in the genome, (n,)."""
+        return np.array([self.genome.contig_index(name) for name in self.table["chrom"]])
+
 
 def write_reference(maf: Path, path: Path, reference: str) -> Path:
     """The sequence of the reference, case kept, N where no block lies; all its rows are of the plus

@@ -56,9 +56,8 @@ def of_logits(case: Case, logits: np.ndarray) -> np.ndarray:
 def markov_scores(case: Case) -> np.ndarray:
     """Difference of the likelihoods of both windows, mean over the strands."""
     model = MarkovModel.count(case.genome, case.split.train, ORDER)
-    contigs = np.array([case.genome.contig_index(name) for name in case.table["chrom"]])
     starts = case.table["pos"].to_numpy() - 1 - ORDER
-    before = encode_bases(case.genome.windows(starts, 2 * ORDER + 1, contigs=contigs))
+    before = encode_bases(case.genome.windows(starts, 2 * ORDER + 1, contigs=case.contigs))
     after = before.copy()
     after[:, ORDER] = encode_bases("".join(case.table["alt"]))
     return (
@@ -74,8 +73,7 @@ def controls(case: Case) -> dict[str, dict[str, float]]:
     """AUROC of what needs no network."""
     columns = AlignedColumns(case.alignment, case.genome)
     start = ColumnStart(case.genome, case.split, columns, seed=0)
-    contigs = np.array([case.genome.contig_index(name) for name in case.table["chrom"]])
-    context = torch.from_numpy(columns.at(contigs, case.table["pos"].to_numpy() - 1)).long()
+    context = torch.from_numpy(columns.at(case.contigs, case.table["pos"].to_numpy() - 1)).long()
     with torch.no_grad():
         readout = start.reading.readout(context).numpy()
         weighted = {pseudo: log_shares(context, start.weights, pseudo).numpy() for pseudo in (0.05, 0.5)}
@@ -110,8 +108,7 @@ def substitutions(case: Case, columns: AlignedColumns, beside: int, n: int = 4_0
         known = one < UNKNOWN
         np.add.at(counts, (*codes[known].T, one[known]), 1)
         np.add.at(counts, (*reverse_complement(codes[known]).T, 3 - one[known]), 1)
-    contigs = np.array([case.genome.contig_index(name) for name in case.table["chrom"]])
-    asked = encode_bases(case.genome.windows(case.table["pos"].to_numpy() - 1 - beside, 2 * beside + 1, contigs=contigs))
+    asked = encode_bases(case.genome.windows(case.table["pos"].to_numpy() - 1 - beside, 2 * beside + 1, contigs=case.contigs))
     return smoothed(counts, beside)[tuple(np.minimum(asked, 3).T)]  # T for the few that are unknown
 
 

@@ -67,7 +67,7 @@ COLUMNS = ["set", "seed", "panel", "depth", "n_genes", "kind", "class", "n_class
 class Workbench:
     """One set under one seed."""
 
-    def __init__(self, cells: GeneSet, seed: int, *, retrain: bool, epochs: int | None, classes: int = 5) -> None:
+    def __init__(self, cells: GeneSet, seed: int, *, retrain: bool, epochs: int | None, classes: int) -> None:
         self.cells, self.seed, self.retrain, self.epochs, self.classes = cells, seed, retrain, epochs, classes
         everything = np.ones(len(cells.genes), bool)
         self.reference = self.take(cells.split.reference, everything)
