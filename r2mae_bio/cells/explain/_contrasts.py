@@ -10,6 +10,7 @@ import numpy as np
 from r2mae_bio._errors import ConfigError, DataError
 from r2mae_bio._keys import as_names
 from r2mae_bio._rng import derive_generator
+from r2mae_bio.cells.fit._factors import draw_cells
 from r2mae_bio.cells.read._data import check_anndata
 from r2mae_bio.cells.read._obs import read_column
 
@@ -129,7 +130,7 @@ def _draw(
 
     def sample(cells: NDArray[np.int64], stream: str, name: str) -> NDArray[np.int64]:
         rng = derive_generator(seed, f"attribution {stream}", list(members).index(name))
-        return np.sort(rng.choice(cells, n_cells, replace=False)) if cells.size > n_cells else cells
+        return draw_cells(cells, rng, n_cells)
 
     def rest(name: str) -> NDArray[np.int64]:
         return np.sort(np.concatenate([cells for other, cells in members.items() if other != name]))

@@ -10,6 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
+from r2mae_bio.cells.fit._factors import draw_cells
+from r2mae_bio.cells.transfer._label_transfer import blocks
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -20,7 +23,6 @@ _LEVEL: Final = 1e-3
 _MOST_ROUNDS, _SETTLED = 300, 1e-6
 _MOST_CELLS: Final = 20_000
 """Cells of a batch that shares are estimated from."""
-_AT_ONCE: Final = 1 << 14
 
 
 def match_shares(
@@ -59,16 +61,15 @@ def match_shares(
     for name in pd.unique(batches):
         rows = np.flatnonzero(batches == name)
         known, without = rows[~empty[rows]], rows[empty[rows]]
-        some = known if known.size <= _MOST_CELLS else np.sort(rng.choice(known, _MOST_CELLS, replace=False))
+        some = draw_cells(known, rng, _MOST_CELLS)
         shares, whole = estimated_shares(probabilities[some].astype(np.float64), learned), prior
         if shares is not None:
             changed.append(str(name))
             whole = prior * (shares / learned)
             whole /= whole.sum()
-            for start in range(0, known.size, _AT_ONCE):
-                block = known[start : start + _AT_ONCE]
-                found = probabilities[block] * (shares / learned)
-                probabilities[block] = found / found.sum(1, keepdims=True)
+            for block in blocks(known.size):
+                found = probabilities[known[block]] * (shares / learned)
+                probabilities[known[block]] = found / found.sum(1, keepdims=True)
         if without.size:
             probabilities[without] = shares_without_counts(whole, rates, without.size / rows.size)
     return changed

@@ -78,8 +78,7 @@ def kept_share(reference: NDArray[np.float64], query: NDArray[np.float64]) -> fl
     """
     if not query.size:
         return 1.0
-    wanted = np.quantile(query, (np.arange(len(reference)) + 0.5) / max(1, len(reference)), method="inverted_cdf")
-    return float(np.minimum(1.0, wanted / np.maximum(np.sort(reference), 1e-12)).mean())
+    return float(np.minimum(1.0, _sorted_depths(query, len(reference)) / np.maximum(np.sort(reference), 1e-12)).mean())
 
 
 def kept_counts(reference: NDArray[np.float64], query: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
@@ -105,10 +104,15 @@ def kept_counts(reference: NDArray[np.float64], query: NDArray[np.float64], rng:
     """
     share = min(1.0, query.mean() / max(reference.mean(), 1e-12))
     might = rng.poisson(share * reference) + rng.random(len(reference))  # equal numbers in random order
-    rank = np.empty(len(reference))
-    rank[np.argsort(might)] = (np.arange(len(reference)) + 0.5) / max(1, len(reference))
-    dealt = np.quantile(query, rank, method="inverted_cdf")
+    dealt = np.empty(len(reference))
+    dealt[np.argsort(might)] = _sorted_depths(query, len(reference))
     found: NDArray[np.int64] = np.where(dealt > 0, np.maximum(np.rint(dealt), 1), 0).astype(np.int64)
+    return found
+
+
+def _sorted_depths(query: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """Depths of ``n`` cells that are distributed as those of a query, from small to large, (n,)."""
+    found: NDArray[np.float64] = np.quantile(query, (np.arange(n) + 0.5) / max(1, n), method="inverted_cdf")
     return found
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["LabelTransfer", "Transferred", "deal_folds"]
+__all__ = ["LabelTransfer", "Transferred", "blocks", "deal_folds"]
 
 STRENGTHS: Final = (0.01, 0.05, 0.2, 1.0, 5.0)
 """Inverse L2 strengths among which cross-validation chooses."""
@@ -172,7 +172,7 @@ class LabelTransfer:
         before = first if uncorrected is None or uncorrected is embedding else np.asarray(uncorrected)
         probabilities = np.empty((len(first), len(self.classes)), np.float32)
         unusual = np.empty(len(first), np.float32)
-        for some in _blocks(len(first)):  # else the copies in double precision would be most of the memory
+        for some in blocks(len(first)):  # else the copies in double precision would be most of the memory
             x = _as_embedding(first[some])
             logits = self._logits(x)
             y = x if before is first else _as_embedding(before[some])
@@ -193,7 +193,7 @@ class LabelTransfer:
             Positions of the cells, at least one.
         """
         x, total = np.asarray(embedding), np.zeros(len(self.classes))
-        for some in _blocks(len(cells)):
+        for some in blocks(len(cells)):
             total += softmax(self._logits(_as_embedding(x[cells[some]])), axis=1).sum(0)
         found: NDArray[np.float64] = total / len(cells)
         return found
@@ -203,7 +203,7 @@ class LabelTransfer:
         return (((x - self._centre) / self._scale) @ self._weights.T + self._bias) / self.temperature
 
 
-def _blocks(n_cells: int) -> list[slice]:
+def blocks(n_cells: int) -> list[slice]:
     """Cells that are looked at together; one block if there are none."""
     return [slice(start, start + _AT_ONCE) for start in range(0, max(n_cells, 1), _AT_ONCE)]
 

@@ -61,7 +61,7 @@ def test_cells_that_are_alike_do_not_all_go_to_one_class():
 
 
 def test_each_batch_has_shares_of_its_own(monkeypatch):
-    monkeypatch.setattr("r2mae_bio.cells.transfer._class_shares._AT_ONCE", 64)
+    monkeypatch.setattr("r2mae_bio.cells.transfer._label_transfer._AT_ONCE", 64)
     kinds, tables = zip(cells(PRIOR, 800, 2), cells([0.05, 0.05, 0.9], 800, 3), strict=True)
     kind, before = np.concatenate(kinds), np.concatenate(tables).astype(np.float32)
     batches = np.repeat(np.array(["same", "other"], object), 800)
