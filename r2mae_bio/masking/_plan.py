@@ -140,11 +140,13 @@ def _smallest_on_device(valid: Tensor, n_hidden: Tensor, generator: torch.Genera
 def _smallest(valid: NDArray[np.bool_], n_hidden: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.bool_]:
     """The same on the CPU with 16-bit keys, which are quick to draw and to sort but may tie."""
     shape = (n_hidden.size, valid.shape[1])
-    keys = np.frombuffer(generator.bytes(2 * shape[0] * shape[1]), np.uint16).reshape(shape)
+    n_keys = shape[0] * shape[1]
+    words = generator.integers(0, 2**64, -(-n_keys // 4), np.uint64)  # the bits of generator.bytes(), in half the time
+    keys = words.view(np.uint16)[:n_keys].reshape(shape)
     if not valid.all():
         keys = np.where(valid, np.minimum(keys, 65534), np.uint16(65535))
     last, following = _around_boundary(keys, n_hidden)
-    hidden = keys <= last[:, None]
+    hidden: NDArray[np.bool_] = keys <= last[:, None]
     doubtful = np.flatnonzero(last == following)  # few rows, or none: elsewhere the keys up to the last are as many as are hidden
     if doubtful.size:
         hidden[doubtful] = _split_ties(keys[doubtful], last[doubtful], n_hidden[doubtful], generator)
