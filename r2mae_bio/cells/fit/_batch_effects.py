@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from r2mae_bio.cells.network._batch_effects import SHARPNESS, BatchEffects
+from r2mae_bio.cells.network._batch_effects import SHARPNESS, BatchEffects, taken_off
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -197,13 +197,17 @@ def _lay_on(effects: BatchEffects, raw: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _iterate(raw: Tensor, means: Tensor, centroids: Tensor, shift: Tensor) -> _Laid:
-    """Offsets and memberships in turn, from a shift (Z,)."""
+    """Offsets and memberships in turn, from a shift (Z,); judged as a cell by itself is corrected,
+    which may end elsewhere.
+    """
     corrected, offsets, shares = raw - shift, shift.expand_as(means), raw.new_zeros(0)
     for _ in range(_ROUNDS):
         shares = _shares(corrected, centroids)
         scatter = _scatter(corrected, shares, _means(corrected, shares))
         shift, offsets = _shrunk(raw, shares, means, scatter)
         corrected = raw - shares @ offsets
+    corrected = taken_off(raw, shift, lambda corrected: _shares(corrected, centroids) @ offsets)
+    shares = _shares(corrected, centroids)
     return _Laid(shift, offsets, float(_scatter(corrected, shares, means)), _occupied(shares))
 
 

@@ -273,7 +273,7 @@ class CellEmbedder(GeneReader, metaclass=AnswersForClass):
         2021, doi:10.1038/s41467-021-25957-x). The model keeps it, also on disk: later calls of
         :meth:`get_latent_representation` and of this method with the same batch give the same
         embedding. Cells of a type that the reference lacks are drawn towards the nearest one as far
-        as the rest of their batch is. A batch whose cells lie in fewer than a fifth of the
+        as the rest of their batch is. A batch whose cells lie in fewer than two fifths of the
         neighbourhoods, as one of a single cell type, is not corrected, with a warning: nobody can
         tell its batch from its type.
 

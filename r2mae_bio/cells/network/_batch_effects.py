@@ -4,9 +4,14 @@ latent vector.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SHARPNESS = 20.0
 """Scale of the cosine between a cell and a centroid in the softmax over neighbourhoods (2 / sigma
@@ -77,9 +82,7 @@ class BatchEffects(nn.Module):
         (N, Z).
         """
         raw = latent - self.centre
-        corrected = raw - self.shifts[batch]
-        for _ in range(_PASSES):
-            corrected = raw - self._added(self.memberships(corrected, batch), batch)
+        corrected = taken_off(raw, self.shifts[batch], lambda corrected: self._added(self.memberships(corrected, batch), batch))
         return corrected + self.centre
 
     def memberships(self, corrected: Tensor, batch: Tensor) -> Tensor:
@@ -94,3 +97,25 @@ class BatchEffects(nn.Module):
             rows = batch == number
             added[rows] = memberships[rows] @ self.offsets[number]
         return added
+
+
+def taken_off(raw: Tensor, shift: Tensor, added: Callable[[Tensor], Tensor]) -> Tensor:
+    """Centred vectors (N, Z) without what their batches add.
+
+    Parameters
+    ----------
+    raw
+        Centred latent vectors (N, Z).
+    shift
+        What the batch adds on average, (Z,) or (N, Z): what is taken off to find neighbourhoods.
+    added
+        What batches add to cells where their corrected vectors are these (N, Z).
+
+    Returns
+    -------
+    (N, Z).
+    """
+    corrected = raw - shift
+    for _ in range(_PASSES):
+        corrected = raw - added(corrected)
+    return corrected

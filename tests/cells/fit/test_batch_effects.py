@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from r2mae_bio.cells.fit._batch_effects import add_batches, fit_batch_effects
+from r2mae_bio.cells.fit._batch_effects import LEAST_OCCUPIED, _occupied, _shares, add_batches, fit_batch_effects
 
 CENTRES = np.array([[6, 0, 0], [0, 6, 0], [0, 0, 6], [-6, -6, 0]], float)
 
@@ -129,6 +129,24 @@ def test_a_batch_in_few_neighbourhoods_stays_where_it_is():
         z = corrected(add_batches(effects, new, np.zeros(200, np.int64), 1), new, np.ones(200, np.int64))
         assert bool(np.abs(z - new).max() > 0.5) == moved
         assert moved or np.abs(z - new).max() < 1e-5
+
+
+@pytest.mark.parametrize("seed", [63, 175, 191, 336])
+def test_a_correction_is_judged_by_what_it_does_to_cells_one_by_one(seed):
+    """A query whose cells, shrunken and shifted, find their places together and lose them again
+    where each is corrected by itself: they ended in one neighbourhood, far from all others.
+    """
+    rng = np.random.default_rng(seed)
+    n_latent, n_clusters = int(rng.integers(3, 12)), int(rng.integers(5, 12))
+    centres = rng.normal(0, 1, (n_clusters, n_latent)) * rng.gamma(2, 4, (n_clusters, 1))
+    reference = (centres[np.arange(900) % n_clusters] + rng.normal(0, 0.7, (900, n_latent))).astype(np.float32)
+    shift = rng.normal(0, 1, n_latent) * float(rng.choice([3, 6, 9]))
+    shrunken = centres[np.arange(300) % n_clusters] * float(rng.choice([0.3, 0.5, 0.8]))
+    query = (shrunken + rng.normal(0, 0.7, (300, n_latent)) + shift).astype(np.float32)
+    effects = fit_batch_effects(reference, np.zeros(900, np.int64), 1, np.random.default_rng(0))
+    grown = add_batches(effects, query, np.zeros(300, np.int64), 1)
+    z = torch.from_numpy(corrected(grown, query, np.ones(300, np.int64))) - grown.centre
+    assert not grown.offsets[1].any() or _occupied(_shares(z, effects.centroids)) >= LEAST_OCCUPIED
 
 
 def test_fits_are_reproducible():
