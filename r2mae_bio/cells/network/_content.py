@@ -118,9 +118,20 @@ class GeneContent(nn.Module):
             return batch.values
         return self.transform(batch.values * self.depth_factor(exposure)[:, None])
 
-    def expression_of_entries(self, values: Tensor, rows: Tensor, exposure: Exposure) -> Tensor:
-        """:meth:`expression` of non-zero entries (n,), given the row of each, int64 (n,)."""
-        return self.transform(values * self.depth_factor(exposure)[rows]) if self.counts else values
+    def expression_of_entries(self, values: Tensor, rows: Tensor, exposure: Exposure) -> tuple[Tensor, Tensor | None]:
+        """:meth:`expression` of non-zero entries (n,), given the row of each, int64 (n,), as a
+        number for each entry and one for each row (B,) by which those of its entries are to be
+        multiplied; 1 if None.
+
+        A root is the product of those of count and depth, so that a sum over the entries of a row
+        is multiplied once.
+        """
+        if not self.counts:
+            return values, None
+        factor = self.depth_factor(exposure)
+        if self.transform is _root:
+            return _root(values), _root(factor)
+        return self.transform(values * factor[rows]), None
 
     def depth_factor(self, exposure: Exposure) -> Tensor:
         """Mean depth over estimated depth, (B,)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from torch.nn import functional as F
 
 from r2mae_bio.cells.network._content import Exposure
@@ -39,7 +40,8 @@ class EntryEmbedder:
     An encoder begins with a product of content and a table of genes. The content of a zero is the
     same in all cells, so that the product over all genes that a panel measured is a sum over
     entries less a constant of the panel. A cell's entries are summed one by one, so that the sum
-    does not depend on how cells are cut into batches.
+    does not depend on how cells are cut into batches; in float32, for which torch has a kernel of
+    its own, and which moves an embedding by some 1e-6 of its spread.
 
     Parameters
     ----------
@@ -49,7 +51,8 @@ class EntryEmbedder:
 
     def __init__(self, network: GeneMaskedAutoencoder) -> None:
         self.content, self.encoder = network.content, network.encoder
-        self.table = (self.encoder.table() / self.content.sd[:, None]).contiguous()  # (G, K)
+        self.exact = self.encoder.table() / self.content.sd[:, None]  # (G, K)
+        self.table = self.exact.float().contiguous()
 
     def of_panel(self, measured: Tensor) -> Callable[[Entries], Tensor]:
         """How cells of one panel are embedded.
@@ -63,21 +66,16 @@ class EntryEmbedder:
         -------
         A function of entries, none of them of other genes, that gives latent vectors (B, Z).
         """
-        seen = measured.to(self.table.dtype)
-        constant = (self.content.mean * seen) @ self.table  # (K,)
+        seen = measured.to(self.exact.dtype)
+        constant = (self.content.mean * seen) @ self.exact  # (K,)
         share = (self.content.share * seen).sum().float()
         finish = self.encoder.after_table(seen)
 
         def embed(entries: Entries) -> Tensor:
-            total = entries.values.new_zeros(entries.n_rows).index_add_(0, entries.rows, entries.values)
-            expression = self.content.expression_of_entries(entries.values, entries.rows, Exposure(total, share))
-            return finish(_sums(entries, expression.to(self.table.dtype), self.table) - constant)
+            edges = torch.searchsorted(entries.rows, torch.arange(entries.n_rows + 1))  # where the entries of each cell begin
+            total = torch.segment_reduce(entries.values, "sum", offsets=edges)
+            weights, scale = self.content.expression_of_entries(entries.values, entries.rows, Exposure(total, share))
+            sums = F.embedding_bag(entries.genes, self.table, edges[:-1], mode="sum", per_sample_weights=weights)
+            return finish((sums if scale is None else sums * scale[:, None]) - constant)
 
         return embed
-
-
-def _sums(entries: Entries, weights: Tensor, table: Tensor) -> Tensor:
-    """Sums over the entries of each cell of rows of a table (G, K) times weights (n,), (B, K)."""
-    starts = entries.rows.bincount(minlength=entries.n_rows).cumsum(0).roll(1)
-    starts[0] = 0
-    return F.embedding_bag(entries.genes, table, starts, mode="sum", per_sample_weights=weights)

@@ -30,6 +30,16 @@ def test_embedding_is_that_of_dense_cells(make_network, make_batch, encoder, lik
     torch.testing.assert_close(found, network.embed(dense), atol=1e-5, rtol=1e-5)
 
 
+@torch.no_grad()
+def test_cells_without_any_entry(make_network, make_batch) -> None:
+    network = make_network("transformer").eval()
+    tokens = make_batch(2, 1)[0]
+    seen = torch.ones(1, N_GENES, dtype=torch.bool)
+    empty = type(tokens)(tokens.ids, torch.zeros_like(tokens.values), seen, full=True)
+    found = EntryEmbedder(network).of_panel(seen[0])(entries_of(empty.values))
+    torch.testing.assert_close(found, network.embed(empty), atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("encoder", ["transformer", "mlp"])
 @torch.no_grad()
 def test_sums_over_entries_do_not_depend_on_the_cells_beside(make_network, make_batch, encoder) -> None:
