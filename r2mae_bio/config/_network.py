@@ -15,6 +15,9 @@ _DNA_PRESETS: dict[str, dict[str, Any]] = {
     "base": {"d_model": 768, "n_layers": 16, "n_heads": 12, "attention_every": 1},
 }
 
+_GENE_LAYERS = {"transformer": 1, "mlp": 2}
+"""A second transformer block takes time and brings nothing."""
+
 
 @dataclass(frozen=True)
 class GeneConfig(Settings):
@@ -34,8 +37,8 @@ class GeneConfig(Settings):
     """Width of a latent token."""
     n_heads: int = 4
     """Attention heads."""
-    n_layers: int = 2
-    """Transformer blocks, or hidden layers of the MLP."""
+    n_layers: int | None = None
+    """Transformer blocks, or hidden layers of the MLP; None for one block, or two layers."""
     n_hidden: int = 128
     """Width of the decoder, and of the MLP encoder."""
     dropout: float = 0.1
@@ -57,6 +60,8 @@ class GeneConfig(Settings):
     """Take the depth from all measured genes, hidden ones included, instead of the visible ones."""
 
     def __post_init__(self) -> None:
+        if self.n_layers is None:
+            object.__setattr__(self, "n_layers", _GENE_LAYERS[self.encoder])
         roots = self.content == "sqrt" and self.gene_likelihood != "normal"
         check_setting(
             roots or not self.depth_moments,

@@ -90,9 +90,10 @@ class TrainConfig(Settings):
 class GeneTrainConfig(TrainConfig):
     """Settings of one training run of a gene model; a row is a cell."""
 
-    read_rate: float = 0.1
-    """Learning rate of the least-squares read, in units of ``learning_rate``: its start is good,
-    and what reads must hold still.
+    read_rate: float | None = None
+    """Learning rate of the least-squares read, in units of ``learning_rate``; None for 0 where it
+    starts at a factor analysis, which training hardly moves, and .1 where it starts at random
+    weights.
     """
     decoder_decay: float = 10.0
     """Decoupled weight decay of the decoder's per-gene weights, most of all parameters and the
@@ -107,7 +108,7 @@ class GeneTrainConfig(TrainConfig):
         super().__post_init__()
         for name in ("read_rate", "decoder_decay", "dispersion_rate"):
             value = getattr(self, name)
-            check_setting(value >= 0, f"{name} is {value}; needed is at least 0.")
+            check_setting(value is None or value >= 0, f"{name} is {value}; needed is at least 0.")
 
 
 TRAIN_INSTEAD: Final = {

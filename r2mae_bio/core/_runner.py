@@ -104,7 +104,8 @@ def fit(
         ),
         *([progress(state)] if options.progress_bar else []),
     ]
-    _run(training, loaders, callbacks, options, interrupt)
+    with _held_still(network, objective.parameter_groups(network, config)):
+        _run(training, loaders, callbacks, options, interrupt)
     if interrupt.interrupted:
         kept = "of its best epoch so far" if config.early_stopping and state.history else "it then had"
         logger.warning(
@@ -183,6 +184,22 @@ def _blind_loss(training: MaskedTraining, loader: EpochLoader) -> float:
     loss = meter.report("blind")["blind_loss"]
     logger.info("blind control (%s): %.4f nats per hidden slot", training.objective.blind_name, loss)
     return loss
+
+
+@contextmanager
+def _held_still(network: nn.Module, groups: list[dict[str, Any]]) -> Iterator[None]:
+    """No gradients for parameters that are in no group: they are not asked for, and other processes
+    would wait for them.
+    """
+    learning = {id(parameter) for group in groups for parameter in group["params"]}
+    still = [parameter for parameter in network.parameters() if parameter.requires_grad and id(parameter) not in learning]
+    try:
+        for parameter in still:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in still:
+            parameter.requires_grad_(True)
 
 
 def _run(

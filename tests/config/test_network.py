@@ -20,6 +20,7 @@ from r2mae_bio.config import GeneConfig
             for name in ("n_latent", "n_factors", "n_tokens", "d_model", "n_heads", "n_layers", "n_hidden")
             for needed, values in {"a positive integer": (0, -1), "int": (2.0, "8", None, True)}.items()
             for value in values
+            if not (name == "n_layers" and value is None)
         ),
         *(
             pytest.param({"noise_pooling": value}, f"noise_pooling is {value!r}; needed is", id=f"noise_pooling={value}")
@@ -58,3 +59,8 @@ def test_what_from_json_reads_is_checked_too() -> None:
         GeneConfig.from_json(whole, complete=True)
     with pytest.raises(ConfigError, match="n_latent is 0"):
         GeneConfig.from_json({**GeneConfig().to_json(), "n_latent": 0})
+
+
+def test_layers_that_are_not_said_are_those_that_suit_the_encoder() -> None:
+    assert (GeneConfig().n_layers, GeneConfig(encoder="mlp").n_layers, GeneConfig(n_layers=3).n_layers) == (1, 2, 3)
+    assert GeneConfig.from_json(GeneConfig().to_json(), complete=True) == GeneConfig()

@@ -66,7 +66,9 @@ class GeneObjective:
         return Score(nats, plan.n_hidden)
 
     def parameter_groups(self, network: GeneMaskedAutoencoder, config: GeneTrainConfig) -> list[dict[str, Any]]:
-        """The read, the decoder's per-gene weights, the dispersions, and the rest."""
+        """The read, the decoder's per-gene weights, the dispersions, and the rest; none of those
+        whose rate is 0.
+        """
         decoder = network.decoder
         per_gene = {id(layer.weight) for layer in (decoder.location, decoder.location_linear)}
         read = {id(p) for name, p in network.named_parameters() if name.startswith("encoder.read.")}
@@ -80,4 +82,4 @@ class GeneObjective:
             name = "read" if id(parameter) in read else "per gene" if id(parameter) in per_gene else "other"
             name = "dispersion" if parameter is decoder.dispersion else name
             groups[name]["params"].append(parameter)
-        return [group for group in groups.values() if group["params"]]
+        return [group for group in groups.values() if group["params"] and group["scale"]]

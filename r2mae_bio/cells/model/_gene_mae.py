@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import operator
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +36,7 @@ from r2mae_bio.cells.read._matrix import gene_totals, get_matrix
 from r2mae_bio.cells.read._panels import read_panels
 from r2mae_bio.config import GeneConfig, GeneTrainConfig
 from r2mae_bio.config._names import NETWORK, TRAIN, answers_scvi, check_names
+from r2mae_bio.core._resume import TrainingState
 from r2mae_bio.core._run import Run, default_epochs, train_options
 
 if TYPE_CHECKING:
@@ -322,6 +323,8 @@ class GeneMAE(CellEmbedder, Expression):
 
     def _train(self, table: CellTable, config: GeneTrainConfig, options: TrainOptions) -> None:
         record = self.record
+        if config.read_rate is None:
+            config = replace(config, read_rate=self._read_rate(options))
         statistics = self._scan(table, config.train_size)
         loaders = cell_loaders(table, *split_cells(table.n_cells, config.train_size, record.seed), config.batch_size)
         identity = {
@@ -333,6 +336,16 @@ class GeneMAE(CellEmbedder, Expression):
         self._fit(run, lambda: self._build(table, statistics, config.train_size))
         if record.setup.batch_key is not None:
             self._fit_batch_effects()
+
+    def _read_rate(self, options: TrainOptions) -> float:
+        """Of a run that was not told one: that of the run that it continues, or what suits the
+        start of the network.
+        """
+        if options.resume_from is not None:
+            earlier = TrainingState.read(options.resume_from).identity.get("training settings", {})
+            if isinstance(rate := earlier.get("read_rate"), int | float):
+                return rate
+        return 0.1 if self.config.start == "random" else 0.0
 
     def _objective(self, statistics: CellStatistics) -> GeneObjective:
         """What training minimises."""

@@ -36,6 +36,7 @@ class GeneTransformer(nn.Module):
 
     def __init__(self, n_genes: int, config: GeneConfig) -> None:
         super().__init__()
+        assert config.n_layers is not None  # settings choose it
         self.n_tokens, self.d_model = config.n_tokens, config.d_model
         self.read = LeastSquaresRead(n_genes, config.n_factors)
         self.linear = Linear(config.n_factors, config.n_latent)
@@ -89,6 +90,7 @@ class MLPEncoder(nn.Module):
 
     def __init__(self, n_genes: int, config: GeneConfig) -> None:
         super().__init__()
+        assert config.n_layers is not None  # settings choose it
         self.n_genes = n_genes
         width = config.n_hidden
         self.read_content = Linear(n_genes, width)

@@ -160,6 +160,19 @@ def test_settings_that_the_run_lacks_are_compared_too(run, sizes):
         assert_same_model(run[0], again)
 
 
+def test_a_read_rate_that_is_not_said_is_that_of_the_run(adata, sizes, tmp_path):
+    """The run of an earlier version, which had another default, goes on as it began."""
+    GeneMAE.setup_anndata(adata)
+    whole = GeneMAE(adata, seed=1, **sizes)
+    whole.train(**SETTINGS, train_kwargs={"read_rate": 0.1}, checkpoint_dir=tmp_path / "run")
+    earlier = sorted((tmp_path / "run").glob("step_*"))[0]
+    again = GeneMAE(adata, seed=1, **sizes)
+    again.train(**SETTINGS, resume_from=earlier, checkpoint_dir=tmp_path / "again")
+    assert_same_model(whole, again)
+    with pytest.raises(CheckpointError, match=r"training settings differ \(training settings: read_rate\)"):
+        GeneMAE(adata, seed=1, **sizes).train(**SETTINGS, train_kwargs={"read_rate": 0.0}, resume_from=earlier)
+
+
 def test_a_complete_run_and_an_empty_folder(run, sizes, tmp_path):
     """A run that was killed before its model was saved is one that has no step left to do."""
     whole, adata, folder = run

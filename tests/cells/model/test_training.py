@@ -49,6 +49,21 @@ def test_every_law_trains(adata, sizes, law):
         assert np.flatnonzero(model.record.mask_ratios).tolist() == [6]
 
 
+@pytest.mark.parametrize(
+    ("start", "train_kwargs", "moves"),
+    [("factors", {}, False), ("factors", {"read_rate": 0.1}, True), ("random", {}, True), ("random", {"read_rate": 0}, False)],
+)
+def test_a_read_that_starts_at_a_factor_analysis_stays_there(adata, sizes, start, train_kwargs, moves):
+    GeneMAE.setup_anndata(adata)
+    model, untrained = (GeneMAE(adata, start=start, **sizes) for _ in range(2))
+    untrained.initialize(train_size=0.9)
+    model.train(max_epochs=2, progress_bar=False, train_kwargs=train_kwargs)
+    for (name, before), after in zip(untrained.network.named_parameters(), model.network.parameters(), strict=True):
+        assert torch.equal(before, after) is (name.startswith("encoder.read.") and not moves), name
+    assert all(parameter.requires_grad for parameter in model.network.parameters())
+    assert model.record.train["read_rate"] == train_kwargs.get("read_rate", 0.1 if moves else 0.0)
+
+
 def test_covariates_enter_the_decoder_only(adata, sizes):
     adata.obs["depth"] = np.linspace(0, 1, adata.n_obs)
     adata.obs["site"] = "x"
