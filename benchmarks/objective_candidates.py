@@ -62,6 +62,8 @@ class Candidate:
     """
     weight: float = 0.0
     """Of that, in nats for a hidden gene."""
+    molecules: bool = False
+    """Whether these parts are made of a cell's molecules, dealt at random, instead of its genes."""
     visible: float = 0.0
     """Weight of the likelihood of visible genes, in units of that of hidden ones."""
     second_look: int = 0
@@ -171,7 +173,12 @@ class CandidateObjective(GeneObjective):
         score = self._score(params, batch, plan)
         further = latent.new_zeros(())
         if self.candidate.agreement:
-            further = self.candidate.weight * self._disagreement(network, latent, tokens, plan)
+            parts = (
+                self._molecules(network, tokens, generator)
+                if self.candidate.molecules
+                else self._genes(network, latent, tokens, plan)
+            )
+            further = self.candidate.weight * self._disagreement(*parts)
         if self.candidate.visible:
             shown = self._score(params, batch, replace(plan, hidden=seen.visible.expand_as(plan.hidden)))
             further = further + self.candidate.visible * shown.nats.sum() / shown.weight.sum().clamp(min=1)
@@ -194,16 +201,24 @@ class CandidateObjective(GeneObjective):
             values = torch.binomial(values, share.expand_as(values).contiguous(), generator=generator)
         return replace(seen, values=values)
 
-    def _disagreement(self, network: GeneMaskedAutoencoder, latent: Tensor, tokens: TokenBatch, plan: MaskPlan) -> Tensor:
-        """Between cells read from their visible genes and from their hidden ones, where both are
-        a tenth at least.
+    def _genes(self, network: GeneMaskedAutoencoder, latent: Tensor, tokens: TokenBatch, plan: MaskPlan) -> tuple[Tensor, Tensor]:
+        """Cells read from their visible genes and from their hidden ones, where both are a tenth at
+        least.
         """
         rows = (plan.ratio > 0.1) & (plan.ratio < 0.9)
         hidden = tokens.visible & plan.hidden
-        other = network.encode(replace(tokens, values=tokens.values * hidden, visible=hidden))
+        return latent[rows], network.encode(replace(tokens, values=tokens.values * hidden, visible=hidden))[rows]
+
+    def _molecules(self, network: GeneMaskedAutoencoder, tokens: TokenBatch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Cells read from some of their molecules, a tenth to nine tenths, and from the others."""
+        share = 0.1 + 0.8 * torch.rand(len(tokens.values), 1, generator=generator)
+        some = torch.binomial(tokens.values, share.expand_as(tokens.values).contiguous(), generator=generator)
+        return tuple(network.encode(replace(tokens, values=values)) for values in (some, tokens.values - some))  # type: ignore[return-value]
+
+    def _disagreement(self, a: Tensor, b: Tensor) -> Tensor:
         if not self.scale:
-            self.scale = latent.detach().std(0).square().mean().sqrt() * 2**0.5  # the start fills half of the dimensions
-        return _DISAGREEMENTS[self.candidate.agreement](latent[rows] / self.scale, other[rows] / self.scale)
+            self.scale = a.detach().std(0).square().mean().sqrt() * 2**0.5  # the start fills half of the dimensions
+        return _DISAGREEMENTS[self.candidate.agreement](a / self.scale, b / self.scale)
 
 
 def _cosine(a: Tensor, b: Tensor) -> Tensor:
