@@ -198,7 +198,7 @@ class CandidateObjective(GeneObjective):
             values = values * torch.exp(sd * torch.randn(values.shape[1], generator=generator))
         if self.candidate.thinning < 1:
             share = self.candidate.thinning ** torch.rand(len(values), 1, generator=generator)
-            values = torch.binomial(values, share.expand_as(values).contiguous(), generator=generator)
+            values = _thinned(values, share, generator)
         return replace(seen, values=values)
 
     def _genes(self, network: GeneMaskedAutoencoder, latent: Tensor, tokens: TokenBatch, plan: MaskPlan) -> tuple[Tensor, Tensor]:
@@ -212,13 +212,18 @@ class CandidateObjective(GeneObjective):
     def _molecules(self, network: GeneMaskedAutoencoder, tokens: TokenBatch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Cells read from some of their molecules, a tenth to nine tenths, and from the others."""
         share = 0.1 + 0.8 * torch.rand(len(tokens.values), 1, generator=generator)
-        some = torch.binomial(tokens.values, share.expand_as(tokens.values).contiguous(), generator=generator)
-        return tuple(network.encode(replace(tokens, values=values)) for values in (some, tokens.values - some))  # type: ignore[return-value]
+        some = _thinned(tokens.values, share, generator)
+        return network.encode(replace(tokens, values=some)), network.encode(replace(tokens, values=tokens.values - some))
 
     def _disagreement(self, a: Tensor, b: Tensor) -> Tensor:
         if not self.scale:
             self.scale = a.detach().std(0).square().mean().sqrt() * 2**0.5  # the start fills half of the dimensions
         return _DISAGREEMENTS[self.candidate.agreement](a / self.scale, b / self.scale)
+
+
+def _thinned(values: Tensor, share: Tensor, generator: torch.Generator) -> Tensor:
+    """Molecules (B, L) of which each is kept with the chance of its row, (B, 1)."""
+    return torch.binomial(values, share.expand_as(values).contiguous(), generator=generator)
 
 
 def _cosine(a: Tensor, b: Tensor) -> Tensor:

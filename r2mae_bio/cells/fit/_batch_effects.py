@@ -200,7 +200,7 @@ def _iterate(raw: Tensor, means: Tensor, centroids: Tensor, shift: Tensor) -> _L
     """Offsets and memberships in turn, from a shift (Z,); judged as a cell by itself is corrected,
     which may end elsewhere.
     """
-    corrected, offsets, shares = raw - shift, shift.expand_as(means), raw.new_zeros(0)
+    corrected, offsets = raw - shift, shift.expand_as(means)
     for _ in range(_ROUNDS):
         shares = _shares(corrected, centroids)
         scatter = _scatter(corrected, shares, _means(corrected, shares))
