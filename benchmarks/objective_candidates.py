@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from r2mae_bio.cells.fit._statistics import CellStatistics
     from r2mae_bio.cells.fit._table import CellTable
     from r2mae_bio.cells.network._mae import GeneMaskedAutoencoder
+    from r2mae_bio.cells.network._panel_depth import RootUnits
     from r2mae_bio.config import GeneConfig
     from r2mae_bio.masking import MaskPlan
     from r2mae_bio.tokens import TokenBatch
@@ -135,10 +136,10 @@ class SecondLook(GeneTransformer):
         read = self.read(content, batch)
         return self._joined(read, self._second(content, read, batch))
 
-    def embed(self, content: Tensor, batch: TokenBatch) -> Tensor:
+    def embed(self, content: Tensor, batch: TokenBatch, units: RootUnits | None = None) -> Tensor:
         """As :meth:`forward`, the first read stretched."""
         second = self._second(content, self.read(content, batch), batch)
-        return self._joined(self.read.stretched(content, batch), second)
+        return self._joined(self.read.stretched(content, batch, units).factors, second)
 
     def _second(self, content: Tensor, read: Tensor, batch: TokenBatch) -> Tensor:
         weights = self.second_keys * torch.exp(-self.read.log_noise)[:, None]

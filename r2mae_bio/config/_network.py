@@ -56,6 +56,13 @@ class GeneConfig(Settings):
     at the depth of the cell, instead of that of an average cell: for whole cells of a tenth
     of the reference's depth and less; panels lose by it. Needs counts and ``content="sqrt"``.
     """
+    panel_reader: bool = True
+    """Embed cells of a panel as whole cells would be embedded, as far as training cells tell
+    (transformer): at the depth that the composition of the cell tells, not that of an average cell
+    (counts, ``content="sqrt"``, no ``depth_moments``), and led back by a network that has seen
+    training cells through random panels of their genes. Without effect on the rest of the training,
+    on predictions, and on cells of which all genes were measured.
+    """
     use_observed_lib_size: bool = False
     """Take the depth from all measured genes, hidden ones included, instead of the visible ones."""
 

@@ -67,11 +67,12 @@ class GeneObjective:
 
     def parameter_groups(self, network: GeneMaskedAutoencoder, config: GeneTrainConfig) -> list[dict[str, Any]]:
         """The read, the decoder's per-gene weights, the dispersions, and the rest; none of those
-        whose rate is 0.
+        whose rate is 0, and not the reader of panels, which is trained when the rest has learned.
         """
         decoder = network.decoder
         per_gene = {id(layer.weight) for layer in (decoder.location, decoder.location_linear)}
         read = {id(p) for name, p in network.named_parameters() if name.startswith("encoder.read.")}
+        apart = {id(p) for name, p in network.named_parameters() if name.startswith("encoder.panel_reader.")}
         groups: dict[str, dict[str, Any]] = {
             "read": {"params": [], "scale": config.read_rate, "weight_decay": config.weight_decay},
             "per gene": {"params": [], "scale": 1.0, "weight_decay": config.decoder_decay},
@@ -79,6 +80,8 @@ class GeneObjective:
             "other": {"params": [], "scale": 1.0, "weight_decay": config.weight_decay},
         }
         for parameter in network.parameters():
+            if id(parameter) in apart:
+                continue
             name = "read" if id(parameter) in read else "per gene" if id(parameter) in per_gene else "other"
             name = "dispersion" if parameter is decoder.dispersion else name
             groups[name]["params"].append(parameter)

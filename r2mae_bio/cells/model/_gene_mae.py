@@ -18,6 +18,7 @@ from r2mae_bio._splits import split_cells
 from r2mae_bio.cells.fit._factors import draw_cells, factor_analysis, sparse_expression
 from r2mae_bio.cells.fit._loader import cell_loaders
 from r2mae_bio.cells.fit._objective import GeneObjective
+from r2mae_bio.cells.fit._panel_reader import fit_panel_reader, whole_cells
 from r2mae_bio.cells.fit._statistics import scan_cells
 from r2mae_bio.cells.fit._table import CellTable
 from r2mae_bio.cells.model._auto import resolve_mask_ratio
@@ -26,7 +27,7 @@ from r2mae_bio.cells.model._embedder import CellEmbedder
 from r2mae_bio.cells.model._expression import Expression
 from r2mae_bio.cells.model._finetune import finetune_cells
 from r2mae_bio.cells.model._gene_embeddings import choose_kind, embed_genes
-from r2mae_bio.cells.model._reader import open_source
+from r2mae_bio.cells.model._reader import EMBEDDED_AT_ONCE, open_source
 from r2mae_bio.cells.model._record import GeneRecord, build_network
 from r2mae_bio.cells.model._setup import Setup, choose_labels, choose_likelihood, set_up
 from r2mae_bio.cells.network._start import start_from_factors
@@ -334,8 +335,20 @@ class GeneMAE(CellEmbedder, Expression):
         }
         run = Run(config, options, loaders, self._objective(statistics), statistics.fingerprint, identity)
         self._fit(run, lambda: self._build(table, statistics, config.train_size))
+        self._fit_panel_reader(table, config)
         if record.setup.batch_key is not None:
             self._fit_batch_effects()
+
+    def _fit_panel_reader(self, table: CellTable, config: GeneTrainConfig) -> None:
+        """Learn to read panels from training cells."""
+        network, record = self._network(), self.record
+        if not record.config.panel_reader or record.config.encoder != "transformer":
+            return
+        cells, _ = split_cells(table.n_cells, config.train_size, record.seed)
+        some = whole_cells(table, cells, derive_generator(record.seed, "whole cells"))
+        batches = [batch for _, batch in table.panel_batches(EMBEDDED_AT_ONCE, self.device, cells=some)]
+        steps = int(record.history[-1]["step"]) if record.history else 0
+        fit_panel_reader(network, batches, self._block_reader(), n_steps=steps, seed=record.seed)
 
     def _read_rate(self, options: TrainOptions) -> float:
         """Of a run that was not told one: that of the run that it continues, or what suits the

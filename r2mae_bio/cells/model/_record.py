@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from r2mae_bio.core._checkpoint import Bundle
 
 
-_UNSAID_IF_OFF = ("noise_pooling", "depth_moments")
+_UNSAID_IF_OFF = ("noise_pooling", "depth_moments", "panel_reader")
 _OWN: dict[str, Any] = {
     "setup": dict[str, Any],
     "covariates": dict[str, Any],
@@ -88,7 +88,7 @@ class GeneRecord(ModelRecord):
     @staticmethod
     def before_there_was_a_choice() -> dict[str, Any]:
         """See :class:`ModelRecord`."""
-        return {"content": "log", "noise_pooling": 0.0, "depth_moments": False}
+        return {"content": "log", "noise_pooling": 0.0, "depth_moments": False, "panel_reader": False}
 
     @classmethod
     def _own_fields(cls, data: dict[str, Any]) -> dict[str, Any]:

@@ -64,7 +64,7 @@ class CellClassifierNetwork(nn.Module):
 
     def embed(self, visible: TokenBatch) -> Tensor:
         """Embedding (B, Z) of visible tokens, as :meth:`GeneMaskedAutoencoder.embed` gives it."""
-        return self.encoder.embed(self.content(visible), visible)
+        return self.encoder.embed(self.content(visible), visible, self.content.units())
 
     def log_share(self, visible: TokenBatch) -> Tensor:
         """Logarithm of the share of an average cell's counts that the visible genes would hold,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from r2mae_bio.cells.network._depth_moments import DepthMoments
+from r2mae_bio.cells.network._panel_depth import RootUnits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +76,13 @@ class GeneContent(nn.Module):
     mean_depth: Tensor
 
     def __init__(
-        self, statistics: GeneStatistics, *, counts: bool = True, transform: str = "sqrt", depth_moments: bool = False
+        self,
+        statistics: GeneStatistics,
+        *,
+        counts: bool = True,
+        transform: str = "sqrt",
+        depth_moments: bool = False,
+        panel_depth: bool = True,
     ) -> None:
         super().__init__()
         self.counts = counts
@@ -85,6 +92,7 @@ class GeneContent(nn.Module):
         self.register_buffer("sd", statistics.sd.clone())
         self.register_buffer("mean_depth", torch.tensor(float(statistics.mean_depth)))
         self.depth_moments = DepthMoments(self.share * self.mean_depth, self.mean) if depth_moments else None
+        self._has_units = panel_depth and counts and self.transform is _root and not depth_moments
 
     def exposure(self, batch: TokenBatch) -> Exposure:
         """Visible total and visible share of every row."""
@@ -109,6 +117,14 @@ class GeneContent(nn.Module):
         """
         exposure = self.exposure(batch)
         return self.standardize(self.expression(batch, exposure), batch, exposure)
+
+    def units(self) -> RootUnits | None:
+        """What standardised content stands for; None if it is no root of counts, centred alike at
+        all depths, or the depth of a panel is to stay that of an average cell.
+        """
+        if not self._has_units:
+            return None
+        return RootUnits(self.mean / self.sd, self.sd, self.share, self.mean_depth, PRIOR_COUNTS)
 
     def expression(self, batch: TokenBatch, exposure: Exposure) -> Tensor:
         """Root or logarithm of depth-scaled counts, (B, L); zero where the count is zero or not

@@ -8,12 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from r2mae_bio.cells.network._block import TransformerBlock
+from r2mae_bio.cells.network._panel_reader import PanelReader
 from r2mae_bio.cells.network._read import LeastSquaresRead
 from r2mae_bio.likelihoods._linear import Linear
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from r2mae_bio.cells.network._panel_depth import RootUnits
+    from r2mae_bio.cells.network._read import Stretched
     from r2mae_bio.config import GeneConfig
     from r2mae_bio.tokens import TokenBatch
 
@@ -48,27 +51,41 @@ class GeneTransformer(nn.Module):
         self.refine = Linear(config.n_tokens * config.d_model, config.n_latent)
         nn.init.zeros_(self.refine.weight)
         nn.init.zeros_(self.refine.bias)
+        self.panel_reader = PanelReader(config.n_latent, config.n_factors) if config.panel_reader else None
 
     def forward(self, content: Tensor, batch: TokenBatch) -> Tensor:
         """Encode standardised content (B, L) of the visible slots of ``batch`` into (B, Z)."""
         return self._refined(self.read(content, batch))
 
-    def embed(self, content: Tensor, batch: TokenBatch) -> Tensor:
+    def embed(self, content: Tensor, batch: TokenBatch, units: RootUnits | None = None) -> Tensor:
         """As :meth:`forward`, with the read stretched to the spread that it has when every gene is
-        visible.
+        visible, with units scaled to the depth that it tells of, and then what a whole cell's would
+        be.
         """
-        return self._refined(self.read.stretched(content, batch))
+        return self._as_whole(self.read.stretched(content, batch, units))
 
-    def table(self) -> Tensor:
-        """What :meth:`embed` first multiplies content by, (G, F)."""
-        return self.read.weights(self.read.summed_in)
+    def table(self, units: RootUnits | None = None) -> Tensor:
+        """What :meth:`embed` first multiplies content by, (G, F), or with units (G, F + 1)."""
+        return self.read.weights(self.read.summed_in, units)
 
-    def after_table(self, seen: Tensor) -> Callable[[Tensor], Tensor]:
-        """The rest of :meth:`embed` as a function of that product (B, F), where genes (G,) are
-        seen.
+    def after_table(self, seen: Tensor, units: RootUnits | None = None) -> Callable[[Tensor], Tensor]:
+        """The rest of :meth:`embed` as a function of that product, where genes (G,) are seen."""
+        stretched = self.read.stretched_from(seen, units)
+        return lambda product: self._as_whole(stretched(product))
+
+    def known(self, seen: Tensor, units: RootUnits | None = None) -> Tensor:
+        """Share of the variance over whole cells that genes (G,) tell of each factor of the read,
+        float32 (1, F).
         """
-        matrix = self.read.stretched_inverse(seen)
-        return lambda product: self._refined((product @ matrix).float())
+        weights = self.table(units)
+        found = self.read.stretched_from(seen.to(weights.dtype), units)(torch.zeros_like(weights[:1])).known
+        return weights.new_ones(1, self.read.n_factors, dtype=torch.float32) if found is None else found
+
+    def _as_whole(self, stretched: Stretched) -> Tensor:
+        latent = self._refined(stretched.factors)
+        if self.panel_reader is None or stretched.known is None:
+            return latent
+        return self.panel_reader(latent, stretched.known)
 
     def _refined(self, read: Tensor) -> Tensor:
         tokens = self.to_tokens(read).view(-1, self.n_tokens, self.d_model)  # (B, M, D)
@@ -105,15 +122,15 @@ class MLPEncoder(nn.Module):
         """Encode standardised content (B, L) of the visible slots of ``batch`` into (B, Z)."""
         return self.layers(self.read_content(self._spread(content, batch)) + self.read_visible(self._spread(batch.seen, batch)))
 
-    def embed(self, content: Tensor, batch: TokenBatch) -> Tensor:
+    def embed(self, content: Tensor, batch: TokenBatch, units: RootUnits | None = None) -> Tensor:
         """The same as :meth:`forward`: a plain network does not know how much it shrinks."""
         return self(content, batch)
 
-    def table(self) -> Tensor:
+    def table(self, units: RootUnits | None = None) -> Tensor:
         """What :meth:`embed` first multiplies content by, (G, H)."""
         return self.read_content.weight.T
 
-    def after_table(self, seen: Tensor) -> Callable[[Tensor], Tensor]:
+    def after_table(self, seen: Tensor, units: RootUnits | None = None) -> Callable[[Tensor], Tensor]:
         """The rest of :meth:`embed` as a function of that product (B, H), where genes (G,) are
         seen.
         """

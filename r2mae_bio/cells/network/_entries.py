@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from r2mae_bio.cells.network._mae import GeneMaskedAutoencoder
+    from r2mae_bio.cells.network._panel_depth import RootUnits
 
 __all__ = ["Entries", "EntryEmbedder"]
 
@@ -51,8 +52,7 @@ class EntryEmbedder:
 
     def __init__(self, network: GeneMaskedAutoencoder) -> None:
         self.content, self.encoder = network.content, network.encoder
-        self.exact = self.encoder.table() / self.content.sd[:, None]  # (G, K)
-        self.table = self.exact.float().contiguous()
+        self._tables: dict[bool, tuple[Tensor, Tensor]] = {}
 
     def of_panel(self, measured: Tensor) -> Callable[[Entries], Tensor]:
         """How cells of one panel are embedded.
@@ -66,16 +66,28 @@ class EntryEmbedder:
         -------
         A function of entries, none of them of other genes, that gives latent vectors (B, Z).
         """
-        seen = measured.to(self.exact.dtype)
-        constant = (self.content.mean * seen) @ self.exact  # (K,)
+        units = None if bool(measured.all()) else self.content.units()
+        exact, table = self._table(units)
+        seen = measured.to(exact.dtype)
+        constant = (self.content.mean * seen) @ exact  # (K,)
         share = (self.content.share * seen).sum().float()
-        finish = self.encoder.after_table(seen)
+        finish = self.encoder.after_table(seen, units)
 
         def embed(entries: Entries) -> Tensor:
             edges = torch.searchsorted(entries.rows, torch.arange(entries.n_rows + 1))  # where the entries of each cell begin
             total = torch.segment_reduce(entries.values, "sum", offsets=edges)
             weights, scale = self.content.expression_of_entries(entries.values, entries.rows, Exposure(total, share))
-            sums = F.embedding_bag(entries.genes, self.table, edges[:-1], mode="sum", per_sample_weights=weights)
+            sums = F.embedding_bag(entries.genes, table, edges[:-1], mode="sum", per_sample_weights=weights)
             return finish((sums if scale is None else sums * scale[:, None]) - constant)
 
         return embed
+
+    def _table(self, units: RootUnits | None) -> tuple[Tensor, Tensor]:
+        """What roots, not yet standardised, are multiplied by (G, K), exact and in single
+        precision.
+        """
+        key = units is not None
+        if key not in self._tables:
+            exact = self.encoder.table(units) / self.content.sd[:, None]
+            self._tables[key] = exact, exact.float().contiguous()
+        return self._tables[key]

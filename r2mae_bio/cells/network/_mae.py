@@ -39,7 +39,13 @@ class GeneMaskedAutoencoder(nn.Module):
         super().__init__()
         counts = config.gene_likelihood != "normal"
         self.likelihood = GENE_LIKELIHOODS[config.gene_likelihood]
-        self.content = GeneContent(statistics, counts=counts, transform=config.content, depth_moments=config.depth_moments)
+        self.content = GeneContent(
+            statistics,
+            counts=counts,
+            transform=config.content,
+            depth_moments=config.depth_moments,
+            panel_depth=config.panel_reader,
+        )
         self.encoder: GeneTransformer | MLPEncoder = _ENCODERS[config.encoder](statistics.share.shape[0], config)
         self.decoder = GeneDecoder(self.content, n_context, config)
         self.batch_effects: BatchEffects | None = None  # fitted once the rest is trained
@@ -68,7 +74,7 @@ class GeneMaskedAutoencoder(nn.Module):
         visible
             Everything measured.
         """
-        return self.encoder.embed(self.content(visible), visible)
+        return self.encoder.embed(self.content(visible), visible, self.content.units())
 
     def decode(
         self,

@@ -4,22 +4,37 @@ softmax.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from r2mae_bio.cells.network._panel_depth import CellDepths
 from r2mae_bio.likelihoods._linear import product
+from r2mae_bio.tokens import TokenBatch
 
 if TYPE_CHECKING:
-    from r2mae_bio.tokens import TokenBatch
+    from collections.abc import Callable
+
+    from r2mae_bio.cells.network._panel_depth import RootUnits
 
 
 _LEAST_SPREAD = 1e-4
 """Below this share of a factor's variance nothing is known of it, and stretching what is read would
 stretch rounding errors.
 """
+
+
+class Stretched(NamedTuple):
+    """A read of the spread of whole cells."""
+
+    factors: Tensor
+    """Float32 (B, F)."""
+    known: Tensor | None
+    """Share of the variance over whole cells that the visible genes tell of each factor, float32
+    (B, F) or (1, F); None where every gene is visible.
+    """
 
 
 class LeastSquaresRead(nn.Module):
@@ -77,37 +92,78 @@ class LeastSquaresRead(nn.Module):
             weights = self.weights()
             return self._solve(content.float(), weights, self._precision(weights, batch), batch)
 
-    def stretched(self, content: Tensor, batch: TokenBatch) -> Tensor:
-        """The read times its :meth:`gain`, float32 (B, F).
+    def stretched(self, content: Tensor, batch: TokenBatch, units: RootUnits | None = None) -> Stretched:
+        """The read times its :meth:`gain`; with units its depth is that of the cell as far as its
+        factors tell, see :class:`CellDepths`.
 
         Summed in float64 where the device has it, so that what is read of a cell does not depend on
         how the sums over its genes are cut, which differs with the size of the batch.
+
+        Parameters
+        ----------
+        content, batch
+            As in :meth:`forward`.
+        units
+            What content stands for; None if it is no root of counts, whose scale is then taken as
+            it is.
         """
         with torch.autocast(content.device.type, enabled=False):
-            weights = self.weights(self.summed_in)
-            precision = self._precision(weights, batch)
-            means = self._solve(content.to(weights.dtype), weights, precision, batch)
-            return (means * self._gain(weights, precision)).float()
+            weights, whole = self.weights(self.summed_in), self._sees_all(batch)
+            if units is None or whole:
+                precision = self._precision(weights, batch)
+                means = self._solve(content.to(weights.dtype), weights, precision, batch)
+            else:
+                depths = self._depths(batch.seen.to(weights.dtype), batch, units)
+                means = depths.means(_evidence(content.to(weights.dtype), self.weights(self.summed_in, units), batch))
+                precision = depths.precision
+            gain = self._gain(weights, precision)
+            return Stretched((means * gain).float(), None if whole else _known(gain))
+
+    def _sees_all(self, batch: TokenBatch) -> bool:
+        return batch.visible.shape[1] == len(self.keys) and bool(batch.visible.all())
 
     @property
     def summed_in(self) -> torch.dtype:
         """The type in which :meth:`stretched` sums."""
         return torch.float32 if self.keys.device.type == "mps" else torch.float64
 
-    def stretched_inverse(self, seen: Tensor) -> Tensor:
+    def stretched_from(self, seen: Tensor, units: RootUnits | None = None) -> Callable[[Tensor], Stretched]:
         """What turns the evidence, the product of content and :meth:`weights`, into
-        :meth:`stretched`, (F, F).
+        :meth:`stretched`, (B, F) or with units (B, F + 1) to (B, F).
 
         Parameters
         ----------
         seen
             1 where a gene is visible and 0 elsewhere, (G,).
+        units
+            As in :meth:`stretched`, of a panel; None if all genes are visible.
         """
         weights = self.weights(seen.dtype)
+        if units is not None:
+            slots = TokenBatch(torch.arange(len(seen), device=seen.device)[None], seen[None], seen[None] > 0, full=True)
+            depths = self._depths(seen[None], slots, units)
+            gain = self._gain(weights, depths.precision)
+            known = _known(gain)
+            return lambda evidence: Stretched((depths.means(evidence) * gain).float(), known)
         precision = torch.eye(self.n_factors, dtype=seen.dtype, device=seen.device) + self.keys.T.to(seen.dtype) @ (
             weights * seen[:, None]
         )
-        return torch.linalg.inv(precision) * self._gain(weights, precision[None])
+        gain = self._gain(weights, precision[None])
+        matrix, known_or_all = torch.linalg.inv(precision) * gain, None if bool((seen > 0).all()) else _known(gain)
+        return lambda evidence: Stretched((evidence @ matrix).float(), known_or_all)
+
+    def _depths(self, visible: Tensor, batch: TokenBatch, units: RootUnits) -> CellDepths:
+        """How rows that see these genes are read."""
+        keys = torch.cat([self.keys, units.centre[:, None]], 1).to(visible.dtype)  # (G, F + 1)
+        sd, noise = units.sd.to(visible.dtype), self.log_noise.to(visible.dtype)
+        left = sd.square() * (1 - self.keys.to(visible.dtype).square().sum(1)).clamp(min=0)  # of each gene, to no factor
+        loadings, share = keys * sd[:, None], units.share.to(visible.dtype)
+        gram = _gram(visible, keys * torch.exp(-noise / 2)[:, None], batch)
+        last = torch.zeros_like(loadings[0]).index_fill(0, torch.tensor(self.n_factors, device=sd.device), 1)
+        corner = torch.outer(last, last)
+        size = _gram(visible, loadings, batch) + (visible * left[batch.ids]).sum(1)[:, None, None] * corner
+        whole = (loadings.T @ loadings + left.sum() * corner)[None]
+        return CellDepths(gram, size, whole, units.weight((visible * share[batch.ids]).sum(1)))
 
     def gain(self, batch: TokenBatch) -> Tensor:
         r"""Factors by which a read of few genes is too short, float32 (B, F), or (1, F) when all
@@ -124,31 +180,46 @@ class LeastSquaresRead(nn.Module):
 
     def _solve(self, content: Tensor, weights: Tensor, precision: Tensor, batch: TokenBatch) -> Tensor:
         """Posterior means, (B, F)."""
-        if batch.full:
-            evidence = content @ weights
-        else:
-            evidence = (content[:, None, :] @ weights[batch.ids])[:, 0]  # (B, 1, L) @ (B or 1, L, F)
-        return _solve(torch.linalg.cholesky(precision), evidence)
+        return _solve(torch.linalg.cholesky(precision), _evidence(content, weights, batch))
 
     def _gain(self, weights: Tensor, precision: Tensor) -> Tensor:
         """The gain at a posterior precision, (B, F) or (1, F)."""
         whole = torch.eye(self.n_factors, dtype=weights.dtype, device=weights.device) + self.keys.to(weights.dtype).T @ weights
         return torch.sqrt(_spread(whole[None]) / _spread(precision))
 
-    def weights(self, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Keys over noise, (G, F)."""
-        return (self.keys * torch.exp(-self.log_noise)[:, None]).to(dtype)
+    def weights(self, dtype: torch.dtype = torch.float32, units: RootUnits | None = None) -> Tensor:
+        """Keys over noise, (G, F), and with units the centre over noise as the last of F + 1
+        columns.
+        """
+        keys = self.keys if units is None else torch.cat([self.keys, units.centre[:, None]], 1)
+        return (keys * torch.exp(-self.log_noise)[:, None]).to(dtype)
 
     def _precision(self, weights: Tensor, batch: TokenBatch) -> Tensor:
         """Posterior precision, (B, F, F) or (1, F, F)."""
-        eye = torch.eye(self.n_factors, dtype=weights.dtype, device=weights.device)
-        visible = batch.seen.to(weights.dtype)
-        if not batch.full or visible.shape[0] == 1:
-            keys, scaled = self.keys[batch.ids].to(weights.dtype), weights[batch.ids] * visible[..., None]  # (B, L, F)
-            return eye + keys.transpose(1, 2) @ scaled
         scaled = (self.keys * torch.exp(-self.log_noise / 2)[:, None]).to(weights.dtype)  # (G, F)
-        gram: Tensor = _MaskedGram.apply(visible, scaled)
-        return eye + gram
+        return torch.eye(self.n_factors, dtype=weights.dtype, device=weights.device) + _gram(
+            batch.seen.to(weights.dtype), scaled, batch
+        )
+
+
+def _known(gain: Tensor) -> Tensor:
+    return gain.float() ** -2
+
+
+def _evidence(content: Tensor, weights: Tensor, batch: TokenBatch) -> Tensor:
+    """Sums over slots of content (B, L) times weights (G, F), (B, F)."""
+    if batch.full:
+        return content @ weights
+    return (content[:, None, :] @ weights[batch.ids])[:, 0]  # (B, 1, L) @ (B or 1, L, F)
+
+
+def _gram(visible: Tensor, keys: Tensor, batch: TokenBatch) -> Tensor:
+    """Sum over visible slots of products of keys (G, F), (B, F, F) or (1, F, F)."""
+    if batch.full and visible.shape[0] > 1:
+        gram: Tensor = _MaskedGram.apply(visible, keys)
+        return gram
+    keys = keys[batch.ids]
+    return keys.mT @ (keys * visible[..., None])
 
 
 def _spread(precision: Tensor) -> Tensor:

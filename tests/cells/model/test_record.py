@@ -27,3 +27,11 @@ def test_models_of_before_there_was_a_choice_have_one_mean_for_all_depths(model)
     assert GeneRecord.from_json(data).config.depth_moments is False
     data["config"]["depth_moments"] = True
     assert GeneRecord.from_json(data).to_json()["config"]["depth_moments"] is True
+
+
+def test_models_of_before_there_was_a_choice_read_panels_at_the_depth_of_an_average_cell(model):
+    data = model.record.to_json()
+    assert data["config"].pop("panel_reader", None) in (True, None)
+    old = GeneRecord.from_json(data)
+    assert old.config.panel_reader is False
+    assert "panel_reader" not in old.to_json()["config"]

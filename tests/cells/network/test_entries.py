@@ -46,7 +46,7 @@ def test_sums_over_entries_do_not_depend_on_the_cells_beside(make_network, make_
     network = make_network(encoder).eval()
     values = make_batch(9, 1)[0].values
     embedder = EntryEmbedder(network)
-    embedder.encoder.after_table = lambda seen: lambda product: product  # the sums themselves
+    embedder.encoder.after_table = lambda seen, units: lambda product: product  # the sums themselves
     embed = embedder.of_panel(torch.ones(N_GENES, dtype=torch.bool))
     alone = torch.cat([embed(entries_of(values[i : i + 1])) for i in range(9)])
     assert torch.equal(embed(entries_of(values)), alone)
