@@ -272,6 +272,19 @@ def write_checkpoint(directory: Path, model: Bundle, state: TrainingState) -> Pa
     return path
 
 
+def renew_checkpoint(path: Path, model: Bundle) -> None:
+    """Put another model into a checkpoint; no reader sees half of it.
+
+    Parameters
+    ----------
+    path
+        The folder ``step_...``.
+    model
+        The model as ``save`` writes it, with the weights that the run goes on from.
+    """
+    write_folder(path, {"model": model, "state": TrainingState.read(path).bundle()}, overwrite=True)
+
+
 def optimizer_tensors(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
     """AdamW moments by parameter name.
 

@@ -9,11 +9,12 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
+import torch
 from torch import nn
 
 from r2mae_bio.core._bundle import checksum, versions
 from r2mae_bio.core._record import ModelRecord
-from r2mae_bio.core._resume import latest_checkpoint
+from r2mae_bio.core._resume import latest_checkpoint, renew_checkpoint
 from r2mae_bio.core._run import run_identity, unsaid_settings
 from r2mae_bio.core._saved import Saved
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from r2mae_bio.core._checkpoint import Bundle
-    from r2mae_bio.core._run import Run
+    from r2mae_bio.core._run import Run, TrainOptions
     from r2mae_bio.masking import RatioLaw
 
 __all__ = ["Trainable"]
@@ -89,6 +90,27 @@ class Trainable(Saved[RecordT, NetworkT]):
         self._rank = result.rank
         record.history, record.mask_ratios, record.blind_loss = result.history, result.mask_ratios, result.blind_loss
         record.trained = True
+
+    def _renew_checkpoint(self, options: TrainOptions, fitted: str) -> None:
+        """Let the newest checkpoint of a run also hold what was fitted when the run was over, if
+        the rest of it is this model: with early stopping the model is that of an earlier epoch.
+
+        Parameters
+        ----------
+        options
+            Of the run.
+        fitted
+            How the names of such weights begin.
+        """
+        directory = options.checkpoint_dir
+        if directory is None or self._rank or not any(directory.glob("step_*")):
+            return
+        newest, ours = latest_checkpoint(directory), self._network().state_dict()
+        _, stored = self._unpack(newest, self._blank_network)
+        if all(
+            torch.equal(value, ours[name].cpu()) for name, value in stored.state_dict().items() if not name.startswith(fitted)
+        ):
+            renew_checkpoint(newest, self._pack(self.record))
 
     def _before_training(self) -> None:
         """Drop what was derived from weights that are about to change."""

@@ -125,7 +125,7 @@ def fit_panel_reader(
     encoder = network.encoder
     assert isinstance(encoder, GeneTransformer)
     assert encoder.panel_reader is not None
-    encoder.panel_reader.begin()
+    encoder.panel_reader.forget()
     n_steps = min(_STEPS_PER_STEP * n_steps, _MOST_STEPS)
     if n_steps == 0 or sum(len(batch.context) for batch in batches) < 2:
         return
@@ -181,7 +181,7 @@ def _train(reader: PanelReader, readings: _Readings, n_steps: int, seed: int) ->
             optimizer.step()
             schedule.step()
     except BaseException:
-        reader.begin()
+        reader.forget()
         raise
     finally:
         reader.requires_grad_(requires_grad=False)

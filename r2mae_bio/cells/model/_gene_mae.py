@@ -335,11 +335,11 @@ class GeneMAE(CellEmbedder, Expression):
         }
         run = Run(config, options, loaders, self._objective(statistics), statistics.fingerprint, identity)
         self._fit(run, lambda: self._build(table, statistics, config.train_size))
-        self._fit_panel_reader(table, config)
+        self._fit_panel_reader(table, config, options)
         if record.setup.batch_key is not None:
             self._fit_batch_effects()
 
-    def _fit_panel_reader(self, table: CellTable, config: GeneTrainConfig) -> None:
+    def _fit_panel_reader(self, table: CellTable, config: GeneTrainConfig, options: TrainOptions) -> None:
         """Learn to read panels from training cells."""
         network, record = self._network(), self.record
         if not record.config.panel_reader or record.config.encoder != "transformer":
@@ -349,6 +349,7 @@ class GeneMAE(CellEmbedder, Expression):
         batches = [batch for _, batch in table.panel_batches(EMBEDDED_AT_ONCE, self.device, cells=some)]
         steps = int(record.history[-1]["step"]) if record.history else 0
         fit_panel_reader(network, batches, self._block_reader(), n_steps=steps, seed=record.seed)
+        self._renew_checkpoint(options, "encoder.panel_reader.")
 
     def _read_rate(self, options: TrainOptions) -> float:
         """Of a run that was not told one: that of the run that it continues, or what suits the

@@ -45,16 +45,17 @@ class PanelReader(nn.Module):
                 nn.Linear(_WIDTH, n_latent),
             )
         self.requires_grad_(requires_grad=False)  # only fit_panel_reader trains it
-        self._be_identity()
+        self.forget()
 
     def begin(self) -> None:
         """Draw new weights, under which it is the identity."""
         for layer in self.layers:
             if isinstance(layer, nn.Linear):
                 layer.reset_parameters()
-        self._be_identity()
+        self.forget()
 
-    def _be_identity(self) -> None:
+    def forget(self) -> None:
+        """Be the identity."""
         last = self.layers[-1]
         assert isinstance(last, nn.Linear)
         nn.init.zeros_(last.weight)
@@ -71,6 +72,6 @@ class PanelReader(nn.Module):
             Share of the variance over whole cells that the panel tells of each factor, float32 (B,
             F) or (1, F), 1 where it tells all.
         """
-        lacking = (1 - known.mean(1, keepdim=True)).clamp(min=0).sqrt()
+        lacking = (1 - known.mean(1, keepdim=True)).clamp(min=0).sqrt().detach()  # its slope is infinite where it is 0
         place = (latent - self.centre) / self.scale
         return latent + lacking * self.scale * self.layers(torch.cat([place, known.expand(len(latent), -1)], 1))

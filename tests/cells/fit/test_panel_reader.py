@@ -11,9 +11,10 @@ import torch
 
 from r2mae_bio.cells.fit import _panel_reader
 from r2mae_bio.cells.fit._panel_reader import draw_panel, whole_cells
+from r2mae_bio.config import CellFinetuneConfig
 from r2mae_bio.model import GeneMAE
 
-from .conftest import SIZES, make_cells
+from ...toy_cells import SIZES, make_cells
 
 SOME = [f"G{i}" for i in (7, 2, 11, 29, 4, 5, 20, 13)]
 TRAINING = {"max_epochs": 8, "batch_size": 32, "progress_bar": False}
@@ -47,7 +48,7 @@ def error(model, query):
 
 def test_cells_that_were_not_trained_on_come_nearer_to_where_they_lie(reading, cells):
     before = copy.deepcopy(reading)
-    before.network.encoder.panel_reader.begin()
+    before.network.encoder.panel_reader.forget()
     query = cells[300:].copy()
     assert error(reading, query) < 0.85 * error(before, query)
     np.testing.assert_array_equal(embed(reading, query), embed(before, query))
@@ -78,6 +79,18 @@ def test_a_saved_model_reads_panels_as_it_did(reading, cells, tmp_path):
     query = cells[300:, SOME].copy()
     loaded = GeneMAE.load(reading.save(tmp_path / "model"))
     np.testing.assert_array_equal(embed(loaded, query), embed(reading, query))
+
+
+def test_the_last_checkpoint_of_a_run_holds_it_and_resumed_runs_end_with_the_same(reading, cells, tmp_path):
+    some = cells[:300].copy()
+    GeneMAE.setup_anndata(some)
+    GeneMAE(some, seed=3, **SIZES).train(**TRAINING, checkpoint_dir=tmp_path)
+    first, last = sorted(tmp_path.glob("step_*"))
+    assert GeneMAE.load(last).checksum() == reading.checksum() != GeneMAE.load(first).checksum()
+    for folder in (first, last):
+        resumed = GeneMAE(some, seed=3, **SIZES)
+        resumed.train(**TRAINING, resume_from=folder)
+        assert resumed.checksum() == reading.checksum()
 
 
 def test_further_training_trains_it_anew(reading, cells):
@@ -134,3 +147,11 @@ def test_panels_are_of_all_sizes_and_lean_to_variable_genes():
     assert plain[:, 500:].sum() == pytest.approx(plain.sum() / 2, rel=0.1)
     assert leaning[:, 500:].sum() > 0.65 * leaning.sum()
     assert draw_panel(sd[:3], 0.0, rng).sum() == 3
+
+
+def test_a_classifier_of_it_learns_from_whole_cells_and_panels(reading, cells):
+    quick = CellFinetuneConfig(n_steps=20, evaluate_every=10, batch_size=32)
+    classifier = reading.finetune(cells[:200].copy(), labels_key="group", config=quick, progress_bar=False)
+    query = cells[300:].copy()
+    assert classifier.evaluate(query)["accuracy"] > 0.9
+    assert classifier.predict_proba(query[:, SOME].copy()).notna().all(axis=None)
