@@ -282,7 +282,9 @@ def renew_checkpoint(path: Path, model: Bundle) -> None:
     model
         The model as ``save`` writes it, with the weights that the run goes on from.
     """
-    write_folder(path, {"model": model, "state": TrainingState.read(path).bundle()}, overwrite=True)
+    state = read_bundle(path, "state")
+    check_intact(state, path)
+    write_folder(path, {"model": model, "state": state}, overwrite=True)
 
 
 def optimizer_tensors(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
