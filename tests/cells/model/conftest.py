@@ -54,7 +54,7 @@ def finetune(model, adata, **settings):
 def trained():
     adata = make_cells(150)
     GeneMAE.setup_anndata(adata)
-    model = GeneMAE(adata, seed=3, noise_pooling=0.0, **SIZES)  # leaves fine-tuning something to gain
+    model = GeneMAE(adata, seed=3, noise_pooling=0.0, panel_reader=False, **SIZES)  # leaves fine-tuning something to gain
     model.train(max_epochs=2, batch_size=32, progress_bar=False)
     return model
 

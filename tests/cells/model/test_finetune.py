@@ -145,7 +145,7 @@ def test_the_model_stays_as_it_is(trained, cells, frozen):
     assert changed(before, state(trained.network)) == []
     assert trained.checksum() == checksum == classifier.record.pretrained
     assert str(trained.record.to_json()) == str(record)
-    assert all(p.requires_grad for name, p in trained.network.named_parameters() if "panel_reader" not in name)
+    assert all(p.requires_grad for p in trained.network.parameters())
     assert torch.equal(torch.random.get_rng_state(), numbers)
     assert adata.uns == cells.uns
     assert list(adata.obs) == list(cells.obs)
@@ -195,11 +195,7 @@ def test_cells_without_label_are_left_out(trained, cells, tuned):
 # ---------------------------------------------------------------- errors and interruptions
 
 
-def test_ctrl_c_keeps_the_best_so_far(cells, monkeypatch, caplog):
-    adata = make_cells(150)
-    GeneMAE.setup_anndata(adata)
-    model = GeneMAE(adata, seed=3, noise_pooling=0.0, panel_reader=False, **SIZES)  # leaves more to gain
-    model.train(max_epochs=2, batch_size=32, progress_bar=False)
+def test_ctrl_c_keeps_the_best_so_far(trained, cells, monkeypatch, caplog):
     fetch, calls = CellTable.batch, []
 
     def batch(self, index):
@@ -210,11 +206,11 @@ def test_ctrl_c_keeps_the_best_so_far(cells, monkeypatch, caplog):
 
     stop = -1
     monkeypatch.setattr(CellTable, "batch", batch)
-    whole = finetune(model, cells)
+    whole = finetune(trained, cells)
     stop, n_calls = len(calls) - 7, len(calls)  # in the last ten steps
     calls.clear()
     with caplog.at_level(logging.WARNING, "r2mae_bio"):
-        found = finetune(model, cells)
+        found = finetune(trained, cells)
     assert len(calls) < n_calls
     assert found.record.best_step in (10, 20)
     assert f"the weights of step {found.record.best_step} are kept" in caplog.text
