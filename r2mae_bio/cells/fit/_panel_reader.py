@@ -88,7 +88,7 @@ class _Readings:
     whole: Tensor
     """(n_cells, Z)."""
     read: Tensor
-    """(n_panels, n_cells, Z)."""
+    """Float16 (n_panels, n_cells, Z), which is precise enough to learn from."""
     known: Tensor
     """(n_panels, 1, F)."""
 
@@ -97,7 +97,7 @@ class _Readings:
         n_panels, n_cells = self.read.shape[:2]
         panels = torch.randint(n_panels, (_PANELS_AT_ONCE, 1), generator=generator)
         cells = torch.randint(n_cells, (_PANELS_AT_ONCE, _CELLS_OF_EACH), generator=generator)
-        return self.read[panels, cells], self.known[panels, 0].expand(-1, _CELLS_OF_EACH, -1), self.whole[cells]
+        return self.read[panels, cells].float(), self.known[panels, 0].expand(-1, _CELLS_OF_EACH, -1), self.whole[cells]
 
 
 def fit_panel_reader(
@@ -134,7 +134,7 @@ def fit_panel_reader(
     n_cells, n_latent = sum(len(batch.context) for batch in batches), encoder.refine.out_features
     # made here, as gradients do not go through what is made in inference mode
     whole, known = torch.empty(n_cells, n_latent), torch.empty(len(panels), 1, encoder.read.n_factors)
-    read = torch.empty(len(panels), n_cells, n_latent)
+    read = torch.empty(len(panels), n_cells, n_latent, dtype=torch.float16)
     with torch.inference_mode():
         units = network.content.units()
         _embed_into(whole, batches, embed)

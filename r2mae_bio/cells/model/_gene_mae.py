@@ -20,14 +20,14 @@ from r2mae_bio.cells.fit._loader import cell_loaders
 from r2mae_bio.cells.fit._objective import GeneObjective
 from r2mae_bio.cells.fit._panel_reader import fit_panel_reader, whole_cells
 from r2mae_bio.cells.fit._statistics import scan_cells
-from r2mae_bio.cells.fit._table import CellTable
+from r2mae_bio.cells.fit._table import CellTable, cells_at_a_time
 from r2mae_bio.cells.model._auto import resolve_mask_ratio
 from r2mae_bio.cells.model._covariates import Covariates
 from r2mae_bio.cells.model._embedder import CellEmbedder
 from r2mae_bio.cells.model._expression import Expression
 from r2mae_bio.cells.model._finetune import finetune_cells
 from r2mae_bio.cells.model._gene_embeddings import choose_kind, embed_genes
-from r2mae_bio.cells.model._reader import EMBEDDED_AT_ONCE, open_source
+from r2mae_bio.cells.model._reader import open_source
 from r2mae_bio.cells.model._record import GeneRecord, build_network
 from r2mae_bio.cells.model._setup import Setup, choose_labels, choose_likelihood, set_up
 from r2mae_bio.cells.network._start import start_from_factors
@@ -346,7 +346,7 @@ class GeneMAE(CellEmbedder, Expression):
             return
         cells, _ = split_cells(table.n_cells, config.train_size, record.seed)
         some = whole_cells(table, cells, derive_generator(record.seed, "whole cells"))
-        batches = [batch for _, batch in table.panel_batches(EMBEDDED_AT_ONCE, self.device, cells=some)]
+        batches = [batch for _, batch in table.panel_batches(cells_at_a_time(None), self.device, cells=some)]
         steps = int(record.history[-1]["step"]) if record.history else 0
         fit_panel_reader(network, batches, self._block_reader(), n_steps=steps, seed=record.seed)
         self._renew_checkpoint(options, "encoder.panel_reader.")
