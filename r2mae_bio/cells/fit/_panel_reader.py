@@ -13,7 +13,7 @@ from r2mae_bio.cells.network._encoder import GeneTransformer
 from r2mae_bio.core._seeded import seeded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -101,7 +101,12 @@ class _Readings:
 
 
 def fit_panel_reader(
-    network: GeneMaskedAutoencoder, batches: list[CellBatch], embed: Callable[[CellBatch], Tensor], *, n_steps: int, seed: int
+    network: GeneMaskedAutoencoder,
+    batches: list[CellBatch],
+    embedder: Callable[[], Callable[[CellBatch], Tensor]],
+    *,
+    n_steps: int,
+    seed: int,
 ) -> None:
     """Train the panel reader of a network, everything else left as it is.
 
@@ -114,8 +119,8 @@ def fit_panel_reader(
         Trained, with a transformer that has a panel reader, in evaluation mode; changed in place.
     batches
         Cells of one panel each, as whole as there are any, on the device of the network.
-    embed
-        How the network embeds them.
+    embedder
+        Makes a function by which the network embeds them; what it keeps of a panel goes with it.
     n_steps
         Optimiser steps that the network itself was trained for; the reader takes four times as
         many, up to 1500.
@@ -137,15 +142,15 @@ def fit_panel_reader(
     read = torch.empty(len(panels), n_cells, n_latent, dtype=torch.float16)
     with torch.inference_mode():
         units = network.content.units()
-        _embed_into(whole, batches, embed)
+        _embed_into(whole, batches, embedder())
         for number, panel in enumerate(panels):
-            _embed_into(read[number], [_restricted(batch, panel) for batch in batches], embed)
+            _embed_into(read[number], (_restricted(batch, panel) for batch in batches), embedder())
             known[number] = encoder.known(torch.from_numpy(panel).to(network.content.share.device), units)
     readings = _Readings(whole, read, known)
     _train(encoder.panel_reader, readings, n_steps, seed)
 
 
-def _embed_into(out: Tensor, batches: list[CellBatch], embed: Callable[[CellBatch], Tensor]) -> None:
+def _embed_into(out: Tensor, batches: Iterable[CellBatch], embed: Callable[[CellBatch], Tensor]) -> None:
     """Embeddings of all batches, one after the other, (n_cells, Z)."""
     start = 0
     for batch in batches:

@@ -348,7 +348,7 @@ class GeneMAE(CellEmbedder, Expression):
         some = whole_cells(table, cells, derive_generator(record.seed, "whole cells"))
         batches = [batch for _, batch in table.panel_batches(cells_at_a_time(None), self.device, cells=some)]
         steps = int(record.history[-1]["step"]) if record.history else 0
-        fit_panel_reader(network, batches, self._block_reader(), n_steps=steps, seed=record.seed)
+        fit_panel_reader(network, batches, self._block_reader, n_steps=steps, seed=record.seed)
         self._renew_checkpoint(options, "encoder.panel_reader.")
 
     def _read_rate(self, options: TrainOptions) -> float:
