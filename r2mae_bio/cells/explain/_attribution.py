@@ -144,9 +144,7 @@ def mean_contributions(
 
 
 def _score(network: GeneMaskedAutoencoder, direction: Tensor) -> Callable[[Tensor, TokenBatch], Tensor]:
-    return lambda content, tokens: (
-        network.encoder.embed(content, tokens, network.content.units()).float() @ direction.to(content.device)
-    )
+    return lambda content, tokens: network.embed_content(content, tokens).float() @ direction.to(content.device)
 
 
 def _integrate(score: Callable[[Tensor, TokenBatch], Tensor], content: Tensor, tokens: TokenBatch, steps: int) -> Tensor:
@@ -161,10 +159,7 @@ def _integrate(score: Callable[[Tensor, TokenBatch], Tensor], content: Tensor, t
 
 def _embed(network: GeneMaskedAutoencoder, table: CellTable, cells: NDArray[np.int64]) -> NDArray[np.float32]:
     with torch.inference_mode():
-        parts = [
-            network.encoder.embed(content, tokens, network.content.units())
-            for content, tokens in _contents(network, table, cells)
-        ]
+        parts = [network.embed_content(content, tokens) for content, tokens in _contents(network, table, cells)]
     return torch.cat(parts).float().cpu().numpy()
 
 

@@ -71,18 +71,16 @@ class GeneObjective:
         """
         decoder = network.decoder
         per_gene = {id(layer.weight) for layer in (decoder.location, decoder.location_linear)}
-        read = {id(p) for name, p in network.named_parameters() if name.startswith("encoder.read.")}
-        apart = {id(p) for name, p in network.named_parameters() if name.startswith("encoder.panel_reader.")}
         groups: dict[str, dict[str, Any]] = {
             "read": {"params": [], "scale": config.read_rate, "weight_decay": config.weight_decay},
             "per gene": {"params": [], "scale": 1.0, "weight_decay": config.decoder_decay},
             "dispersion": {"params": [], "scale": config.dispersion_rate, "weight_decay": 0.0},
             "other": {"params": [], "scale": 1.0, "weight_decay": config.weight_decay},
         }
-        for parameter in network.parameters():
-            if id(parameter) in apart:
+        for place, parameter in network.named_parameters():
+            if place.startswith("encoder.panel_reader."):
                 continue
-            name = "read" if id(parameter) in read else "per gene" if id(parameter) in per_gene else "other"
+            name = "read" if place.startswith("encoder.read.") else "per gene" if id(parameter) in per_gene else "other"
             name = "dispersion" if parameter is decoder.dispersion else name
             groups[name]["params"].append(parameter)
         return [group for group in groups.values() if group["params"] and group["scale"]]

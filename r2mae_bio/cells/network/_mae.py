@@ -74,7 +74,11 @@ class GeneMaskedAutoencoder(nn.Module):
         visible
             Everything measured.
         """
-        return self.encoder.embed(self.content(visible), visible, self.content.units())
+        return self.embed_content(self.content(visible), visible)
+
+    def embed_content(self, content: Tensor, visible: TokenBatch) -> Tensor:
+        """:meth:`embed` where the content of the visible tokens (B, L) is at hand."""
+        return self.encoder.embed(content, visible, self.content.units())
 
     def decode(
         self,

@@ -16,8 +16,7 @@ class PanelReader(nn.Module):
     A linear read of a panel puts a cell where it lies only up to an error whose size and direction
     depend on the panel. Which cells there are, and so which guess is right, can be learned: whole
     cells are read by random panels of their genes, and a small network learns the way back. It
-    begins as the identity, and is
-    the identity where nothing is lacking.
+    begins as the identity, and is the identity where nothing is lacking.
 
     Parameters
     ----------

@@ -154,13 +154,13 @@ class LeastSquaresRead(nn.Module):
 
     def _depths(self, visible: Tensor, batch: TokenBatch, units: RootUnits) -> CellDepths:
         """How rows that see these genes are read."""
-        keys = torch.cat([self.keys, units.centre[:, None]], 1).to(visible.dtype)  # (G, F + 1)
+        keys = self._keys(units).to(visible.dtype)
         sd, noise = units.sd.to(visible.dtype), self.log_noise.to(visible.dtype)
         left = sd.square() * (1 - self.keys.to(visible.dtype).square().sum(1)).clamp(min=0)  # of each gene, to no factor
         loadings, share = keys * sd[:, None], units.share.to(visible.dtype)
         gram = _gram(visible, keys * torch.exp(-noise / 2)[:, None], batch)
-        last = torch.zeros_like(loadings[0]).index_fill(0, torch.tensor(self.n_factors, device=sd.device), 1)
-        corner = torch.outer(last, last)
+        corner = torch.zeros_like(gram[0])
+        corner[-1, -1] = 1
         size = _gram(visible, loadings, batch) + (visible * left[batch.ids]).sum(1)[:, None, None] * corner
         whole = (loadings.T @ loadings + left.sum() * corner)[None]
         return CellDepths(gram, size, whole, units.weight((visible * share[batch.ids]).sum(1)))
@@ -191,8 +191,11 @@ class LeastSquaresRead(nn.Module):
         """Keys over noise, (G, F), and with units the centre over noise as the last of F + 1
         columns.
         """
-        keys = self.keys if units is None else torch.cat([self.keys, units.centre[:, None]], 1)
-        return (keys * torch.exp(-self.log_noise)[:, None]).to(dtype)
+        return (self._keys(units) * torch.exp(-self.log_noise)[:, None]).to(dtype)
+
+    def _keys(self, units: RootUnits | None) -> Tensor:
+        """Keys (G, F), and with units the centre as the last of F + 1 columns."""
+        return self.keys if units is None else torch.cat([self.keys, units.centre[:, None]], 1)
 
     def _precision(self, weights: Tensor, batch: TokenBatch) -> Tensor:
         """Posterior precision, (B, F, F) or (1, F, F)."""
