@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EMBEDDED_AT_ONCE", "GeneReader", "open_source", "open_table", "read_layer"]
 
-EMBEDDED_AT_ONCE = 1024
+EMBEDDED_AT_ONCE = 512
 """Cells, if nothing else is asked for."""
 
 

@@ -1,0 +1,167 @@
+"""What labels themselves can teach: classifiers of all genes, trained on the labels of the
+reference cells that probes of an embedding learn from, on the sets of benchmarks.panels.
+
+python -m benchmarks.label_ceiling --json FILE [--sets pancreas,kidney,...] [--seeds 3] [--resume]
+[--panels FILE] [--out FILE]
+
+An embedding that has seen no label is asked for macro-F1 under two probes; a linear probe of 32
+numbers can hardly know more of a type than a logistic regression on 2,000 genes whose penalty was
+chosen on the same cells. "linear": its predictions. "kNN": neighbours by its log-odds, which for
+reference cells come from folds that did not learn from them. Roots or logarithms and the strength
+of the penalty are chosen by macro-F1 in four folds of the reference. --panels adds what
+benchmarks.panels found for whole cells to the report.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import f1_score
+from sklearn.model_selection import KFold
+
+from benchmarks.command_line import execute, parser, refuse_unknown, sweep, table
+from benchmarks.gene_sets import SETS, load
+from r2mae_bio.evaluate import fit_probe, log_normalize
+from r2mae_bio.evaluate._logistic import logistic_regression
+
+if TYPE_CHECKING:
+    import argparse
+
+    from numpy.typing import NDArray
+    from scipy import sparse
+
+    from benchmarks.gene_sets import GeneSet
+
+METHOD = "labels, all genes"
+STRENGTHS = (3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0)
+N_FOLDS = 4
+
+
+def roots(counts: sparse.csr_array) -> NDArray[np.float64]:
+    """Roots of counts scaled to 100 per cell, which all have much the same counting noise."""
+    values = counts.toarray().astype(np.float64)
+    return np.sqrt(100 * values / np.maximum(values.sum(1, keepdims=True), 1))
+
+
+def logs(counts: sparse.csr_array) -> NDArray[np.float64]:
+    """Logarithms of counts scaled to 1e4 per cell, plus one; a third of them, as a gene varies by
+    some three times as much as by roots.
+    """
+    return log_normalize(counts, np.ones(counts.shape[1], bool)).toarray() / 3
+
+
+CONTENTS = {"roots": roots, "logs": logs}
+
+
+def run(options: argparse.Namespace) -> pd.DataFrame:
+    """Add what is missing to the file, and return all of it."""
+
+    def prepare(name: str, seed: int) -> GeneSet:
+        return load(name, seed, data=options.data)
+
+    return sweep(options, [METHOD], prepare, measure, lambda rows: rows.to_string(index=False))
+
+
+def measure(cells: GeneSet, _name: str, seed: int) -> pd.DataFrame:
+    """Scores of both probes on the query."""
+    reference, query = cells.split.reference, cells.split.query
+    labels = cells.labels[reference].astype(str)
+    best = choose(cells.counts[reference], labels, seed)
+    values = CONTENTS[best.content]
+    learned, asked = values(cells.counts[reference]), values(cells.counts[query])
+    classifier = logistic_regression(best.strength).fit(learned - learned.mean(0), labels)
+    odds = log_odds(classifier, asked - learned.mean(0))
+    truth = cells.labels[query].astype(str)
+    neighbours = fit_probe(best.odds, labels, kind="knn").score(odds, truth).macro_f1
+    linear = macro_f1(truth, classifier.classes_[odds.argmax(1)])
+    settings = {"content": best.content, "strength": best.strength, "folds": best.score}
+    return pd.DataFrame({"probe": ["linear", "knn"], "macro_f1": [linear, neighbours], **settings})
+
+
+class Choice(NamedTuple):
+    """A classifier, and how it did on reference cells that it did not learn from."""
+
+    content: str
+    """One of CONTENTS."""
+    strength: float
+    """Inverse strength of the penalty."""
+    score: float
+    """Macro-F1."""
+    odds: NDArray[np.float64]
+    """Log-odds of the classes (n_cells, n_classes)."""
+
+
+def choose(counts: sparse.csr_array, labels: NDArray[np.str_], seed: int) -> Choice:
+    """Content and strength of the best macro-F1.
+
+    Weaker penalties are tried until two in a row were no better: the weakest take longest.
+    """
+    found: list[Choice] = []
+    for content, values_of in CONTENTS.items():
+        values, scores = values_of(counts), []
+        for strength in STRENGTHS:
+            odds = log_odds_of_others(values, labels, strength, seed)
+            scores.append(macro_f1(labels, np.unique(labels)[odds.argmax(1)]))
+            found.append(Choice(content, strength, scores[-1], odds))
+            if len(scores) > 2 and max(scores[-2:]) <= max(scores[:-2]):
+                break
+    return max(found, key=lambda choice: choice.score)
+
+
+def log_odds_of_others(values: NDArray[np.float64], labels: NDArray[np.str_], strength: float, seed: int) -> NDArray[np.float64]:
+    """Log-odds of cells by classifiers of the other folds (n_cells, n_classes); those of a class
+    that these lack are the lowest of all.
+    """
+    classes = np.unique(labels)
+    found = np.full((len(labels), len(classes)), np.nan)
+    for others, fold in KFold(N_FOLDS, shuffle=True, random_state=seed).split(values):
+        mean = values[others].mean(0)
+        classifier = logistic_regression(strength).fit(values[others] - mean, labels[others])
+        found[np.ix_(fold, np.searchsorted(classes, classifier.classes_))] = log_odds(classifier, values[fold] - mean)
+    return np.where(np.isnan(found), np.nanmin(found), found)
+
+
+def log_odds(classifier: object, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of each class (n_cells, n_classes), also of two."""
+    odds = classifier.decision_function(values)  # type: ignore[attr-defined]
+    return odds if odds.ndim == 2 else np.column_stack([-odds / 2, odds / 2])
+
+
+def macro_f1(truth: NDArray[np.str_], predicted: NDArray[np.str_]) -> float:
+    """Over the classes that there are, as probes are scored."""
+    return float(f1_score(truth, predicted, labels=np.unique(truth), average="macro", zero_division=0.0))
+
+
+def markdown(frame: pd.DataFrame, panels: pd.DataFrame | None = None) -> str:
+    """Scores by set, beside those of embeddings where they are given."""
+    parts = [
+        "# Labels as the ceiling",
+        f"{frame['set'].nunique()} sets, {frame['seed'].nunique()} seeds; macro-F1, all genes.",
+        "",
+    ]
+    if panels is not None:
+        whole = panels[(panels["panel"] == "100%") & (panels["reference"] == "all genes")]
+        frame = pd.concat([frame, whole[["set", "seed", "method", "probe", "macro_f1"]]])
+    for probe, rows in frame.groupby("probe", sort=False):
+        wide = rows.pivot_table(index="set", columns="method", values="macro_f1", sort=False)
+        wide.loc["mean"] = wide.mean()
+        parts += [f"## {probe} probe", "", table(wide.map("{:.3f}".format), "set"), ""]
+    return "\n".join(parts)
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    command = parser(__doc__, list(SETS))
+    command.add_argument("--panels", type=Path)
+    options = command.parse_args()
+    refuse_unknown(command, options, SETS)
+    options.methods = [METHOD]
+    panels = None if options.panels is None else pd.read_json(options.panels)
+    execute(options, run, lambda frame: markdown(frame, panels))
+
+
+if __name__ == "__main__":
+    main()
