@@ -21,7 +21,7 @@ VERSION := import sys; print("%d.%d" % sys.version_info[:2])
 export MPLBACKEND ?= Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test matrix lint bench docs wheel tutorials clean
+.PHONY: help env demo test slow matrix lint bench docs wheel tutorials clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -47,7 +47,10 @@ demo: env ## train on a small data set and write demo/
 # At most four processes, since each grows to 1.6 GB. Neighbouring tests share fixtures, so each
 # worker begins with a stretch of its own and takes from the end of the other one when it is done.
 test: env ## run the tests; ARGS="-k mask" passes options to pytest, ARGS="-n 0" keeps to one process
-	$(PY) -m pytest -n logical --maxprocesses 4 --dist worksteal $(ARGS)
+	$(PY) -m pytest -n logical --maxprocesses 4 --dist worksteal -m "not gpu and not slow" $(ARGS)
+
+slow: env ## run the slowest tests: programs that are killed, ranks, long pages
+	$(PY) -m pytest -n logical --maxprocesses 4 --dist worksteal -m slow $(ARGS)
 
 matrix: ## run the tests on each Python found, with the newest and the oldest packages; ARGS="--help"
 	$(PYTHON) .ci/matrix.py $(ARGS)

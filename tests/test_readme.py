@@ -85,7 +85,6 @@ def write_genome() -> None:
     Path("peaks.bed").write_text("chr1\t1000\t1400\nchr1\t30000\t30200\n")
 
 
-@pytest.mark.slow
 def test_python_blocks_run_in_order(tmp_path, monkeypatch):
     import matplotlib.pyplot as plt
 
@@ -116,7 +115,6 @@ def test_its_pictures_are_there_and_small():
         assert (REPOSITORY / name).stat().st_size < 200_000
 
 
-@pytest.mark.slow
 def test_its_way_to_an_embedding_without_training_works(tmp_path, monkeypatch, capfd):
     """The cells of the shell block, as a user has them: counts in X, other genes, another order."""
     from r2mae_bio.cli import main

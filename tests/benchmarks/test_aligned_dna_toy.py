@@ -74,6 +74,7 @@ def fungus(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_it_trains_scores_and_goes_on(fungus, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(aligned_dna, "SIZES", {"d_model": 8, "n_layers": 1, "n_heads": 2, "attention_every": 1})
     options = ["--json", str(tmp_path / "found.json"), "--data", str(fungus), "--folder", str(tmp_path / "runs"), "--variants", "40",

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = """
 import sys
 
@@ -27,6 +29,7 @@ assert not {"anndata", "scanpy", "scvi", "Bio"} & set(sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_it_runs_at_toy_size_without_single_cell_packages(tmp_path):
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path)], cwd=root, capture_output=True, text=True, check=False)

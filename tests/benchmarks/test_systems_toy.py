@@ -304,6 +304,7 @@ def test_a_damaged_file_of_images_is_refused(tmp_path, fashion):
     assert vision.read_idx(fashion / "train-images-idx3-ubyte.gz").shape == (80, 28, 28)
 
 
+@pytest.mark.slow
 def test_toy_run_of_everything_goes_on_where_it_stopped(fashion, corpus, data, tmp_path, capsys):
     out = tmp_path / "systems"
     common = ["--profile", "toy", f"--fashion={fashion}", f"--brown={corpus}", f"--data={data}", "--out", str(out)]

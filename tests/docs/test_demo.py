@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import anndata
 import pandas as pd
-import pytest
 
 from tutorials import demo, demo_table
 from tutorials.fast import shorten
@@ -16,10 +15,11 @@ from tutorials.fast import shorten
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
 FILES = {"umap.png", "umap_dark.png", "labels.png", "panel_labels.csv", "whole.h5ad", "panel.h5ad", "report.md"}
 
 
-@pytest.mark.slow
 def test_it_writes_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     shorten(monkeypatch.setattr)
     out, images = tmp_path / "demo", tmp_path / "images"

@@ -60,7 +60,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("page", RUN, ids=page_id)
 @pytest.mark.filterwarnings("ignore")  # training is cut short, and says so; what warns of a call is tested elsewhere

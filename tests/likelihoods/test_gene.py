@@ -73,7 +73,6 @@ def test_zero_inflation_is_a_mixture_of_a_zero_and_scipy_nbinom() -> None:
     close(GENE_LIKELIHOODS["zinb"].nll(x, GeneParams(location, dispersion, logit)), expected, rtol=1e-6)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # scvi-tools brings half of the ecosystem along
 def test_negative_binomials_are_those_of_scvi() -> None:
     from scvi.distributions import NegativeBinomial, ZeroInflatedNegativeBinomial

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["draw_panel", "fit_panel_reader", "whole_cells"]
 
 _MOST_CELLS: Final = 2000
-_MOST_PANELS: Final = 64
+_MOST_PANELS: Final = 128
 _MOST_STEPS: Final = 1500
 _STEPS_PER_STEP: Final = 4
 _FEWEST_GENES: Final = 5

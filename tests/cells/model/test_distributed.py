@@ -43,6 +43,7 @@ def weights(model):
     return {name: tensor.double().numpy() for name, tensor in model.network.state_dict().items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{"scope": "batch"}, {"panels": True}], ids=["one-ratio", "panels"])
 def test_two_ranks_train_as_one(tmp_path, settings, one_thread):
     ours, alone = two_ranks(tmp_path, "two", **settings), train(tmp_path / "one", devices=1, **settings)
@@ -55,6 +56,7 @@ def test_two_ranks_train_as_one(tmp_path, settings, one_thread):
     assert len(pd.read_csv(tmp_path / "two" / "run" / "history.csv")) == 3
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_ends_as_the_one_that_was_not(tmp_path):
     whole = two_ranks(tmp_path, "whole")
     two_ranks(tmp_path, "killed", die=6)  # in the middle of the second epoch

@@ -239,7 +239,6 @@ def test_covariates_reach_the_decoder(adata, sizes):
     assert weights[0].history["train_loss"].iloc[-1] != weights[1].history["train_loss"].iloc[-1]
 
 
-@pytest.mark.slow
 def test_real_cells_keep_the_laws(sizes, tmp_path):
     adata = rb.datasets.pbmc68k()
     GeneMAE.setup_anndata(adata, layer="counts")

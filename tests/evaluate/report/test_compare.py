@@ -127,7 +127,6 @@ def test_integration_is_run_with_batches_and_without_the_majority(adata, integra
     assert "one point for all cells" in result.notes[0]
 
 
-@pytest.mark.slow
 def test_integration_end_to_end(adata, monkeypatch):
     few = functools.partial(module.integration, metrics=("graph_connectivity",))
     monkeypatch.setattr(module, "integration", few)

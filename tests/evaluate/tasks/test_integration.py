@@ -65,13 +65,11 @@ def values(*arguments, **options):
 # ---------------------------------------------------------------- values
 
 
-@pytest.mark.slow
 def test_silhouette_is_that_of_sklearn(mixed, classes, batch):
     found = values(mixed, classes, batch, metrics=("silhouette_label",))["silhouette_label"]
     assert found == pytest.approx((silhouette_score(mixed, classes) + 1) / 2, abs=1e-5)
 
 
-@pytest.mark.slow
 def test_pcr_is_the_decrease_of_explained_variance(mixed, apart, classes, batch):
     def explained(embedding):
         told = (batch == "second")[:, None].astype(float)
@@ -86,7 +84,6 @@ def test_pcr_is_the_decrease_of_explained_variance(mixed, apart, classes, batch)
     assert values(apart, classes, batch, baseline=mixed, metrics=("pcr_comparison",))["pcr_comparison"] == 0
 
 
-@pytest.mark.slow
 def test_kinds_tell_classes_from_batches(mixed, apart, classes, batch):
     rng = np.random.default_rng(1)
     options = {"metrics": ("nmi", "ari", "ilisi", "clisi")}
@@ -99,7 +96,6 @@ def test_kinds_tell_classes_from_batches(mixed, apart, classes, batch):
     assert noise["nmi"] < 0.2
 
 
-@pytest.mark.slow
 def test_all_metrics_lie_between_zero_and_one_and_repeat(mixed, apart, classes, batch):
     frame = integration_scores(mixed, classes, batch, baseline=apart, seed=3)
     assert list(frame.columns) == ["kind", "metric", "value"]
@@ -112,7 +108,6 @@ def test_all_metrics_lie_between_zero_and_one_and_repeat(mixed, apart, classes, 
     assert moved["value"].to_numpy() == pytest.approx(frame["value"].to_numpy(), abs=1e-4)
 
 
-@pytest.mark.slow
 def test_connected_classes_and_an_unchanged_logger(mixed, classes, batch):
     handlers = list(logging.getLogger().handlers)
     frame = integration_scores(mixed, classes, batch, metrics=("isolated_labels", *CHEAP))
@@ -160,7 +155,6 @@ class CentredFitted:
         return values
 
 
-@pytest.mark.slow
 def test_methods_are_told_the_batches(cells):
     counts, labels, batch = cells
     corrects, blind = Centred(), Centred(corrects=False)
@@ -181,7 +175,6 @@ def test_methods_are_told_the_batches(cells):
     assert table.splitlines()[0] == "| method | graph_connectivity |"
 
 
-@pytest.mark.slow
 def test_ready_embeddings_and_a_choice_of_cells(cells, monkeypatch):
     counts, labels, batch = cells
     embedding = PCAZeroFill(4).fit(counts, seed=0).embed(counts, np.ones(counts.shape[1], bool))
