@@ -1,15 +1,16 @@
-"""What labels themselves can teach: classifiers of all genes, trained on the labels of the
-reference cells that probes of an embedding learn from, on the sets of benchmarks.panels.
+"""What labels themselves can teach: classifiers of all genes, and of the genes of panels, trained
+on the labels of the reference cells that probes of an embedding learn from, on the sets and panels
+of benchmarks.panels.
 
 python -m benchmarks.label_ceiling --json FILE [--sets pancreas,kidney,...] [--seeds 3] [--resume]
 [--panels FILE] [--out FILE]
 
-An embedding that has seen no label is asked for macro-F1 under two probes; a linear probe of 32
+An embedding that has seen no label is asked for macro-F1 under two probes; a linear probe of 64
 numbers can hardly know more of a type than a logistic regression on 2,000 genes whose penalty was
 chosen on the same cells. "linear": its predictions. "kNN": neighbours by its log-odds, which for
 reference cells come from folds that did not learn from them. Roots or logarithms and the strength
-of the penalty are chosen by macro-F1 in four folds of the reference. --panels adds what
-benchmarks.panels found for whole cells to the report.
+of the penalty are chosen by macro-F1 in four folds of the reference, for each panel. --panels adds
+what benchmarks.panels found to the report.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from sklearn.model_selection import KFold
 
 from benchmarks.command_line import execute, parser, refuse_unknown, sweep, table
 from benchmarks.gene_sets import SETS, load
-from r2mae_bio.evaluate import fit_probe, log_normalize
+from benchmarks.panels import TITLES, VARIABLE
+from r2mae_bio.evaluate import fit_probe, log_normalize, panel_mask, variable_panel
 from r2mae_bio.evaluate._logistic import logistic_regression
 
 if TYPE_CHECKING:
@@ -35,9 +37,10 @@ if TYPE_CHECKING:
 
     from benchmarks.gene_sets import GeneSet
 
-METHOD = "labels, all genes"
+METHOD = "labels, the same genes"
 STRENGTHS = (3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0)
 N_FOLDS = 4
+PARTS = (1.0, 0.3, 0.1, 0.03)
 
 
 def roots(counts: sparse.csr_array) -> NDArray[np.float64]:
@@ -66,17 +69,23 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
 
 
 def measure(cells: GeneSet, _name: str, seed: int) -> pd.DataFrame:
-    """Scores of both probes on the query."""
+    """Scores of both probes on the query, by panel."""
+    n_genes, reference = cells.counts.shape[1], cells.counts[cells.split.reference]
+    masks = {f"{part:.0%}": panel_mask(n_genes, part, seed=seed) for part in PARTS}
+    masks[VARIABLE] = variable_panel(reference, 300)
+    return pd.concat([taught(cells, mask, seed).assign(panel=panel) for panel, mask in masks.items()], ignore_index=True)
+
+
+def taught(cells: GeneSet, mask: NDArray[np.bool_], seed: int) -> pd.DataFrame:
+    """Scores of a classifier of these genes (n_genes,)."""
+    counts, labels = cells.counts[:, np.flatnonzero(mask)], cells.labels.astype(str)
     reference, query = cells.split.reference, cells.split.query
-    labels = cells.labels[reference].astype(str)
-    best = choose(cells.counts[reference], labels, seed)
-    values = CONTENTS[best.content]
-    learned, asked = values(cells.counts[reference]), values(cells.counts[query])
-    classifier = logistic_regression(best.strength).fit(learned - learned.mean(0), labels)
+    best = choose(counts[reference], labels[reference], seed)
+    learned, asked = (CONTENTS[best.content](counts[some]) for some in (reference, query))
+    classifier = logistic_regression(best.strength).fit(learned - learned.mean(0), labels[reference])
     odds = log_odds(classifier, asked - learned.mean(0))
-    truth = cells.labels[query].astype(str)
-    neighbours = fit_probe(best.odds, labels, kind="knn").score(odds, truth).macro_f1
-    linear = macro_f1(truth, classifier.classes_[odds.argmax(1)])
+    neighbours = fit_probe(best.odds, labels[reference], kind="knn").score(odds, labels[query]).macro_f1
+    linear = macro_f1(labels[query], classifier.classes_[odds.argmax(1)])
     settings = {"content": best.content, "strength": best.strength, "folds": best.score}
     return pd.DataFrame({"probe": ["linear", "knn"], "macro_f1": [linear, neighbours], **settings})
 
@@ -136,19 +145,17 @@ def macro_f1(truth: NDArray[np.str_], predicted: NDArray[np.str_]) -> float:
 
 
 def markdown(frame: pd.DataFrame, panels: pd.DataFrame | None = None) -> str:
-    """Scores by set, beside those of embeddings where they are given."""
-    parts = [
-        "# Labels as the ceiling",
-        f"{frame['set'].nunique()} sets, {frame['seed'].nunique()} seeds; macro-F1, all genes.",
-        "",
-    ]
+    """Means by panel, and whole cells by set, beside those of embeddings where they are given."""
+    frame = frame.assign(reference="panel", row=METHOD)
     if panels is not None:
-        whole = panels[(panels["panel"] == "100%") & (panels["reference"] == "all genes")]
-        frame = pd.concat([frame, whole[["set", "seed", "method", "probe", "macro_f1"]]])
+        frame = pd.concat([frame, panels.assign(row=panels["method"] + ", probes of " + panels["reference"].map(TITLES))])
+    parts = ["# Labels as the ceiling", f"{frame['set'].nunique()} sets, {frame['seed'].nunique()} seeds; macro-F1.", ""]
     for probe, rows in frame.groupby("probe", sort=False):
-        wide = rows.pivot_table(index="set", columns="method", values="macro_f1", sort=False)
-        wide.loc["mean"] = wide.mean()
-        parts += [f"## {probe} probe", "", table(wide.map("{:.3f}".format), "set"), ""]
+        means = rows.pivot_table(index="row", columns="panel", values="macro_f1", sort=False)
+        parts += [f"## {probe} probe", "", table(means.map("{:.3f}".format)), ""]
+        whole = rows[(rows["panel"] == "100%") & ((rows["method"] == METHOD) | (rows["reference"] == "all genes"))]
+        wide = whole.pivot_table(index="set", columns="method", values="macro_f1", sort=False)
+        parts += ["All genes:", "", table(wide.map("{:.3f}".format), "set"), ""]
     return "\n".join(parts)
 
 

@@ -27,8 +27,11 @@ def cells():
 
 def test_classes_with_markers_are_told_apart(cells):
     rows = label_ceiling.measure(cells, "toy", 0)
-    assert rows["probe"].tolist() == ["linear", "knn"]
-    assert rows["macro_f1"].min() > 0.95
+    assert rows["panel"].unique().tolist() == ["100%", "30%", "10%", "3%", "300 variable"]
+    whole = rows[rows["panel"] == "100%"]
+    assert whole["probe"].tolist() == ["linear", "knn"]
+    assert whole["macro_f1"].min() > 0.95
+    assert rows[rows["panel"] == "3%"]["macro_f1"].max() < 0.9
     assert rows["strength"].isin(label_ceiling.STRENGTHS).all()
 
 
@@ -58,7 +61,7 @@ def test_a_class_of_which_a_fold_lacks_all_cells_is_the_least_likely(cells):
     assert odds[0].argmin() == np.unique(labels).tolist().index("rare")
 
 
-def test_report_stands_beside_whole_cells_alone(cells):
+def test_report_stands_beside_embeddings(cells):
     frame = label_ceiling.measure(cells, "toy", 0).assign(set="toy", seed=0, method=label_ceiling.METHOD)
     panels = pd.DataFrame(
         {
@@ -73,7 +76,9 @@ def test_report_stands_beside_whole_cells_alone(cells):
     )
     text = label_ceiling.markdown(frame, panels)
     linear, knn = text.split("## knn probe")
-    assert "| toy |" in linear
-    assert "0.750" in linear
+    means, by_set = linear.split("All genes:")
+    assert "| R2MAE, probes of all genes | 0.750 |" in means
+    assert "| R2MAE, probes of the genes of the query | 0.200 |" in means
+    assert "0.750" in by_set
     assert "0.500" in knn
-    assert not {"0.100", "0.200"} & set(text.replace("|", " ").split())
+    assert "0.200" not in by_set + knn
