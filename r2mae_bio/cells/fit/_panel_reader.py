@@ -123,7 +123,7 @@ def fit_panel_reader(
         Makes a function by which the network embeds them; what it keeps of a panel goes with it.
     n_steps
         Optimiser steps that the network itself was trained for; the reader takes four times as
-        many, up to 1500.
+        many, up to 1500, and learns from as many panels, up to 128.
     seed
         Of panels, order and weights.
     """
@@ -131,11 +131,11 @@ def fit_panel_reader(
     assert isinstance(encoder, GeneTransformer)
     assert encoder.panel_reader is not None
     encoder.panel_reader.forget()
-    n_steps = min(_STEPS_PER_STEP * n_steps, _MOST_STEPS)
+    n_panels, n_steps = min(n_steps, _MOST_PANELS), min(_STEPS_PER_STEP * n_steps, _MOST_STEPS)
     if n_steps == 0 or sum(len(batch.context) for batch in batches) < 2:
         return
     generator, sd = derive_generator(seed, "panels"), network.content.sd.double().cpu().numpy()
-    panels = [draw_panel(sd, _LEANINGS[i % len(_LEANINGS)], generator) for i in range(min(_MOST_PANELS, n_steps))]
+    panels = [draw_panel(sd, _LEANINGS[i % len(_LEANINGS)], generator) for i in range(n_panels)]
     n_cells, n_latent = sum(len(batch.context) for batch in batches), encoder.refine.out_features
     # made here, as gradients do not go through what is made in inference mode
     whole, known = torch.empty(n_cells, n_latent), torch.empty(len(panels), 1, encoder.read.n_factors)
