@@ -311,7 +311,7 @@ def test_labels_are_transferred_by_the_genes_of_all_cells(joined, model):
     answers = []
     for reference in (joined, with_noise(joined), joined[:, SOME].copy()):
         copy = query.copy()
-        rb.tl.transfer_labels(copy, reference, labels_key="group", model=model, correct_query=False)
+        rb.tl.transfer_labels(copy, reference, labels_key="group", model=model)
         answers.append(copy)
     np.testing.assert_array_equal(*(a.obsm["r2mae_label_probabilities"] for a in answers[:2]))
     np.testing.assert_allclose(*(a.obsm["r2mae_label_probabilities"] for a in answers[1:]), atol=1e-4)
