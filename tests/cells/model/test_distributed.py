@@ -17,6 +17,7 @@ import pytest
 
 from r2mae_bio.model import GeneMAE
 
+from ...toy_cells import make_cells
 from ...two_ranks import train
 
 SCRIPT = Path(__file__).resolve().parents[2] / "two_ranks.py"
@@ -48,7 +49,13 @@ def weights(model):
 def test_two_ranks_train_as_one(tmp_path, settings, one_thread):
     ours, alone = two_ranks(tmp_path, "two", **settings), train(tmp_path / "one", devices=1, **settings)
     for name, values in weights(alone).items():
-        np.testing.assert_allclose(weights(ours)[name], values, rtol=1e-5, atol=1e-5, err_msg=name)
+        if "panel_reader" not in name:
+            np.testing.assert_allclose(weights(ours)[name], values, rtol=1e-5, atol=1e-5, err_msg=name)
+    # The panel reader is fitted to a network whose gradients two ranks summed in another order. Its
+    # steps divide a gradient by its size, so rounding moves weights; what it reads must not move.
+    panel = make_cells()[:, :12].copy()
+    read, expected = ours.get_latent_representation(panel), alone.get_latent_representation(panel)
+    np.testing.assert_allclose(read, expected, atol=1e-4 * np.abs(expected).max())
     losses = [name for name in alone.history if "loss" in name]
     np.testing.assert_allclose(ours.history[losses], alone.history[losses], rtol=1e-5)
     assert ours.record.mask_ratios == alone.record.mask_ratios
