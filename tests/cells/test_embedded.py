@@ -147,6 +147,7 @@ rb.tl.embed(rb.io.CellStore(sys.argv[3:]), sys.argv[2], batch_size=4)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("three_files", [FORMATS[0], FORMATS[2]], indirect=True)
 def test_a_killed_run_goes_on_bit_for_bit(cells, files, model, tmp_path):
     saved, expected = model.save(tmp_path / "part-model"), []

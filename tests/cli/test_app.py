@@ -326,6 +326,7 @@ def test_a_shell_completes_commands() -> None:
 # ---------------------------------------------------------------- Ctrl-C
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_with_130_and_the_run_goes_on(folder: Path, r2mae: Any) -> None:
     """Interrupted in the middle of training, and started again, the weights are those of a whole
     run.

@@ -30,8 +30,9 @@ SMOOTH = {"max_epochs": 4, "batch_size": 8, "progress_bar": False}
 
 
 def new(adata, sizes, seed=1, **settings):
+    """Without a panel reader, which begins when training is over and has tests of its own."""
     GeneMAE.setup_anndata(adata, batch_key="batch")
-    return GeneMAE(adata, seed=seed, **{**sizes, **settings})
+    return GeneMAE(adata, seed=seed, **{**sizes, "panel_reader": False, **settings})
 
 
 def weights(model):

@@ -109,6 +109,7 @@ def test_killed_and_resumed_equals_uninterrupted(prepared, sizes, kind):
     assert_same_model(whole, GeneMAE.load(prepared / "out"))
 
 
+@pytest.mark.slow
 def test_ctrl_c_lets_the_program_go_on(prepared):
     finish(start(prepared, "stopped", interrupt_at=40))
     stopped = GeneMAE.load(prepared / "out")

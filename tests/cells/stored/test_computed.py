@@ -77,6 +77,7 @@ def test_labels_and_imputed_counts_are_those_of_one_process(three_files, small_m
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("three_files", FORMATS[:1], indirect=True)
 def test_a_worker_killed_in_the_middle(three_files, small_model, alone, client, tmp_path, monkeypatch):
     victims, counted = [], []
@@ -113,6 +114,7 @@ rb.tl.embed(sys.argv[3:], sys.argv[2], batch_size=4, client=Client(sys.argv[1]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("three_files", FORMATS[:1], indirect=True)
 def test_a_killed_client_goes_on(three_files, small_model, alone, client, tmp_path, caplog):
     saved = small_model.save(tmp_path / "model")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import torch
 import r2mae_bio as rb
 from r2mae_bio.config._finetune_sequences import FinetuneConfig
 from r2mae_bio.dna._aligned import UNALIGNED
+from r2mae_bio.dna.fit import _columns
 from r2mae_bio.dna.network._mae import base_tokens
 from r2mae_bio.errors import CheckpointError, ConfigError, DataError, SetupError
 from r2mae_bio.model import DNAMAE
@@ -20,6 +22,14 @@ from ..toy_alignment import SPECIES, write_alignment
 from .conftest import TRAIN, WINDOW, write_genome
 
 N = 4000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _fewer_columns():
+    """A readout is fitted to as many columns as the toy genome has, not to 100,000 of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_columns, "sample_columns", partial(_columns.sample_columns, n=N))
+        yield
 
 
 @pytest.fixture(scope="module")

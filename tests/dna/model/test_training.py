@@ -315,6 +315,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_equals_uninterrupted(assert_same, tmp_path):
     genome = write_genome(tmp_path, with_repeats(periodic(6000)))
     (tmp_path / "run.py").write_text(SCRIPT.format(window=WINDOW, sizes=SIZES, run=RUN))
