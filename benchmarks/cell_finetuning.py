@@ -22,10 +22,10 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from scipy import sparse
-from sklearn.metrics import f1_score
 
 from benchmarks.command_line import run_methods, sweep, table
 from benchmarks.gene_sets import SETS, load
+from benchmarks.scores import macro_f1
 from r2mae_bio import evaluate
 from r2mae_bio.model import GeneMAE
 
@@ -106,7 +106,7 @@ class Workbench:
                 warnings.filterwarnings("ignore", message=".*embedded all the same.*")  # cells without a count on a small panel
                 predicted = predict(query)
             truth = query.obs["label"].to_numpy(str)
-            f1 = f1_score(truth, predicted, labels=np.unique(truth), average="macro", zero_division=0.0)
+            f1 = macro_f1(truth, predicted)
             accuracy = float(np.mean(truth == predicted))
             rows.append({"panel": f"{100 * fraction:.3g}%", "n_genes": int(measured.sum()), "macro_f1": f1, "accuracy": accuracy})
         return pd.DataFrame(rows).assign(set=self.cells.name, seed=self.seed, method=method, seconds=seconds)

@@ -26,10 +26,11 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from scipy import sparse
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score
 
 import r2mae_bio as rb
 from benchmarks.command_line import run_methods, sweep, table
+from benchmarks.scores import macro_f1
 from benchmarks.study_pairs import PAIRS, load
 from r2mae_bio import evaluate
 from r2mae_bio.evaluate import Annotation
@@ -218,7 +219,7 @@ def measure(bench: Workbench, name: str, seed: int) -> pd.DataFrame:
         "shifted": PAIRS[bench.name].shifted,
         "n_reference": len(bench.reference.side.labels),
         "n_query": len(truth),
-        "macro_f1": f1_score(truth, annotation.labels, labels=np.unique(truth), average="macro", zero_division=0.0),
+        "macro_f1": macro_f1(truth, annotation.labels),
         "accuracy": accuracy_score(truth, annotation.labels),
         "ece": evaluate.expected_calibration_error(truth, annotation.probabilities, classes=annotation.classes),
     }

@@ -28,10 +28,11 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from scipy import sparse
-from sklearn.metrics import f1_score, roc_auc_score
+from sklearn.metrics import roc_auc_score
 
 from benchmarks.command_line import execute, parser, refuse_unknown, table, write
 from benchmarks.gene_sets import SETS, load
+from benchmarks.scores import macro_f1
 from r2mae_bio import evaluate, tl
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class Workbench:
             "kind": "labels",
             "accuracy": float(np.mean(label == truth)),
             "accuracy_out_of_fold": record["accuracy_out_of_fold"],
-            "macro_f1": float(f1_score(truth, label, labels=np.unique(truth), average="macro", zero_division=0.0)),
+            "macro_f1": macro_f1(truth, label),
             "probe_accuracy": probed.accuracy,
             "probe_macro_f1": probed.macro_f1,
             "confidence": float(query.obs["r2mae_label_confidence"].mean()),
