@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["asked_for", "can_redraw", "count_steps", "with_bars"]
+__all__ = ["asked_for", "can_redraw", "count_or_say", "count_steps", "with_bars"]
 
 _ASKED: Final = ContextVar("_ASKED", default=False)
 
@@ -81,3 +82,27 @@ def count_steps(
     with Progress(*columns, console=console, transient=console.is_terminal) as bar:
         task = bar.add_task(title, total=total, completed=done)
         yield lambda steps: bar.advance(task, steps)
+
+
+@contextmanager
+def count_or_say(title: str, total: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
+    """The same where a bar can move; in a log, one line that says what begins.
+
+    Parameters
+    ----------
+    title
+        What is counted.
+    total
+        Steps in all.
+    shown
+        Whether anything is said.
+
+    Yields
+    ------
+    The function to tell the number of further steps.
+    """
+    moves = shown and can_redraw()
+    if shown and not moves:
+        sys.stderr.write(f"{title}\n")
+    with count_steps(title, total, shown=moves) as advance:
+        yield advance

@@ -45,6 +45,8 @@ class TrainResult:
     """Loss of a prediction that sees nothing, under the validation masks, nats per hidden slot."""
     interrupted: bool
     """Whether Ctrl-C ended the run."""
+    steps: int
+    """Optimiser steps that were done in all, those of an earlier part of the run included."""
     rank: int = 0
     """Number of this process among those that trained; the first one saves."""
 
@@ -114,7 +116,8 @@ def fit(
             training.total_steps,
             kept,
         )
-    return TrainResult(state.history, state.mask_ratios, state.blind_loss, interrupt.interrupted, training.global_rank)
+    cut = interrupt.interrupted
+    return TrainResult(state.history, state.mask_ratios, state.blind_loss, cut, training.step, training.global_rank)
 
 
 def finished(network: nn.Module, state: TrainingState, options: TrainOptions) -> TrainResult:
@@ -137,7 +140,7 @@ def finished(network: nn.Module, state: TrainingState, options: TrainOptions) ->
     if best := state.best():
         network.load_state_dict(best)
     logger.info("the run in %s is complete: %d steps are done; the model takes its weights", options.resume_from, state.step)
-    return TrainResult(state.history, state.mask_ratios, state.blind_loss, interrupted=False, rank=rank_zero_only.rank)
+    return TrainResult(state.history, state.mask_ratios, state.blind_loss, False, state.step, rank_zero_only.rank)
 
 
 def initial_state(

@@ -42,10 +42,12 @@ class Trainable(Saved[RecordT, NetworkT]):
 
     # ------------------------------------------------------------------ training
 
-    def _fit(self, run: Run, build: Callable[[], NetworkT]) -> None:
-        """Train, or continue a run; ``build`` makes the network if there is none yet."""
+    def _fit(self, run: Run, build: Callable[[], NetworkT], finish: Callable[[int], None] = lambda _: None) -> None:
+        """Train, or continue a run; ``build`` makes the network if there is none yet, ``finish``
+        fits what comes after training, which took so many steps.
+        """
         with self._as_before_if_it_fails():
-            self._run(run, build)
+            finish(self._run(run, build))
 
     @contextmanager
     def _as_before_if_it_fails(self) -> Iterator[None]:
@@ -57,7 +59,8 @@ class Trainable(Saved[RecordT, NetworkT]):
             self.network, self.record = before
             raise
 
-    def _run(self, run: Run, build: Callable[[], NetworkT]) -> None:
+    def _run(self, run: Run, build: Callable[[], NetworkT]) -> int:
+        """Returns how many steps were done."""
         from r2mae_bio.core._runner import finished, fit, initial_state  # Lightning, which takes seconds
 
         record = self.record
@@ -65,11 +68,13 @@ class Trainable(Saved[RecordT, NetworkT]):
         state = initial_state(run.options, run_identity(record, run), unsaid=unsaid)
         if run.options.resume_from is not None:  # nothing of the model has changed up to here
             stored, self.network = self._unpack(latest_checkpoint(run.options.resume_from), self._blank_network)
+            self._before_training()
             state.check_consistent(self.network, steps, run.options.resume_from)
             record.config = stored.config  # an older version may have lacked a setting
             state.blind_loss = stored.blind_loss
+        else:
+            self._before_training()
         network = self.network = build() if self.network is None else self.network
-        self._before_training()
         record.data_fingerprint, record.train = run.data_fingerprint, run.config.to_json()
         for name, value in run.findings.items():
             setattr(record, name, value)
@@ -87,11 +92,12 @@ class Trainable(Saved[RecordT, NetworkT]):
                 bundle=checkpoint,
             )  # fmt: skip
         network.eval()
-        self._rank = result.rank
+        self._rank, self._interrupted = result.rank, result.interrupted
         record.history, record.mask_ratios, record.blind_loss = result.history, result.mask_ratios, result.blind_loss
         record.trained = True
+        return result.steps
 
-    def _renew_checkpoint(self, options: TrainOptions, fitted: str) -> None:
+    def _renew_checkpoint(self, options: TrainOptions, fitted: tuple[str, ...]) -> None:
         """Let the newest checkpoint of a run also hold what was fitted when the run was over, if
         the rest of it is this model: with early stopping the model is that of an earlier epoch.
 
@@ -100,7 +106,7 @@ class Trainable(Saved[RecordT, NetworkT]):
         options
             Of the run.
         fitted
-            How the names of such weights begin.
+            How the names of what was fitted then begin.
         """
         directory = options.checkpoint_dir
         if directory is None or self._rank or not any(directory.glob("step_*")):
@@ -165,6 +171,11 @@ class Trainable(Saved[RecordT, NetworkT]):
     def is_trained(self) -> bool:
         """Whether the weights were trained."""
         return self.record.trained
+
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether Ctrl-C cut the last training short; not kept on disk."""
+        return self._interrupted
 
     @property
     def history(self) -> pd.DataFrame:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
 
+from r2mae_bio._progress import count_or_say
 from r2mae_bio._rng import derive_generator, derive_seed
 from r2mae_bio.cells.network._encoder import GeneTransformer
 from r2mae_bio.core._seeded import seeded
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from r2mae_bio.cells.network._panel_reader import PanelReader
 
 __all__ = ["draw_panel", "fit_panel_reader", "whole_cells"]
+
+logger = logging.getLogger("r2mae_bio")
 
 _MOST_CELLS: Final = 2000
 _MOST_PANELS: Final = 128
@@ -90,14 +94,16 @@ class _Readings:
     read: Tensor
     """Float16 (n_panels, n_cells, Z), which is precise enough to learn from."""
     known: Tensor
-    """(n_panels, 1, F)."""
+    """(n_panels, n_kinds, F): what a panel tells, of cells of which so much was measured."""
+    kind: Tensor
+    """Which of them a cell is, int64 (n_cells,)."""
 
     def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Some cells through each of some panels: read, known and whole, (p, c, ...)."""
         n_panels, n_cells = self.read.shape[:2]
         panels = torch.randint(n_panels, (_PANELS_AT_ONCE, 1), generator=generator)
         cells = torch.randint(n_cells, (_PANELS_AT_ONCE, _CELLS_OF_EACH), generator=generator)
-        return self.read[panels, cells].float(), self.known[panels, 0].expand(-1, _CELLS_OF_EACH, -1), self.whole[cells]
+        return self.read[panels, cells].float(), self.known[panels, self.kind[cells]], self.whole[cells]
 
 
 def fit_panel_reader(
@@ -107,7 +113,8 @@ def fit_panel_reader(
     *,
     n_steps: int,
     seed: int,
-) -> None:
+    shown: bool = False,
+) -> bool:
     """Train the panel reader of a network, everything else left as it is.
 
     What is lost is the squared distance of its guess to the embedding of the whole cell, and the
@@ -126,6 +133,13 @@ def fit_panel_reader(
         many, up to 1500, and learns from as many panels, up to 128.
     seed
         Of panels, order and weights.
+    shown
+        Whether to say how far it is.
+
+    Returns
+    -------
+    Whether it came to its end. Ctrl-C leaves a reader that changes nothing, with a warning in the
+    log: the network is worth having without.
     """
     encoder = network.encoder
     assert isinstance(encoder, GeneTransformer)
@@ -133,21 +147,49 @@ def fit_panel_reader(
     encoder.panel_reader.forget()
     n_panels, n_steps = min(n_steps, _MOST_PANELS), min(_STEPS_PER_STEP * n_steps, _MOST_STEPS)
     if n_steps == 0 or sum(len(batch.context) for batch in batches) < 2:
-        return
+        return True
+    try:
+        with count_or_say("learning to read panels of genes", n_panels + n_steps, shown=shown) as advance:
+            readings = _read_panels(network, batches, embedder, _draw_panels(network, n_panels, seed), advance)
+            _train(encoder.panel_reader, readings, n_steps, seed, advance)
+    except KeyboardInterrupt:
+        logger.warning(
+            "interrupted while it learned to read panels of genes; the model reads them without what it learned of that"
+        )
+        return False
+    return True
+
+
+def _draw_panels(network: GeneMaskedAutoencoder, n_panels: int, seed: int) -> list[NDArray[np.bool_]]:
     generator, sd = derive_generator(seed, "panels"), network.content.sd.double().cpu().numpy()
-    panels = [draw_panel(sd, _LEANINGS[i % len(_LEANINGS)], generator) for i in range(n_panels)]
+    return [draw_panel(sd, _LEANINGS[i % len(_LEANINGS)], generator) for i in range(n_panels)]
+
+
+def _read_panels(
+    network: GeneMaskedAutoencoder,
+    batches: list[CellBatch],
+    embedder: Callable[[], Callable[[CellBatch], Tensor]],
+    panels: list[NDArray[np.bool_]],
+    advance: Callable[[int], None],
+) -> _Readings:
+    """Embed the cells whole and through each panel."""
+    encoder = network.encoder
+    assert isinstance(encoder, GeneTransformer)
     n_cells, n_latent = sum(len(batch.context) for batch in batches), encoder.refine.out_features
+    measured, kinds = np.unique([batch.measured[0].cpu().numpy() for batch in batches], axis=0, return_inverse=True)
+    kind = torch.from_numpy(np.repeat(kinds.ravel(), [len(batch.context) for batch in batches]))
     # made here, as gradients do not go through what is made in inference mode
-    whole, known = torch.empty(n_cells, n_latent), torch.empty(len(panels), 1, encoder.read.n_factors)
+    whole, known = torch.empty(n_cells, n_latent), torch.empty(len(panels), len(measured), encoder.read.n_factors)
     read = torch.empty(len(panels), n_cells, n_latent, dtype=torch.float16)
     with torch.inference_mode():
         units = network.content.units()
         _embed_into(whole, batches, embedder())
         for number, panel in enumerate(panels):
             _embed_into(read[number], (_restricted(batch, panel) for batch in batches), embedder())
-            known[number] = encoder.known(torch.from_numpy(panel).to(network.content.share.device), units)
-    readings = _Readings(whole, read, known)
-    _train(encoder.panel_reader, readings, n_steps, seed)
+            for row, genes in enumerate(measured):
+                known[number, row] = encoder.known(torch.from_numpy(panel & genes).to(network.content.share.device), units)
+            advance(1)
+    return _Readings(whole, read, known, kind)
 
 
 def _embed_into(out: Tensor, batches: Iterable[CellBatch], embed: Callable[[CellBatch], Tensor]) -> None:
@@ -168,7 +210,7 @@ def _restricted(batch: CellBatch, panel: NDArray[np.bool_]) -> CellBatch:
     )
 
 
-def _train(reader: PanelReader, readings: _Readings, n_steps: int, seed: int) -> None:
+def _train(reader: PanelReader, readings: _Readings, n_steps: int, seed: int, advance: Callable[[int], None]) -> None:
     """AdamW at a rate that rises and falls; a reader that is interrupted is the identity again."""
     device, scatter = reader.scale.device, readings.whole.std(0)
     reader.centre.copy_(readings.whole.mean(0))
@@ -185,6 +227,7 @@ def _train(reader: PanelReader, readings: _Readings, n_steps: int, seed: int) ->
             _loss(reader, *(part.to(device) for part in readings.draw(generator))).backward()
             optimizer.step()
             schedule.step()
+            advance(1)
     except BaseException:
         reader.forget()
         raise

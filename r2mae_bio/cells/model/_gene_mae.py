@@ -334,22 +334,25 @@ class GeneMAE(CellEmbedder, Expression):
             "blocks and buffers of the store": table.source.buffer,
         }
         run = Run(config, options, loaders, self._objective(statistics), statistics.fingerprint, identity)
-        self._fit(run, lambda: self._build(table, statistics, config.train_size))
-        self._fit_panel_reader(table, config, options)
-        if record.setup.batch_key is not None:
-            self._fit_batch_effects()
 
-    def _fit_panel_reader(self, table: CellTable, config: GeneTrainConfig, options: TrainOptions) -> None:
-        """Learn to read panels from training cells."""
+        def finish(n_steps: int) -> None:
+            if record.config.panel_reader and record.config.encoder == "transformer":
+                self._fit_panel_reader(table, config, n_steps, shown=options.progress_bar)
+            if record.setup.batch_key is not None:
+                self._fit_batch_effects()
+
+        self._fit(run, lambda: self._build(table, statistics, config.train_size), finish)
+        self._renew_checkpoint(options, ("encoder.panel_reader.", "batch_effects."))
+
+    def _fit_panel_reader(self, table: CellTable, config: GeneTrainConfig, n_steps: int, *, shown: bool) -> None:
+        """Learn to read panels from training cells; Ctrl-C leaves a model that did not."""
         network, record = self._network(), self.record
-        if not record.config.panel_reader or record.config.encoder != "transformer":
-            return
         cells, _ = split_cells(table.n_cells, config.train_size, record.seed)
         some = whole_cells(table, cells, derive_generator(record.seed, "whole cells"))
         batches = [batch for _, batch in table.panel_batches(cells_at_a_time(None), self.device, cells=some)]
-        steps = int(record.history[-1]["step"]) if record.history else 0
-        fit_panel_reader(network, batches, self._block_reader, n_steps=steps, seed=record.seed)
-        self._renew_checkpoint(options, "encoder.panel_reader.")
+        shown = shown and self._rank == 0
+        finished = fit_panel_reader(network, batches, self._block_reader, n_steps=n_steps, seed=record.seed, shown=shown)
+        self._interrupted = self._interrupted or not finished
 
     def _read_rate(self, options: TrainOptions) -> float:
         """Of a run that was not told one: that of the run that it continues, or what suits the

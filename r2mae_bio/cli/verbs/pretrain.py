@@ -150,7 +150,7 @@ def _keeping_checkpoints(job: Job, settings: dict[str, Any], train: Any) -> Foun
             raise
         message = f"{error} On the command line, --no-resume begins anew."
         raise type(error)(message) from error
-    if watch.interrupted:
+    if model.was_interrupted:  # in a notebook it is worth having; nobody publishes one that is half trained
         raise KeyboardInterrupt
     if not watch.leads:  # one of several processes that trained together
         raise typer.Exit

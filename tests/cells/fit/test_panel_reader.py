@@ -11,6 +11,7 @@ import torch
 
 from r2mae_bio.cells.fit import _panel_reader
 from r2mae_bio.cells.fit._panel_reader import draw_panel, whole_cells
+from r2mae_bio.cells.network._encoder import GeneTransformer
 from r2mae_bio.config import CellFinetuneConfig
 from r2mae_bio.model import GeneMAE
 
@@ -106,18 +107,82 @@ def test_all_kinds_of_model_read_panels(cells, settings):
     assert np.isfinite(embed(model, cells[300:, SOME].copy())).all()
 
 
-def test_a_model_that_is_stopped_meanwhile_reads_panels_by_least_squares(cells, monkeypatch):
-    monkeypatch.setattr(_panel_reader, "_loss", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+def fails_with(monkeypatch, error):
+    """Half of the way through the steps of a reader."""
+    steps, loss = [], _panel_reader._loss
+
+    def fail(*args):
+        steps.append(0)
+        if len(steps) == 20:
+            raise error
+        return loss(*args)
+
+    monkeypatch.setattr(_panel_reader, "_loss", fail)
+
+
+def test_ctrl_c_meanwhile_leaves_a_whole_model_that_reads_panels_by_least_squares(cells, monkeypatch, caplog):
     some = cells[:60].copy()
-    GeneMAE.setup_anndata(some)
+    GeneMAE.setup_anndata(some, batch_key="batch")
     model = GeneMAE(some, seed=3, **SIZES)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
+        fails_with(patch, KeyboardInterrupt())
         model.train(**TRAINING)
+    assert "interrupted while it learned to read panels" in caplog.text
+    assert model.is_trained
+    assert model.was_interrupted
+    assert model.batches == ["a", "b"]
     reader = model.network.encoder.panel_reader
     latent = torch.randn(4, 8)
-    assert model.is_trained
     assert torch.equal(reader(latent, torch.full((1, 4), 0.5)), latent)
     assert not any(p.requires_grad for p in reader.parameters())
+    model.train(**TRAINING)
+    assert not model.was_interrupted
+    assert (reader.layers[-1].weight != 0).any()
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_an_error_meanwhile_leaves_the_model_as_it_was(cells, monkeypatch, trained):
+    some = cells[:60].copy()
+    GeneMAE.setup_anndata(some, batch_key="batch")
+    model = GeneMAE(some, seed=3, **SIZES)
+    if trained:
+        model.train(**TRAINING)
+    before = copy.deepcopy(model)
+    fails_with(monkeypatch, RuntimeError("out of memory"))
+    with pytest.raises(RuntimeError, match="out of memory"):
+        model.train(**{**TRAINING, "max_epochs": 9})
+    assert model.is_trained == trained
+    assert model.batches == before.batches
+    assert (model.checksum() == before.checksum()) if trained else model.network is None
+
+
+def test_the_last_checkpoint_also_holds_what_batches_add(cells, tmp_path):
+    some = cells[:100].copy()
+    GeneMAE.setup_anndata(some, batch_key="batch")
+    model = GeneMAE(some, seed=3, **SIZES)
+    model.train(**TRAINING, checkpoint_dir=tmp_path)
+    loaded = GeneMAE.load(tmp_path)
+    assert loaded.batches == model.batches == ["a", "b"]
+    np.testing.assert_array_equal(loaded.get_latent_representation(some), model.get_latent_representation(some))
+    resumed = GeneMAE(some, seed=3, **SIZES)
+    resumed.train(**TRAINING, resume_from=tmp_path)
+    assert resumed.checksum() == model.checksum()
+
+
+def test_it_learns_from_a_training_that_ended_within_its_first_epoch(cells):
+    some = cells[:300].copy()
+    GeneMAE.setup_anndata(some)
+    model = GeneMAE(some, seed=3, **SIZES)
+    model.train(1, batch_size=4, max_steps=40, progress_bar=False)
+    assert len(model.history) == 0
+    assert (model.network.encoder.panel_reader.layers[-1].weight != 0).any()
+
+
+def test_a_log_says_that_it_begins(cells, capsys):
+    some = cells[:60].copy()
+    GeneMAE.setup_anndata(some)
+    GeneMAE(some, seed=3, **SIZES).train(**{**TRAINING, "progress_bar": True})
+    assert capsys.readouterr().err.splitlines()[-1] == "learning to read panels of genes"
 
 
 def test_it_learns_from_cells_of_which_most_was_measured():
@@ -134,6 +199,24 @@ def test_a_model_of_several_panels_is_trained(cells):
     model.train(**TRAINING)
     assert np.isfinite(embed(model, cells[300:, SOME].copy())).all()
     assert (model.network.encoder.panel_reader.layers[-1].weight != 0).any()
+
+
+def test_what_is_known_of_a_cell_is_told_by_genes_that_it_measured(cells, monkeypatch):
+    """Where no cell measured every gene, a panel tells less of each than of a whole one."""
+    names, seen = list(cells.var_names), []
+    x, y = names[:20], names[10:]
+    joined = ad.concat([cells[:100, x], cells[100:200, y]], join="outer", label="study")
+    GeneMAE.setup_anndata(joined, measured={"0": x, "1": y}, panel_key="study")
+    model = GeneMAE(joined, seed=3, **SIZES)
+    known = GeneTransformer.known
+    monkeypatch.setattr(GeneTransformer, "known", lambda self, genes, units: (seen.append(genes), known(self, genes, units))[1])
+    model.train(**TRAINING)
+    position = {name: i for i, name in enumerate(model.vocabulary.names)}
+    measured = np.zeros((2, len(names)), bool)
+    for row, panel in enumerate((x, y)):
+        measured[row, [position[name] for name in panel]] = True
+    assert len(seen) == 2 * min(model.history["step"].iloc[-1], 128)
+    assert all((genes.numpy() <= measured).all(1).any() for genes in seen)
 
 
 def test_panels_are_of_all_sizes_and_lean_to_variable_genes():

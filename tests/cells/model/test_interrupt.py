@@ -96,6 +96,8 @@ def test_ctrl_c_and_resume_whatever_the_validation_loss_did(adata, sizes, tmp_pa
         interrupt_at(patch, call)
         stopped.train(**ROUGH, checkpoint_dir=tmp_path)
     assert stopped.is_trained
+    assert stopped.was_interrupted
+    assert not whole.was_interrupted
     assert len(stopped.history) < len(whole.history)
     assert np.isfinite(stopped.get_latent_representation()).all()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

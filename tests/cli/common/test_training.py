@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from r2mae_bio.cli.common._training import Watch
@@ -25,22 +23,3 @@ def test_one_bar_counts_the_steps_of_all_epochs(model: GeneMAE, capsys: pytest.C
     assert printed.out == ""
     assert "training" in printed.err
     assert "6/6" in printed.err
-
-
-def test_it_knows_of_ctrl_c_and_gives_it_back(model: GeneMAE) -> None:
-    import signal
-
-    from pytorch_lightning.callbacks import Callback
-
-    class Press(Callback):
-        def on_train_batch_start(self, *args: Any) -> None:
-            signal.raise_signal(signal.SIGINT)
-
-    before = signal.getsignal(signal.SIGINT)
-    watch = Watch(shown=False)
-    model.train(3, callbacks=[watch, Press()], progress_bar=False)
-    assert watch.interrupted
-    assert signal.getsignal(signal.SIGINT) is before
-    whole = Watch(shown=False)
-    model.train(1, callbacks=[whole], progress_bar=False)
-    assert not whole.interrupted
