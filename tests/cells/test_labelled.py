@@ -24,7 +24,7 @@ def _one_thread(one_thread, quiet_anndata):
 
 @pytest.fixture(scope="module")
 def reference():
-    return make_cells(60, 30, seed=2)
+    return make_cells(90, 30, seed=2)
 
 
 @pytest.fixture(scope="module")

@@ -245,7 +245,7 @@ def test_a_cell_without_counts_gets_the_shares_of_the_classes_and_says_so(query,
         pytest.warns(UserWarning, match="embedded all the same"),
         pytest.warns(UserWarning, match="2 of 60 query cells have no count in the 30"),
     ):
-        found = transfer(query, known, model, unknown_threshold=0.99)
+        found = transfer(query, known, model, unknown_threshold=0.99, correct_query=False)
     shares = known.obs["type"].value_counts(normalize=True).sort_index()
     np.testing.assert_allclose(found.obsm["r2mae_label_probabilities"][:2], [shares, shares], rtol=1e-6)
     assert found.obs["r2mae_label_unknown"].isna().to_numpy().nonzero()[0].tolist() == [0, 1]
@@ -322,11 +322,11 @@ def test_columns_of_one_gene(query, reference, model):
 @pytest.mark.filterwarnings("ignore:Not laid on the reference")  # which of two types the third is laid on is chance
 def test_a_type_that_the_reference_lacks_is_flagged(query, reference, model):
     known = reference[reference.obs["type"] != "NK"].copy()
-    free = transfer(query, known, model)
+    free = transfer(query, known, model, correct_query=False)
     score, is_new = free.obs["r2mae_label_unknown"].to_numpy(), (query.obs["type"] == "NK").to_numpy()
     assert roc_auc_score(is_new, score) > 0.9
     assert list(free.obs["r2mae_label"].cat.categories) == ["B", "CD4+/CD25 T"]
-    strict = transfer(query, known, model, unknown_threshold=0.8)
+    strict = transfer(query, known, model, unknown_threshold=0.8, correct_query=False)
     labels = strict.obs["r2mae_label"]
     assert list(labels.cat.categories) == ["B", "CD4+/CD25 T", "unknown"]
     np.testing.assert_array_equal(labels == "unknown", score > np.float32(0.8))
@@ -336,15 +336,15 @@ def test_a_type_that_the_reference_lacks_is_flagged(query, reference, model):
 
 
 def test_cells_without_label_and_classes_of_one_cell_are_left_out(query, reference, model):
-    expected = transfer(query, reference[5:].copy(), model)
+    expected = transfer(query, reference[5:].copy(), model, correct_query=False)
     reference.obs["type"] = reference.obs["type"].where(np.arange(90) >= 5)
     with pytest.warns(UserWarning, match=r"5 of 90 reference cells have no label in obs\['type'\]"):
-        assert_same(transfer(query, reference, model), expected)
+        assert_same(transfer(query, reference, model, correct_query=False), expected)
     reference.obs["type"] = np.where(np.arange(90) < 5, "lonely", reference.obs["type"])
     reference.obs.loc[reference.obs_names[1:5], "type"] = np.nan
     single = "single reference cell are left out, since nothing can be validated on it: lonely"
     with pytest.warns(UserWarning, match=single), pytest.warns(UserWarning, match="4 of 90 reference cells have no label"):
-        assert_same(transfer(query, reference, model), expected)
+        assert_same(transfer(query, reference, model, correct_query=False), expected)
 
 
 def test_whole_groups_are_held_out(query, reference, model):
@@ -418,3 +418,33 @@ def test_batches_are_taken_out_where_the_model_knows_them():
     records = [q.uns["r2mae"]["transfer_labels"]["r2mae_label"] for q in (before, after)]
     assert [r["batches_taken_out"] for r in records] == [0, 1]
     assert not np.array_equal(before.obsm["r2mae_label_probabilities"], after.obsm["r2mae_label_probabilities"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [({"seed": seed}, "seed is .*; needed is a whole number") for seed in ("a", 1.5, -1, None, True)]
+    + [({"unknown_threshold": "a"}, "unknown_threshold is 'a'"), ({"min_coverage": "a"}, "min_coverage='a' is not a fraction")],
+)
+def test_settings_of_another_kind_are_refused(query, reference, model, settings, words):
+    with pytest.raises(ConfigError, match=words):
+        transfer(query, reference, model, **settings)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_query_of_one_type_is_not_laid_on_a_reference_of_few_cells(query, reference, model, kind):
+    alone, few = query[query.obs["type"] == kind].copy(), reference[:80].copy()
+    with pytest.warns(UserWarning, match="not corrected: the query .* to tell a batch from a cell type"):
+        found = transfer(alone, few, model)
+    assert found.uns["r2mae"]["transfer_labels"]["r2mae_label"]["query_corrected"] == 0
+    assert (found.obs["r2mae_label"].astype(str) == kind).mean() > 0.9
+
+
+def test_a_batch_that_stays_is_told_as_one(query, reference, model):
+    query.obs["run"] = [f"run {i}" for i in range(query.n_obs)]
+    with pytest.warns(UserWarning, match="fewer than 10 cells are not corrected"):
+        found = transfer(query, reference, model, query_batch_key="run")
+    assert found.uns["r2mae"]["transfer_labels"]["r2mae_label"]["query_corrected"] == 0
+    np.testing.assert_array_equal(
+        found.obsm["r2mae_label_probabilities"],
+        transfer(query, reference, model, correct_query=False).obsm["r2mae_label_probabilities"],
+    )

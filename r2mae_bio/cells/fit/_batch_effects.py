@@ -36,6 +36,10 @@ LEAST_OCCUPIED = 0.4
 exponential of the entropy) stays where it is: of a batch of few cell types nobody can say what is
 the batch and what the type. Batches above it may also begin with their mean on the reference's.
 """
+FEWEST_NEIGHBOURHOODS = 3
+"""On a reference of fewer, new batches stay where they are: so few do not tell types apart, and a
+batch of one type may fill them all.
+"""
 _ROUNDS, _STEPS, _DAMPING = 15, 8, 0.3
 _STILL = 1e-3
 """Mean change of corrected vectors between rounds, as a share of their size, below which fitting
@@ -104,8 +108,8 @@ def add_batches(effects: BatchEffects, latent: NDArray[np.float32], batch: NDArr
     Returns
     -------
     Effects of old and new batches, in this order; those of the old ones are bit-equal, those of new
-    ones with fewer than :data:`FEWEST_CELLS` cells, or in few neighbourhoods
-    (:data:`LEAST_OCCUPIED`), zero.
+    ones with fewer than :data:`FEWEST_CELLS` cells, in few neighbourhoods
+    (:data:`LEAST_OCCUPIED`), or on a reference of few (:data:`FEWEST_NEIGHBOURHOODS`), zero.
     """
     n_old, n_clusters, n_latent = effects.offsets.shape
     device = effects.centre.device
@@ -180,7 +184,7 @@ class _Laid:
 
 def _lay_on(effects: BatchEffects, raw: Tensor) -> tuple[Tensor, Tensor]:
     """Shift (Z,) and offsets (K, Z) of one batch of centred latent vectors; zero where it lies in
-    too few neighbourhoods.
+    too few neighbourhoods, or the reference has too few.
 
     Memberships start where the cells are. Starting with the batch's mean on that of the reference
     would take a batch of few cell types for a shift, and move it onto other types; it is tried
@@ -191,7 +195,7 @@ def _lay_on(effects: BatchEffects, raw: Tensor) -> tuple[Tensor, Tensor]:
     if _occupied(_shares(raw, centroids)) > LEAST_OCCUPIED:
         other = _iterate(raw, means, centroids, raw.mean(0) - means.mean(0))
         found = min(found, other, key=lambda laid: laid.scatter)
-    if found.occupied < LEAST_OCCUPIED:
+    if found.occupied < LEAST_OCCUPIED or len(means) < FEWEST_NEIGHBOURHOODS:
         return torch.zeros_like(found.shift), torch.zeros_like(found.offsets)
     return found.shift, found.offsets
 

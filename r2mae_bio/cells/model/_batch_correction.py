@@ -10,7 +10,13 @@ import torch
 
 from r2mae_bio._errors import DataError
 from r2mae_bio._warn import warn
-from r2mae_bio.cells.fit._batch_effects import FEWEST_CELLS, add_batches, fit_batch_effects
+from r2mae_bio.cells.fit._batch_effects import (
+    CELLS_PER_CLUSTER,
+    FEWEST_CELLS,
+    FEWEST_NEIGHBOURHOODS,
+    add_batches,
+    fit_batch_effects,
+)
 from r2mae_bio.cells.model._setup import query_layer
 from r2mae_bio.cells.read._matrix import gene_totals, get_matrix
 from r2mae_bio.cells.read._obs import cell_positions, complete, read_column, text_values
@@ -119,11 +125,10 @@ def grow(effects: BatchEffects, latent: NDArray[np.float32], names: NDArray[Any]
     moved = grown.offsets[-len(new) :].abs().amax((1, 2)).cpu().numpy() > 0
     alone = sorted({str(name) for name, known in zip(new, moved, strict=True) if not known} - set(few))
     if alone:
-        message = (
-            f"Batches not corrected: {', '.join(alone[:5])} ({len(alone)} in all). Their cells lie in too few neighbourhoods of the "
-            "reference to tell a batch from a cell type."
-        )
-        warn(message)
+        why = "Their cells lie in too few neighbourhoods of the reference"
+        if len(effects.centroids) < FEWEST_NEIGHBOURHOODS:
+            why = f"A reference of fewer than {FEWEST_NEIGHBOURHOODS * CELLS_PER_CLUSTER} cells has too few neighbourhoods"
+        warn(f"Batches not corrected: {', '.join(alone[:5])} ({len(alone)} in all). {why} to tell a batch from a cell type.")
     return grown
 
 

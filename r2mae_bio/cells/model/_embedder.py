@@ -275,7 +275,7 @@ class CellEmbedder(GeneReader, metaclass=AnswersForClass):
         embedding. Cells of a type that the reference lacks are drawn towards the nearest one as far
         as the rest of their batch is. A batch whose cells lie in fewer than two fifths of the
         neighbourhoods, as one of a single cell type, is not corrected, with a warning: nobody can
-        tell its batch from its type.
+        tell its batch from its type. On a reference of fewer than 90 cells none is.
 
         Parameters
         ----------

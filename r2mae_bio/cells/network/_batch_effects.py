@@ -68,7 +68,7 @@ class BatchEffects(nn.Module):
         self.register_buffer("offsets", torch.zeros(n_batches, n_clusters, n_latent))
 
     def forward(self, latent: Tensor, batch: Tensor) -> Tensor:
-        """Take batch effects off.
+        """Take batch effects off; cells of a batch that adds nothing stay as they are, to the bit.
 
         Parameters
         ----------
@@ -83,7 +83,8 @@ class BatchEffects(nn.Module):
         """
         raw = latent - self.centre
         corrected = taken_off(raw, self.shifts[batch], lambda corrected: self._added(self.memberships(corrected, batch), batch))
-        return corrected + self.centre
+        still = ~(self.offsets.flatten(1).any(1) | self.shifts.any(1))
+        return torch.where(still[batch, None], latent, corrected + self.centre)
 
     def memberships(self, corrected: Tensor, batch: Tensor) -> Tensor:
         """Shares of cells in neighbourhoods, (N, K), from centred corrected vectors (N, Z)."""

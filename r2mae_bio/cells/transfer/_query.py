@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -91,6 +92,7 @@ def label_query(
     One label per cell of the query, and what stands behind it.
     """
     _check_threshold(unknown_threshold)
+    _check_seed(reading.seed)
     cells_at_a_time(reading.batch_size)
     check_anndata(query)
     check_anndata(reference)
@@ -159,8 +161,14 @@ def _spread(shares: NDArray[np.float64]) -> float:
 
 
 def _check_threshold(unknown_threshold: float | None) -> None:
-    if unknown_threshold is not None and not 0 <= unknown_threshold <= 1:
-        message = f"unknown_threshold is {unknown_threshold}; needed is a number between 0 and 1, such as 0.99, or None."
+    if unknown_threshold is not None and not (isinstance(unknown_threshold, Real) and 0 <= unknown_threshold <= 1):
+        message = f"unknown_threshold is {unknown_threshold!r}; needed is a number between 0 and 1, such as 0.99, or None."
+        raise ConfigError(message)
+
+
+def _check_seed(seed: Any) -> None:
+    if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
+        message = f"seed is {seed!r}; needed is a whole number, at least 0."
         raise ConfigError(message)
 
 
