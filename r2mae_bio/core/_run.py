@@ -68,6 +68,7 @@ class TrainOptions:
         for name in sorted(given.keys() & _DECIDED):
             message = f"The trainer was given {name}, which a run decides itself: {_DECIDED[name]}. Leave it out."
             raise ConfigError(message)
+        _check_precision(str(given.get("precision", "32-true")))
         for name in _ASKED_FOR_THEIR_CLASS:
             for value in as_list(given.get(name)):
                 _check_package(name, value)
@@ -95,6 +96,16 @@ class Run:
     """
     findings: dict[str, Any] = field(default_factory=dict)
     """Fields of the record, by name, that are set once nothing stands against the run."""
+
+
+def _check_precision(precision: str) -> None:
+    """Lightning would convert rows, too, which are no tensors."""
+    if precision == "64" or (precision.endswith("-true") and precision != "32-true"):
+        message = (
+            f"precision is {precision!r}, and weights are in single precision here; needed is '32-true', or 'bf16-mixed' or '16-mixed', "
+            "which compute in half of it."
+        )
+        raise ConfigError(message)
 
 
 def default_epochs(n_rows: int, batch_size: int) -> int:

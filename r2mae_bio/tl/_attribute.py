@@ -12,7 +12,7 @@ from r2mae_bio.cells.explain._contrasts import REST, contrast_groups
 from r2mae_bio.cells.model._gene_mae import GeneMAE
 from r2mae_bio.cells.read._align import spread_over_columns
 from r2mae_bio.cells.read._data import writable
-from r2mae_bio.cells.read._uns import add_entry
+from r2mae_bio.cells.read._uns import add_entry, check_file_key
 from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
@@ -129,6 +129,7 @@ def attribute(
     >>> list(table["CD19+ B"].nlargest(1).index)
     ['CD79A']
     """
+    check_file_key(key_added)
     model = open_model(model, GeneMAE, what="model of cells")
     network = model._network().eval()
     drawn = contrast_groups(adata, groupby=groupby, groups=groups, reference=reference, method=method, n_cells=n_cells, seed=seed)

@@ -12,7 +12,7 @@ from r2mae_bio.cells.fit._table import cells_at_a_time
 from r2mae_bio.cells.model._gene_mae import GeneMAE
 from r2mae_bio.cells.model._reader import EMBEDDED_AT_ONCE, read_layer
 from r2mae_bio.cells.read._data import in_files, writable
-from r2mae_bio.cells.read._uns import add_entry, write_record
+from r2mae_bio.cells.read._uns import add_entry, check_file_key, write_record
 from r2mae_bio.cells.stored._computed import ModelWork
 from r2mae_bio.core._saved import open_model
 
@@ -101,6 +101,7 @@ def embed(
     CountsError, DataError, GeneIdentityError, SetupError
         The data cannot be used; nothing is written.
     """
+    check_file_key(key_added)
     model = open_model(model, GeneMAE, what="model of cells")
     genes = {"duplicates": duplicates, "min_coverage": min_coverage}
     with opened(adata, layer=layer, obs=[model.record.setup.batch_key], **genes) as cells:

@@ -9,7 +9,7 @@ import pandas as pd
 from r2mae_bio._errors import ConfigError, SetupError
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.read._data import writable
-from r2mae_bio.cells.read._uns import add_entry
+from r2mae_bio.cells.read._uns import add_entry, check_file_key
 from r2mae_bio.core._saved import open_model
 from r2mae_bio.dna.genome._genome import as_genome
 from r2mae_bio.dna.model import _embed
@@ -131,6 +131,7 @@ def embed_regions(
     >>> atac.varm["X_r2mae"].shape
     (2, 32)
     """
+    check_file_key(key_added)
     model, genome = open_model(model, DNAMAE, "states", what="model of DNA"), as_genome(genome)
     embedding = _embed.embed_regions(
         _find_regions(regions, adata), genome, model, layer=layer, strand=strand, overlap=overlap, batch_size=batch_size

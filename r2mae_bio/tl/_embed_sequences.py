@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from r2mae_bio._keys import KEYS
-from r2mae_bio.cells.read._uns import write_record
+from r2mae_bio.cells.read._uns import check_file_key, write_record
 from r2mae_bio.core._saved import open_model
 from r2mae_bio.dna.model import _embed
 from r2mae_bio.dna.model._dna_mae import DNAMAE
@@ -95,6 +95,7 @@ def embed_sequences(
     >>> embedded.obsm["X_r2mae"].shape
     (2, 32)
     """
+    check_file_key(key_added)
     model = open_model(model, DNAMAE, "states", what="model of DNA")
     embedding = _embed.embed_sequences(sequences, model, layer=layer, strand=strand, overlap=overlap, batch_size=batch_size)
     return as_anndata(embedding, key_added)

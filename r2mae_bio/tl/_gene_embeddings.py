@@ -10,7 +10,7 @@ from r2mae_bio.cells.model._gene_mae import GeneMAE
 from r2mae_bio.cells.read._align import align_genes, spread_over_columns
 from r2mae_bio.cells.read._data import writable
 from r2mae_bio.cells.read._genes import gene_aliases
-from r2mae_bio.cells.read._uns import add_entry
+from r2mae_bio.cells.read._uns import add_entry, check_file_key
 from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def gene_embeddings(
     >>> adata.varm["X_r2mae_gene"].shape
     (765, 32)
     """
+    check_file_key(key_added)
     model = open_model(model, GeneMAE, what="model of cells")
     kind = choose_kind(kind, model.config)
     rows = model.get_gene_embeddings(kind=kind).to_numpy()

@@ -157,6 +157,7 @@ def impute(
         The data cannot be used. Then, and when the call is interrupted, ``adata`` is as it was
         before and there is no new ``out``.
     """
+    check_file_key(key_added)
     path = None if out is None else Path(out).expanduser()
     _check(n_masks, genes, path, unmeasured=unmeasured, threshold=threshold, copy=copy)
     model = open_model(model, GeneMAE, what="model of cells")
@@ -167,7 +168,6 @@ def impute(
     ):
         _check_kind(cells, genes, path, client)
         if path is not None:
-            check_file_key(key_added)
             check_out(path, overwrite=overwrite, read=files_of(cells, known))
         cells = writable(cells, copy=True) if copy else cells
         wanted = wanted_genes(model.vocabulary, cells, genes, unmeasured=unmeasured)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.model._gene_mae import GeneMAE
 from r2mae_bio.cells.read._data import writable
+from r2mae_bio.cells.read._uns import check_file_key
 from r2mae_bio.core._saved import open_model
 from r2mae_bio.tl._embed import provenance_of, write_embedding
 
@@ -60,6 +61,7 @@ def map_query(
     CountsError, DataError, GeneIdentityError
         The data cannot be used; nothing is written.
     """
+    check_file_key(key_added)
     model = open_model(model, GeneMAE, what="model of cells")
     adata = writable(adata, copy=copy)
     latent = model.map_query(

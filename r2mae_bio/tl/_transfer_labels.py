@@ -16,7 +16,7 @@ from r2mae_bio.cells.model._gene_mae import GeneMAE
 from r2mae_bio.cells.model._reader import read_layer
 from r2mae_bio.cells.model._setup import choose_labels
 from r2mae_bio.cells.read._data import in_files, writable
-from r2mae_bio.cells.read._uns import add_entry
+from r2mae_bio.cells.read._uns import add_entry, check_file_key
 from r2mae_bio.cells.transfer._embedding import Reading
 from r2mae_bio.cells.transfer._query import label_query
 from r2mae_bio.core._saved import open_model
@@ -188,6 +188,7 @@ def transfer_labels(
     >>> query.obsm["r2mae_label_probabilities"].shape
     (200, 10)
     """
+    check_file_key(key_added)
     model = open_model(model, GeneMAE, what="model of cells")
     genes: dict[str, Any] = {"duplicates": duplicates, "min_coverage": min_coverage}
     setup = model.record.setup

@@ -271,3 +271,23 @@ def test_a_run_killed_while_a_file_is_written_leaves_it_readable(files, model, t
     np.testing.assert_allclose(found.obsm["X_r2mae"], model.get_latent_representation(CellStore(files[:1])), atol=1e-6)
     assert "r2mae_unfinished" not in found.uns
     assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("three_files", FORMATS[:1], indirect=True)
+@pytest.mark.parametrize("out", [None, "part-new.zarr"])
+@pytest.mark.parametrize("damage", ["counts", "batch"])
+def test_of_cells_that_are_refused_nothing_is_left(cells, files, tmp_path, damage, out):
+    GeneMAE.setup_anndata(cells, batch_key="batch")
+    model = GeneMAE(cells, seed=0, **SIZES)
+    model.train(1, progress_bar=False)
+    for number, path in enumerate(files):
+        part = read(path)
+        part.obs["batch"] = "c" if damage == "batch" and number == 2 else "a"
+        if damage == "counts" and number == 2:
+            part.X = part.X.toarray()
+            part.X[20, 3] = np.nan
+        write(part, path, FORMATS[0])
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with pytest.raises(DataError, match="NaN" if damage == "counts" else "does not know the batches 'c'"):
+        rb.tl.embed(files, model, out=out and tmp_path / out, batch_size=4)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before

@@ -57,6 +57,12 @@ def test_epochs_for_about_400_steps(n_rows, batch_size, epochs):
     assert default_epochs(n_rows, batch_size) == epochs
 
 
+@pytest.mark.parametrize("precision", ["64-true", "bf16-true", "16-true", 64, "64"])
+def test_precisions_of_other_weights_are_refused(precision):
+    with pytest.raises(ConfigError, match=f"precision is '{precision}', .*'bf16-mixed'"):
+        train_options(**(PLAIN | {"trainer_kwargs": {"precision": precision}}), checkpoint_dir=None, resume_from=None)
+
+
 @pytest.mark.parametrize("name", ["gradient_clip_val", "enable_checkpointing", "num_sanity_val_steps", "use_distributed_sampler"])
 def test_what_a_run_decides_itself_is_refused(name):
     with pytest.raises(ConfigError, match=f"given {name}, which a run decides itself: .*Leave it out"):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import r2mae_bio as rb
+from r2mae_bio.errors import ConfigError
 
 from ..toy_cells import SIZES, make_counted_cells
 
@@ -145,3 +146,19 @@ def test_a_verb_that_fails_once_it_reads_cells_writes_nothing(adata, model, verb
     ]  # None is X, from anndata 0.13 on
     VERBS[verb](adata, model)
     assert "coverage" in adata.uns["r2mae"]
+
+
+@pytest.mark.parametrize("key", ["X/r2mae", "", "..", 3])
+def test_a_key_that_no_file_could_hold_is_refused(adata, model, key):
+    before = adata.copy()
+    verbs = (rb.tl.embed, rb.tl.map_query, rb.tl.impute, rb.tl.gene_embeddings)
+    for verb in verbs:
+        with pytest.raises(ConfigError, match="needed is a name without a slash"):
+            verb(adata, model, key_added=key)
+    with pytest.raises(ConfigError, match="needed is a name without a slash"):
+        rb.tl.transfer_labels(adata, adata, labels_key="group", model=model, key_added=key)
+    for verb in (rb.tl.spectrum, rb.tl.recommend_mask_ratio):
+        with pytest.raises(ConfigError, match="needed is a name without a slash"):
+            verb(adata, key_added=key)
+    assert list(adata.obsm) == list(before.obsm)
+    assert adata.uns.keys() == before.uns.keys()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
@@ -55,8 +56,8 @@ class CoverageFloor:
         """
         if min_coverage is None:
             return cls(min(_FEWEST, math.ceil(_FEWEST_SHARE * n_model)), MIN_COVERAGE, _LEAST_COUNTS)
-        if not 0 <= min_coverage <= 1:
-            message = f"min_coverage={min_coverage} is not a fraction; pass a number from 0 to 1."
+        if not isinstance(min_coverage, Real) or not 0 <= min_coverage <= 1:
+            message = f"min_coverage={min_coverage!r} is not a fraction; pass a number from 0 to 1."
             raise ConfigError(message)
         return cls(1, min_coverage, 0.0)
 

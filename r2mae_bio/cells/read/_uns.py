@@ -65,8 +65,9 @@ def check_key(key: str, *, default: str) -> None:
     Raises
     ------
     ConfigError
-        It is another one of ours.
+        It is another one of ours, or one that a file could not hold.
     """
+    check_file_key(key)
     taken = [name for name in _OWN if name != default]
     if key in taken:
         message = f"key_added is {key!r}, which .uns['r2mae'] uses for something else; needed is a name other than {taken}."

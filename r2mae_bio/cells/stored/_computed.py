@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 import pandas as pd
 
+from r2mae_bio._errors import JournalError, R2MAEError
 from r2mae_bio._progress import asked_for, count_steps
 from r2mae_bio._runs._blocks import Work, by_blocks, count_threads
 from r2mae_bio._runs._journal import Journal
@@ -227,7 +228,11 @@ class _Filling:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
+        if isinstance(error, R2MAEError) and not isinstance(error, JournalError):
+            for journal, _n_cells in self._journals:  # cells that are refused are not gone on with
+                journal.seal()
+                journal.discard()
         self._opened.close()
 
     def blocks(self) -> Iterator[tuple[int, int]]:
