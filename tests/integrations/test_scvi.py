@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scvi
 import torch
+from scipy import sparse
 from scvi.data import synthetic_iid
 
 from r2mae_bio import pp
@@ -67,6 +68,26 @@ def test_a_law_has_its_own_scope_unless_told():
     assert [R2SCVI(adata, **given).module.law.scope for given in settings] == ["row", "batch", "row", "batch"]
     with pytest.raises(ConfigError, match="needed is 'row' or 'batch'"):
         R2SCVI(adata, mask_ratio=Uniform(0, 1, scope="rectangle"))
+
+
+@pytest.mark.parametrize("store", [np.asarray, sparse.csr_matrix, sparse.csc_matrix], ids=["dense", "csr", "csc"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8])
+@pytest.mark.parametrize("cls", [R2SCVI, R2SCANVI])
+def test_counts_may_be_bytes(cls, dtype, store):
+    def made(kind):
+        adata = cells()
+        adata.X = store(np.minimum(adata.X, 127).astype(kind))
+        settings = {"unlabeled_category": "label_0"} if cls is R2SCANVI else {}
+        cls.setup_anndata(adata, batch_key="batch", labels_key="labels", **settings)
+        scvi.settings.seed = 0
+        model = cls(adata)
+        model.train(1, **QUIETLY)
+        return model
+
+    bytes_, wide = made(dtype), made(np.float32)
+    torch.testing.assert_close(bytes_.module.gene_mean, wide.module.gene_mean)
+    torch.testing.assert_close(bytes_.module.gene_share, wide.module.gene_share)
+    np.testing.assert_allclose(bytes_.get_latent_representation(), wide.get_latent_representation(), atol=1e-4)
 
 
 def test_genes_are_found_by_name_and_missing_ones_hidden(model):
