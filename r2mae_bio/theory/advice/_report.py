@@ -169,13 +169,14 @@ def _sentences(advice: Recommendation) -> Iterator[str]:
     low, high = advice.law
     yield (
         f"{advice.n_genes} genes with an effective rank of {advice.effective_rank:.0f}, {advice.n_cells} training cells. "
-        f"Train with Uniform({low:g}, {high:g})."
+        f"Train with Uniform({low:g}, {high:g}), the widest of the laws whose larger cost is within {100 * AS_GOOD:g} percentage "
+        "point of the least."
     )
     for name, scenario in (("full", advice.full), ("panel", advice.on_panel)):
         what = "Cells measured in full" if name == "full" else f"Cells measured on {advice.panel:.0%} of the genes"
-        first, last = scenario.interval
+        best = _ratio(scenario.curve.best, scenario.curve)
         yield (
-            f"{what}: best fixed ratio {scenario.curve.best:.2f}{_interval(advice, name)}, within 5% of it from {first:.2f} to {last:.2f}; "
+            f"{what}: best fixed ratio {best}{_interval(advice, name, scenario.curve)}, {_good_ratios(scenario)}; "
             f"{_comparison(advice.cost[name])}."
         )
     yield _on_compromise(advice)
@@ -194,12 +195,30 @@ def _basis(advice: Recommendation) -> Iterator[str]:
     yield "There a law acts only as the fixed ratio of equal masking noise; a network, which sees how much is hidden, has a flatter curve."
 
 
-def _interval(advice: Recommendation, name: str) -> str:
+def _ratio(ratio: float, curve: RiskCurve) -> str:
+    """A ratio in words; beyond the ends of the curve nothing was tried."""
+    beyond = " or less" if ratio <= curve.ratios[0] else " or more" if ratio >= curve.ratios[-1] else ""
+    return f"{ratio:.2f}{beyond}"
+
+
+def _range(low: float, high: float, curve: RiskCurve) -> str:
+    ends = _ratio(low, curve), _ratio(high, curve)
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
+
+
+def _good_ratios(scenario: Scenario) -> str:
+    first, last = scenario.interval
+    if first == last:
+        return f"no other that was tried within {TOLERANCE:.0%} of it"
+    return f"within {TOLERANCE:.0%} of it from {_range(first, last, scenario.curve)}"
+
+
+def _interval(advice: Recommendation, name: str, curve: RiskCurve) -> str:
     samples = advice.bootstrap.get(f"best_{name}")
     if samples is None:
         return ""
     low, high = np.quantile(samples, [0.05, 0.95])
-    return f" (90% of bootstrap samples {low:.2f} to {high:.2f})"
+    return f" (90% of bootstrap samples {_range(low, high, curve)})"
 
 
 def _comparison(cost: float) -> str:

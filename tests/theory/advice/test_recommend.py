@@ -134,7 +134,8 @@ def test_the_verdict_names_the_law_and_the_best_ratios(either: theory.Recommenda
     assert f"Uniform({low:g}, {high:g})" in either.verdict
     for scenario in (either.full, either.on_panel):
         assert f"best fixed ratio {scenario.curve.best:.2f}" in either.verdict
-        assert "from {:.2f} to {:.2f}".format(*scenario.interval) in either.verdict
+        first, last = scenario.interval
+        assert re.search(rf"from {first:.2f}( or less)? to {last:.2f}( or more)?; ", either.verdict)
     assert f"{either.n_genes} genes" in either.verdict
     assert f"{either.n_cells} training cells" in either.verdict
     assert f"on {PANEL:.0%} of the genes" in either.verdict
@@ -167,6 +168,48 @@ def test_the_verdict_weighs_the_law_against_one_fixed_ratio(advice: theory.Recom
     assert re.search(r"No fixed ratio serves both: the best compromise, 0\.40, costs 30\.0% .* the random ratio 5\.0%", spared)
     served = replace(advice, compromise=(0.4, 0.02), cost={"full": 0.02, "panel": 0.05}).verdict
     assert "A fixed ratio of 0.40 serves both at a cost of 2.0%, the random ratio at 5.0%" in served
+
+
+def test_the_verdict_says_why_the_law_is_chosen(either: theory.Recommendation) -> None:
+    low, high = either.law
+    assert f"Uniform({low:g}, {high:g}), the widest of the laws whose larger cost is within 1 percentage point of the least." in either.verdict
+
+
+@pytest.mark.parametrize(
+    ("error", "interval", "words"),
+    [
+        (
+            (3, 2, 1),
+            (0.95, 0.95),
+            "0.95 or more (90% of bootstrap samples 0.95 or more), no other that was tried within 5% of it;",
+        ),
+        (
+            (1, 2, 3),
+            (0.05, 0.05),
+            "0.05 or less (90% of bootstrap samples 0.05 or less), no other that was tried within 5% of it;",
+        ),
+        ((3, 1, 1.04), (0.5, 0.95), "0.50 (90% of bootstrap samples 0.50), within 5% of it from 0.50 to 0.95 or more;"),
+        (
+            (1.02, 1, 1.04),
+            (0.05, 0.95),
+            "0.50 (90% of bootstrap samples 0.50), within 5% of it from 0.05 or less to 0.95 or more;",
+        ),
+    ],
+)
+def test_the_verdict_leaves_open_what_lies_beyond_the_ratios(
+    error: tuple[float, ...], interval: tuple[float, float], words: str, advice: theory.Recommendation
+) -> None:
+    none = np.zeros(3, bool)
+    curve = replace(
+        advice.full.curve, ratios=np.array([0.05, 0.5, 0.95]), error=np.array(error, float), near_peak=none, heavy_tailed=none
+    )
+    assert curve.within(0.05) == interval
+    scenario = replace(advice.full, curve=curve, interval=interval)
+    best = np.full(3, curve.best)
+    changed = replace(
+        advice, full=scenario, on_panel=scenario, bootstrap={**advice.bootstrap, "best_full": best, "best_panel": best}
+    )
+    assert changed.verdict.count(f"best fixed ratio {words}") == 2
 
 
 def test_what_is_stored_is_numbers_text_and_arrays(advice: theory.Recommendation) -> None:
