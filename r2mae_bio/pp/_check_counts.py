@@ -43,4 +43,4 @@ def check_counts(adata: AnnData, *, layer: str | None = None) -> CountReport:
     """
     matrix = get_matrix(adata, layer)
     names = {"where": describe_matrix(layer), "obs_names": adata.obs_names, "var_names": adata.var_names}
-    return _check.check_counts(matrix, **names, panels=read_panels(adata))
+    return _check.check_counts(matrix, **names, panels=read_panels(adata), advice=_check.advise(adata, layer))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from r2mae_bio._keys import KEYS
-from r2mae_bio.cells.read._check import check_counts
+from r2mae_bio.cells.read._check import advise, check_counts
 from r2mae_bio.cells.read._data import make_actual
 from r2mae_bio.cells.read._matrix import describe_matrix, get_matrix, in_memory
 from r2mae_bio.cells.read._panels import common_columns, read_panels
@@ -92,7 +92,7 @@ def recommend_mask_ratio(
     check_key(key_added, default=KEYS.mask_ratio)
     matrix = get_matrix(adata, layer)
     names = {"where": describe_matrix(layer), "obs_names": adata.obs_names, "var_names": adata.var_names}
-    check_counts(matrix, **names, panels=read_panels(adata))
+    check_counts(matrix, **names, panels=read_panels(adata), advice=advise(adata, layer))
     advice = recommend_from_counts(
         in_memory(matrix, common_columns(adata)),
         n_cells=n_cells,

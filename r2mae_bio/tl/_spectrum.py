@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from r2mae_bio._keys import KEYS
-from r2mae_bio.cells.read._check import check_counts
+from r2mae_bio.cells.read._check import advise, check_counts
 from r2mae_bio.cells.read._data import writable
 from r2mae_bio.cells.read._matrix import describe_matrix, get_matrix, in_memory
 from r2mae_bio.cells.read._panels import common_columns, read_panels
@@ -95,7 +95,7 @@ def spectrum(
     check_key(key_added, default=KEYS.spectrum)
     matrix = get_matrix(adata, layer)
     names = {"where": describe_matrix(layer), "obs_names": adata.obs_names, "var_names": adata.var_names}
-    check_counts(matrix, **names, panels=read_panels(adata))
+    check_counts(matrix, **names, panels=read_panels(adata), advice=advise(adata, layer))
     columns = common_columns(adata)
     found = gene_spectrum(in_memory(matrix, columns), n_top_genes=n_top_genes, normalization=normalization, shrinkage=shrinkage)
     settings = {

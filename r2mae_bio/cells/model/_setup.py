@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from r2mae_bio._errors import ConfigError, DataError, EmptyCellsError, SetupError
 from r2mae_bio._keys import KEYS
 from r2mae_bio._warn import warn
-from r2mae_bio.cells.read._check import check_counts, check_finite
+from r2mae_bio.cells.read._check import advise, check_counts, check_finite
 from r2mae_bio.cells.read._matrix import describe_matrix, get_matrix
 from r2mae_bio.cells.read._obs import read_column
 from r2mae_bio.cells.read._panels import CellPanels, panel_table, read_panels, write_panels
@@ -86,7 +87,13 @@ class Setup:
         return cls(**settings)
 
     def check(
-        self, adata: AnnData, *, allow_empty: bool = False, panels: CellPanels | None = None, compare: str | None = None
+        self,
+        adata: AnnData,
+        *,
+        allow_empty: bool = False,
+        panels: CellPanels | None = None,
+        compare: str | None = None,
+        likelihood: bool = False,
     ) -> None:
         """Check every value of the matrix that was measured.
 
@@ -102,13 +109,16 @@ class Setup:
         compare
             Column of ``.obs`` with batches: if the data do not say what was measured, warn of those
             that seem to have been measured by other panels than the rest.
+        likelihood
+            Whether the user may still choose another one, which an error then advises.
 
         Raises
         ------
         CountsError
             One of its subclasses, by what is wrong.
         """
-        check = check_finite if self.gene_likelihood == "normal" else check_counts
+        advice = advise(adata, self.layer, likelihood=likelihood)
+        check = check_finite if self.gene_likelihood == "normal" else partial(check_counts, advice=advice)
         names = {"where": describe_matrix(self.layer), "obs_names": adata.obs_names, "var_names": adata.var_names}
         panels = read_panels(adata) if panels is None else panels
         tally = GeneTally.unasked(adata, compare) if panels is None else None
@@ -148,13 +158,13 @@ def set_up(adata: AnnData, setup: Setup, measured: Any, panel_key: str | None) -
         message = f"panel_key is {panel_key!r}, but measured is None; needed are both: the panel of each cell, and the genes of each panel."
         raise ConfigError(message)
     if measured is None:
-        setup.check(adata, compare=setup.batch_key)
+        setup.check(adata, compare=setup.batch_key, likelihood=True)
     elif key is None:
         message = "measured needs to know the panel of each cell; pass panel_key= or batch_key=, a column of .obs that names it."
         raise ConfigError(message)
     else:
         table = panel_table(adata, measured)
-        setup.check(adata, panels=CellPanels.of(table, adata.obs, key))
+        setup.check(adata, panels=CellPanels.of(table, adata.obs, key), likelihood=True)
         write_panels(adata, table, key)
     setup.write(adata)
 

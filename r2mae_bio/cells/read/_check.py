@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from r2mae_bio.cells.read._matrix import Entries
     from r2mae_bio.cells.read._panels import CellPanels
 
-__all__ = ["CountReport", "check_counts", "check_finite"]
+__all__ = ["CountReport", "advise", "check_counts", "check_finite"]
 
 _MAX_LOG: Final = 20.0
 """No logarithm of a count reaches this: ``exp(20)`` is half a billion."""
@@ -42,7 +42,8 @@ _WHOLE: Final = 0.8
 """
 _PIECE: Final = 1 << 15
 """Values looked at together, so few that they stay in a processor's cache."""
-_RAW: Final = "adata.raw.to_adata() or layer='counts'"
+_ADVICE: Final = "Use the raw counts, which are often in adata.raw.to_adata() or layer='counts'."
+"""For a matrix of which nobody knows where it is from."""
 
 _UNLOG: Final[dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]]] = {
     "natural": np.expm1,
@@ -81,6 +82,7 @@ def check_counts(
     var_names: Sequence[str],
     panels: CellPanels | None = None,
     watch: Callable[[Entries], None] | None = None,
+    advice: str = _ADVICE,
 ) -> CountReport:
     """Make sure that a matrix holds raw counts: look at every entry, in blocks, without a dense
     copy.
@@ -104,6 +106,8 @@ def check_counts(
         Which columns were measured in which cell; what others hold is not looked at. All if None.
     watch
         Is shown the entries, some at a time.
+    advice
+        What to do where they are no counts, for messages; see :func:`advise`.
 
     Returns
     -------
@@ -122,13 +126,36 @@ def check_counts(
     if scan.negative.count:
         message = (
             f"{scan.negative.describe(*names, 'negative values')} Counts cannot be negative: the matrix is probably scaled or "
-            f"batch-corrected. Use the raw counts ({_RAW}), or gene_likelihood='normal' to model the values as they are."
+            f"batch-corrected. {advice}"
         )
         raise NegativeCountsError(message)
     if scan.fractional.count:
-        _raise_fractional(partial(iter_entries, matrix, panels=panels), scan, *names)
+        _raise_fractional(partial(iter_entries, matrix, panels=panels), scan, *names, advice)
     _raise_empty(scan.totals, where, obs_names)
     return _report(scan, matrix.shape)
+
+
+def advise(adata: Any, layer: str | None, *, likelihood: bool = False) -> str:
+    """What to do where a matrix of a data set holds no counts, in a sentence that names only what
+    there is.
+
+    Parameters
+    ----------
+    adata
+        The data set.
+    layer
+        Layer of the matrix; ``X`` if None.
+    likelihood
+        Whether what was called takes ``gene_likelihood``.
+    """
+    places = []
+    if layer != "counts" and "counts" in getattr(adata, "layers", ()):
+        places.append("layer='counts'")
+    if getattr(adata, "raw", None) is not None:
+        places.append("adata.raw.to_adata(), if that holds them")
+    found = f" ({' or '.join(places)})" if places else ""
+    instead = ", or gene_likelihood='normal' to model the values as they are" if likelihood else ""
+    return f"Use the raw counts{found}{instead}."
 
 
 def check_finite(
@@ -280,20 +307,23 @@ def _raise_nonfinite(fault: _Fault, where: str, obs_names: Sequence[str], var_na
 
 
 def _raise_fractional(
-    entries: Callable[[], Iterator[Entries]], scan: _Scan, where: str, obs_names: Sequence[str], var_names: Sequence[str]
+    entries: Callable[[], Iterator[Entries]],
+    scan: _Scan,
+    where: str,
+    obs_names: Sequence[str],
+    var_names: Sequence[str],
+    advice: str,
 ) -> None:
     found = scan.fractional.describe(where, obs_names, var_names, "values that are not whole numbers")
     base = _log_base(entries, scan.totals.size) if scan.max_value < _MAX_LOG else None
     if base is not None:
         message = (
-            f"{found} They look log-transformed ({base} logarithm, maximum {scan.max_value:.4g}); raw counts are needed. "
-            f"Use the raw counts ({_RAW}), or gene_likelihood='normal' to model log-normalised values."
+            f"{found} They look log-transformed ({base} logarithm, maximum {scan.max_value:.4g}); raw counts are needed. {advice}"
         )
         raise LogTransformedError(message)
     message = (
         f"{found} Raw counts are needed; these may be normalised, ambient-corrected or estimated counts (largest distance to a "
-        f"whole number {scan.max_deviation:.2g}). Use the raw counts ({_RAW}), or round estimated counts with numpy.rint, or "
-        "use gene_likelihood='normal' to model the values as they are."
+        f"whole number {scan.max_deviation:.2g}). {advice} Estimated counts can be rounded with numpy.rint."
     )
     raise FractionalCountsError(message)
 

@@ -19,7 +19,7 @@ from r2mae_bio._errors import ConfigError, DataError, GeneIdentityError, SetupEr
 from r2mae_bio._keys import KEYS, as_names
 from r2mae_bio.cells.read._align import align_genes
 from r2mae_bio.cells.read._cells import FileReader
-from r2mae_bio.cells.read._check import check_counts
+from r2mae_bio.cells.read._check import advise, check_counts
 from r2mae_bio.cells.read._data import CellsInFiles
 from r2mae_bio.cells.read._file_matrix import BufferSize, CellFile, FileBlocks, FileMatrix, find_files
 from r2mae_bio.cells.read._genes import ALIAS_COLUMNS, MEASURED, GeneVocabulary, gene_aliases, measured_genes
@@ -225,7 +225,7 @@ class CellStore(CellsInFiles):
         """
         where = "X of the store" if self.layer is None else f"Layer {self.layer!r} of the store"
         names = {"obs_names": self.obs_names, "var_names": self.var_names}
-        return check_counts(self.X, where=where, **names, panels=read_panels(self))
+        return check_counts(self.X, where=where, **names, panels=read_panels(self), advice=advise(self, self.layer))
 
     def close(self) -> None:
         """Close the files; they are opened again when they are needed."""

@@ -14,7 +14,7 @@ from scipy import sparse
 from r2mae_bio._errors import ConfigError
 from r2mae_bio._keys import as_names
 from r2mae_bio._splits import Split, as_labels, group_splits, stratified_split
-from r2mae_bio.cells.read._check import check_counts
+from r2mae_bio.cells.read._check import advise, check_counts
 from r2mae_bio.cells.read._matrix import describe_matrix, get_matrix, in_memory
 from r2mae_bio.cells.read._obs import read_column
 from r2mae_bio.cells.read._panels import common_columns, read_panels
@@ -198,7 +198,7 @@ class _Data:
         columns = [None if key is None else _column(adata, key) for key in (labels, batch, groups)]
         matrix = get_matrix(adata, layer)
         names: dict[str, Any] = {"obs_names": adata.obs_names, "var_names": adata.var_names}
-        check_counts(matrix, where=describe_matrix(layer), **names, panels=read_panels(adata))
+        check_counts(matrix, where=describe_matrix(layer), **names, panels=read_panels(adata), advice=advise(adata, layer))
         counts = sparse.csr_array(in_memory(matrix, common_columns(adata))).astype(np.float32)
         return cls(counts, *columns)  # type: ignore[arg-type]
 

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from r2mae_bio import tl
 from r2mae_bio._errors import (
     CheckpointError,
     ConfigError,
     CorruptCheckpointError,
+    CountsError,
     DataError,
     EmptyCellsError,
     FractionalCountsError,
@@ -79,6 +81,26 @@ def test_what_is_not_counts_is_refused(adata, damage, error, words, where):
     assert where in str(caught.value)
     assert "r2mae" not in adata.uns
     np.testing.assert_array_equal(dense, before)
+
+
+@pytest.mark.parametrize("damage", [negative, fraction, logged])
+def test_a_likelihood_is_advised_only_where_it_may_be_chosen(model, adata, damage):
+    dense = adata.X.toarray()
+    damage(dense)
+    adata.X = dense
+    calls = (
+        lambda: model.get_latent_representation(adata),
+        lambda: tl.transfer_labels(adata, adata, labels_key="batch", model=model),
+        lambda: tl.recommend_mask_ratio(adata),
+        lambda: tl.spectrum(adata),
+    )
+    for call in calls:
+        with pytest.raises(CountsError, match="Use the raw counts") as caught:
+            call()
+        assert "gene_likelihood" not in str(caught.value)
+    for call in (GeneMAE.setup_anndata, tl.pretrain):
+        with pytest.raises(CountsError, match="gene_likelihood='normal' to model the values as they are"):
+            call(adata)
 
 
 def test_log_normalised_data_are_accepted_when_said_so(adata, sizes):

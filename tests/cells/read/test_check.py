@@ -75,7 +75,11 @@ BAD = {
     "beyond_single": (lambda x: _spoil(x, 1e39), errors.NonFiniteError, r"1e\+39 in cell 'c5', gene 'g11'.*single precision"),
     "nan_before_negative": (lambda x: _spoil(x, -1, np.nan), errors.NonFiniteError, r"cell 'c6'"),
     "negative": (lambda x: _spoil(x, -1, -2), errors.NegativeCountsError, r"2 negative values, .* -1 in cell 'c5', gene 'g11'"),
-    "negative_before_fraction": (lambda x: _spoil(x, 0.5, -2), errors.NegativeCountsError, r"gene_likelihood='normal'"),
+    "negative_before_fraction": (
+        lambda x: _spoil(x, 0.5, -2),
+        errors.NegativeCountsError,
+        r"1 negative values, .* -2 in cell 'c6'",
+    ),
     "scaled": (lambda x: (x - x.mean(0)) / x.std(0), errors.NegativeCountsError, r"scaled or\s+batch-corrected"),
     "log_normalised": (_lognormal, errors.LogTransformedError, r"natural logarithm.*adata\.raw"),
     "log_of_counts": (np.log1p, errors.LogTransformedError, r"layer='counts'"),

@@ -172,7 +172,10 @@ def test_the_verdict_weighs_the_law_against_one_fixed_ratio(advice: theory.Recom
 
 def test_the_verdict_says_why_the_law_is_chosen(either: theory.Recommendation) -> None:
     low, high = either.law
-    assert f"Uniform({low:g}, {high:g}), the widest of the laws whose larger cost is within 1 percentage point of the least." in either.verdict
+    assert (
+        f"Uniform({low:g}, {high:g}), the widest of the laws whose larger cost is within 1 percentage point of the least."
+        in either.verdict
+    )
 
 
 @pytest.mark.parametrize(
