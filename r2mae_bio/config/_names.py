@@ -8,14 +8,26 @@ import difflib
 import functools
 import inspect
 from abc import ABCMeta
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, TypeVar
 
 from r2mae_bio._errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-__all__ = ["MISSING_VERBS", "NETWORK", "PLAN", "TRAIN", "AnswersForClass", "answers_scvi", "check_names", "refuse_attribute"]
+__all__ = [
+    "MISSING_VERBS",
+    "NETWORK",
+    "PLAN",
+    "TRAIN",
+    "AnswersForClass",
+    "answers_misspelt",
+    "answers_scvi",
+    "check_names",
+    "in_config",
+    "refuse_attribute",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -148,7 +160,7 @@ def check_names(
 
 
 def answers_scvi(order: str = "", /, **instead: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Make a method answer arguments that it has in scvi-tools, but not here.
+    """Make a method answer arguments that it has in scvi-tools, but not here, and misspelt ones.
 
     Parameters
     ----------
@@ -160,13 +172,16 @@ def answers_scvi(order: str = "", /, **instead: str) -> Callable[[Callable[P, R]
 
     Returns
     -------
-    A decorator; the method then raises a ConfigError for one of these that is not None, and is
+    A decorator; the method then raises a ConfigError for one of these that is not None and for a
+    name near one that it takes, a TypeError with all that it takes for any other name, and is
     otherwise as it was.
     """
     names = order.split()
 
     def decorate(method: Callable[P, R]) -> Callable[P, R]:
-        n_positional = sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in inspect.signature(method).parameters.values())
+        parameters = inspect.signature(method).parameters
+        n_positional = sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters.values())
+        takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())  # and answers them itself
 
         @functools.wraps(method)
         def called(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -181,11 +196,50 @@ def answers_scvi(order: str = "", /, **instead: str) -> Callable[[Callable[P, R]
                 if given.pop(name) is not None:
                     message = f"{method.__name__}() has no {name!r}: {instead[name]}."
                     raise ConfigError(message)
+            if not takes_any:
+                _refuse_unknown(given, [name for name in parameters if name not in ("self", "cls")], method.__name__)
             return method(*args, **given)  # type: ignore[arg-type]
 
         return called
 
     return decorate
+
+
+def _refuse_unknown(given: Iterable[str], known: Sequence[str], method: str) -> None:
+    """Refuse a name by the nearest one; where there is none, as Python does, with all of them."""
+    for name in given:
+        if name in known:
+            continue
+        if alike := difflib.get_close_matches(name, known, n=1, cutoff=0.7):
+            message = f"{method}() has no {name!r}. Did you mean {alike[0]!r}?"
+            raise ConfigError(message)
+        message = f"{method}() got an unexpected keyword argument {name!r}. Known are {', '.join(sorted(known))}."
+        raise TypeError(message)
+
+
+def answers_misspelt(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a function answer names that it does not take as :func:`answers_scvi` does: by the
+    nearest one, or all.
+
+    Parameters
+    ----------
+    function
+        What takes the arguments.
+    """
+    return answers_scvi()(function)
+
+
+def in_config(cls: type[Any]) -> dict[str, str]:
+    """What to do instead of passing a setting of ``config=`` as an argument of its own, for
+    :func:`answers_scvi`.
+
+    Parameters
+    ----------
+    cls
+        The class of the settings, which count steps instead of epochs.
+    """
+    names = {field.name: field.name for field in fields(cls)} | {"max_epochs": "n_steps"}
+    return {name: f"write config=r2mae_bio.config.{cls.__name__}({ours}=...)" for name, ours in names.items()}
 
 
 class AnswersForClass(ABCMeta):

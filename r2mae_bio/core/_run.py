@@ -18,7 +18,7 @@ from r2mae_bio.config._training import TRAIN_INSTEAD
 from r2mae_bio.core._resume import latest_checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from r2mae_bio.config import TrainConfig
     from r2mae_bio.core._loader import Loaders
@@ -171,7 +171,9 @@ def train_options(
     )
 
 
-def check_trainer_kwargs(trainer_kwargs: dict[str, Any], own: Collection[str]) -> None:
+def check_trainer_kwargs(
+    trainer_kwargs: Mapping[str, Any], own: Collection[str], *, what: str = "train()", instead: Mapping[str, str] = TRAIN_INSTEAD
+) -> None:
     """Refuse arguments of a ``train`` method that neither it has nor Lightning's trainer.
 
     Parameters
@@ -180,6 +182,8 @@ def check_trainer_kwargs(trainer_kwargs: dict[str, Any], own: Collection[str]) -
         What the user gave beside the method's own arguments.
     own
         Names of these, for which others may be misspelt.
+    what, instead
+        As for :func:`~r2mae_bio.config._names.check_names`.
 
     Raises
     ------
@@ -189,7 +193,7 @@ def check_trainer_kwargs(trainer_kwargs: dict[str, Any], own: Collection[str]) -
     import pytorch_lightning as pl  # takes seconds, which those who do not train need not wait for
 
     known = inspect.signature(pl.Trainer.__init__).parameters.keys() - {"self"}
-    check_names(trainer_kwargs, known, what="train()", instead=TRAIN_INSTEAD, near=set(own) - {"self", "trainer_kwargs"})
+    check_names(trainer_kwargs, known, what=what, instead=instead, near=set(own) - {"self", "trainer_kwargs"})
 
 
 def as_list(value: Any) -> list[Any]:

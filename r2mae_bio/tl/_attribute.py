@@ -13,6 +13,7 @@ from r2mae_bio.cells.model._gene_mae import GeneMAE
 from r2mae_bio.cells.read._align import spread_over_columns
 from r2mae_bio.cells.read._data import writable
 from r2mae_bio.cells.read._uns import add_entry, check_file_key
+from r2mae_bio.config._names import answers_misspelt
 from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _STEPS: Final = 16
 
 
+@answers_misspelt
 def attribute(
     adata: AnnData,
     model: GeneMAE | str | Path,

@@ -14,6 +14,7 @@ from r2mae_bio.cells.model._reader import EMBEDDED_AT_ONCE, read_layer
 from r2mae_bio.cells.read._data import in_files, writable
 from r2mae_bio.cells.read._uns import add_entry, check_file_key, write_record
 from r2mae_bio.cells.stored._computed import ModelWork
+from r2mae_bio.config._names import answers_misspelt
 from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from r2mae_bio.cells.read._store import CellStore
 
 
+@answers_misspelt
 def embed(
     adata: AnnData | str | Path | Sequence[str | Path],
     model: GeneMAE | str | Path,

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from r2mae_bio._errors import ConfigError, SetupError
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells._export import WRITERS, write_embedding_file
+from r2mae_bio.config._names import answers_misspelt
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
+@answers_misspelt
 def export_embedding(adata: AnnData, path: str | Path, *, key: str = KEYS.obsm) -> Path:
     """Write an embedding to a file whose suffix tells the format.
 

@@ -11,6 +11,7 @@ from r2mae_bio.cells.read._align import align_genes, spread_over_columns
 from r2mae_bio.cells.read._data import writable
 from r2mae_bio.cells.read._genes import gene_aliases
 from r2mae_bio.cells.read._uns import add_entry, check_file_key
+from r2mae_bio.config._names import answers_misspelt
 from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
+@answers_misspelt
 def gene_embeddings(
     adata: AnnData,
     model: GeneMAE | str | Path,

@@ -24,6 +24,7 @@ from r2mae_bio.cells.read._uns import add_entry, all_or_nothing, check_file_key,
 from r2mae_bio.cells.stored._computed import ModelWork, Span, compute, digest, kept_rows
 from r2mae_bio.cells.stored._imputed import dense_layers, frames, open_store, sparse_layers, wanted_genes
 from r2mae_bio.cells.stored._out import check_out
+from r2mae_bio.config._names import answers_misspelt
 from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from r2mae_bio.cells.stored._imputed import Block, Part, Wanted
 
 
+@answers_misspelt
 def impute(
     adata: AnnData | str | Path | Sequence[str | Path],
     model: GeneMAE | str | Path,

@@ -8,6 +8,7 @@ from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.model._gene_mae import GeneMAE
 from r2mae_bio.cells.read._data import writable
 from r2mae_bio.cells.read._uns import check_file_key
+from r2mae_bio.config._names import answers_misspelt
 from r2mae_bio.core._saved import open_model
 from r2mae_bio.tl._embed import provenance_of, write_embedding
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
+@answers_misspelt
 def map_query(
     adata: AnnData,
     model: GeneMAE | str | Path,

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import inspect
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Final
 
 from r2mae_bio.cells.model._gene_mae import GeneMAE
+from r2mae_bio.config import GeneConfig
+from r2mae_bio.config._names import TRAIN
+from r2mae_bio.config._training import TRAIN_INSTEAD
+from r2mae_bio.core._run import check_trainer_kwargs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -13,6 +19,12 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from r2mae_bio.masking import RatioLaw
+
+_INSTEAD: Final = TRAIN_INSTEAD | {
+    name: f'write model_kwargs={{"{name}": ...}}'
+    for name in ("seed", "duplicate_genes", *(field.name for field in fields(GeneConfig)))
+}
+"""What to do instead, for names that are not those of arguments."""
 
 
 def pretrain(
@@ -62,6 +74,7 @@ def pretrain(
     CountsError, SetupError, DataError, ConfigError, TrainingError
         As for the methods of :class:`GeneMAE`.
     """
+    _check(train_kwargs)
     GeneMAE.setup_anndata(
         adata,
         layer=layer,
@@ -76,3 +89,11 @@ def pretrain(
     model = GeneMAE(adata, mask_ratio=mask_ratio, **(model_kwargs or {}))
     model.train(**train_kwargs)
     return model
+
+
+def _check(given: Mapping[str, Any]) -> None:
+    """Refuse names that nothing knows before the counts are read."""
+    of_training = inspect.signature(GeneMAE.train).parameters
+    others = {name: value for name, value in given.items() if name not in of_training and name not in TRAIN}
+    known = {*of_training, *inspect.signature(pretrain).parameters}
+    check_trainer_kwargs(others, known, what="pretrain()", instead=_INSTEAD)

@@ -10,6 +10,7 @@ from r2mae_bio.cells.read._data import make_actual
 from r2mae_bio.cells.read._matrix import describe_matrix, get_matrix, in_memory
 from r2mae_bio.cells.read._panels import common_columns, read_panels
 from r2mae_bio.cells.read._uns import check_key, write_record
+from r2mae_bio.config._names import answers_misspelt
 from r2mae_bio.theory import recommend_mask_ratio as recommend_from_counts
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from r2mae_bio.theory.spectrum._shrinkage import Shrinkage
 
 
+@answers_misspelt
 def recommend_mask_ratio(
     adata: AnnData,
     *,

@@ -19,6 +19,7 @@ from r2mae_bio.cells.read._data import in_files, writable
 from r2mae_bio.cells.read._uns import add_entry, check_file_key
 from r2mae_bio.cells.transfer._embedding import Reading
 from r2mae_bio.cells.transfer._query import label_query
+from r2mae_bio.config._names import answers_misspelt
 from r2mae_bio.core._saved import open_model
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 
+@answers_misspelt
 def transfer_labels(
     adata: AnnData | str | Path | Sequence[str | Path],
     reference: AnnData | str | Path | Sequence[str | Path],

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from r2mae_bio._errors import ConfigError
-from r2mae_bio.config import DNAConfig, GeneConfig, GeneTrainConfig, TrainConfig
-from r2mae_bio.config._names import answers_scvi, check_names
+from r2mae_bio.config import CellFinetuneConfig, DNAConfig, GeneConfig, GeneTrainConfig, TrainConfig
+from r2mae_bio.config._names import answers_scvi, check_names, in_config
 
 SHOWN = {"max_epochs": 3, "batch_size": 8}
 
@@ -65,5 +65,18 @@ def test_a_decorated_method_answers_and_is_otherwise_as_it_was():
     assert embed.__doc__ == "Embed."
     with pytest.raises(ConfigError, match=r"embed\(\) has no 'give_mean': there is one"):
         embed(3, give_mean=True)  # type: ignore[call-arg]
-    with pytest.raises(TypeError, match="unexpected"):
+    with pytest.raises(TypeError, match=r"embed\(\) got an unexpected keyword argument 'other'. Known are size, x."):
         embed(3, other=True)  # type: ignore[call-arg]
+    with pytest.raises(ConfigError, match=r"embed\(\) has no 'sise'. Did you mean 'size'\?"):
+        embed(3, sise=3)  # type: ignore[call-arg]
+
+
+def test_a_setting_of_config_is_answered_by_where_to_write_it():
+    @answers_scvi(**in_config(CellFinetuneConfig))
+    def finetune(*, config: CellFinetuneConfig | None = None) -> None:
+        """Do nothing."""
+
+    finetune(config=CellFinetuneConfig(n_steps=3))
+    for given, words in (("max_epochs", "n_steps"), ("learning_rate", "learning_rate")):
+        with pytest.raises(ConfigError, match=rf"finetune\(\) has no '{given}': write config=.*CellFinetuneConfig\({words}="):
+            finetune(**{given: 1})  # type: ignore[arg-type]

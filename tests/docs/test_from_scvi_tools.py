@@ -83,6 +83,28 @@ def test_what_to_write_works(names: dict[str, Any], theirs: str, ours: str, _: s
     assert told in str(error.value) or "decides itself: every epoch is validated" in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("finetune(adata, max_epochs=1)", r"write config=.*\(n_steps=\.\.\.\)"),
+        ("finetune(adata, labels_kye='group')", "Did you mean 'labels_key'"),
+        ("finetune(adata, lable='group')", "Known are .*labels_key"),
+        ("map_query(query, batch_kye='batch')", "Did you mean 'batch_key'"),
+        ("get_latent_representation(batch_sise=8)", "Did you mean 'batch_size'"),
+        ("tl.embed(adata, model, key_addd='x')", "Did you mean 'key_added'"),
+        ("tl.impute(adata, model, n_mask=8)", "Did you mean 'n_masks'"),
+        ("tl.transfer_labels(query, adata, label_key='group', model=model)", "Did you mean 'labels_key'"),
+        ("tl.pretrain(adata, seed=0)", r"pretrain\(\) has no 'seed': write model_kwargs=\{\"seed\": \.\.\.\}"),
+        ("tl.pretrain(adata, layr='counts')", r"pretrain\(\) has no 'layr'. Did you mean 'layer'"),
+        ("tl.pretrain(adata, max_epoch=1)", r"pretrain\(\) has no 'max_epoch'. Did you mean 'max_epochs'"),
+        ("tl.pretrain(adata, patience=1)", 'write train_kwargs={"patience": ...}'),
+    ],
+)
+def test_what_is_misspelt_is_answered(names: dict[str, Any], code: str, words: str) -> None:
+    with pytest.raises((ConfigError, TypeError), match=words):
+        run(code, names)
+
+
 def test_the_answers_name_what_there_is(trained: Small) -> None:
     assert "validation_loss" in trained.history
     named = ("tl.attribute", "get_predictive_moments", "get_gene_embeddings", "map_query", "finetune", "tl.transfer_labels")

@@ -17,7 +17,7 @@ from r2mae_bio.cells.model._setup import query_layer
 from r2mae_bio.cells.network._classifier import CellClassifierNetwork
 from r2mae_bio.config import CellFinetuneConfig
 from r2mae_bio.config._form import check_form
-from r2mae_bio.config._names import answers_scvi
+from r2mae_bio.config._names import answers_misspelt, answers_scvi
 from r2mae_bio.core._metrics import class_metrics
 from r2mae_bio.core._record import HISTORY
 from r2mae_bio.core._saved import SavedClassifier
@@ -118,6 +118,7 @@ class CellClassifier(SavedClassifier[CellClassifierRecord, CellClassifierNetwork
         """
         return pd.DataFrame(self.record.history)
 
+    @answers_misspelt
     def predict_proba(
         self,
         adata: AnnData,

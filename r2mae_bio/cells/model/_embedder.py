@@ -23,7 +23,7 @@ from r2mae_bio.cells.model._library_size import library_sizes
 from r2mae_bio.cells.model._reader import GeneReader
 from r2mae_bio.cells.read._data import check_anndata
 from r2mae_bio.cells.read._obs import read_column, text_values
-from r2mae_bio.config._names import AnswersForClass, answers_scvi, refuse_attribute
+from r2mae_bio.config._names import AnswersForClass, answers_misspelt, answers_scvi, refuse_attribute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -254,6 +254,7 @@ class CellEmbedder(GeneReader, metaclass=AnswersForClass):
         key = self.record.setup.batch_key
         return key is not None and key in adata.obs and set(text_values(read_column(adata.obs, key))) <= set(self.record.batches)
 
+    @answers_misspelt
     def map_query(
         self,
         query: AnnData,

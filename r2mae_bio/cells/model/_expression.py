@@ -21,7 +21,7 @@ from r2mae_bio.cells.model._reader import GeneReader, open_table
 from r2mae_bio.cells.model._setup import query_layer
 from r2mae_bio.cells.read._data import in_files, writable
 from r2mae_bio.cells.read._obs import cell_positions, name_text
-from r2mae_bio.config._names import answers_scvi, check_names
+from r2mae_bio.config._names import answers_misspelt, answers_scvi, check_names
 from r2mae_bio.masking import complementary_masks
 
 if TYPE_CHECKING:
@@ -134,6 +134,7 @@ class Expression(GeneReader):
         genes = pd.Index(self.vocabulary.names)[columns]
         return pd.DataFrame(mean, index=names if chosen is None else names[chosen], columns=genes, copy=False)
 
+    @answers_misspelt
     def get_predictive_moments(
         self,
         adata: AnnData | None = None,
@@ -248,6 +249,7 @@ class Expression(GeneReader):
         with self._prepared(adata, indices, **{"n_masks": 8, **options}) as prepared:
             yield from _blocks(*prepared, columns)
 
+    @answers_misspelt
     def calibrate_dispersion(
         self,
         adata: AnnData | None = None,

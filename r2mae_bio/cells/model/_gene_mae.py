@@ -35,8 +35,8 @@ from r2mae_bio.cells.read._data import check_anndata, default_batch
 from r2mae_bio.cells.read._genes import GeneVocabulary
 from r2mae_bio.cells.read._matrix import gene_totals, get_matrix
 from r2mae_bio.cells.read._panels import read_panels
-from r2mae_bio.config import GeneConfig, GeneTrainConfig
-from r2mae_bio.config._names import NETWORK, TRAIN, answers_scvi, check_names
+from r2mae_bio.config import CellFinetuneConfig, GeneConfig, GeneTrainConfig
+from r2mae_bio.config._names import NETWORK, TRAIN, answers_misspelt, answers_scvi, check_names, in_config
 from r2mae_bio.core._resume import TrainingState
 from r2mae_bio.core._run import Run, default_epochs, train_options
 
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from r2mae_bio.cells.model._classifier import CellClassifier
     from r2mae_bio.cells.network._mae import GeneMaskedAutoencoder
     from r2mae_bio.cells.read._coverage import CoverageReport
-    from r2mae_bio.config import CellFinetuneConfig
     from r2mae_bio.core._run import TrainOptions
     from r2mae_bio.masking import RatioLaw
 
@@ -218,6 +217,7 @@ class GeneMAE(CellEmbedder, Expression):
 
     # ------------------------------------------------------------------ training
 
+    @answers_misspelt
     def initialize(self, *, train_size: float = 1.0) -> None:
         """Build the network without training it: the random-weights control.
 
@@ -402,6 +402,7 @@ class GeneMAE(CellEmbedder, Expression):
 
     # ------------------------------------------------------------------ what it learned, and labels
 
+    @answers_misspelt
     def get_gene_embeddings(self, *, kind: str | None = None) -> pd.DataFrame:
         """Embed the genes: genes that vary together among the training cells point the same way
         (compare by cosine).
@@ -432,6 +433,7 @@ class GeneMAE(CellEmbedder, Expression):
         network, kind = self._network().eval(), choose_kind(kind, self.config)
         return pd.DataFrame(embed_genes(network, kind).numpy().copy(), index=pd.Index(self.vocabulary.names))
 
+    @answers_scvi(**in_config(CellFinetuneConfig))
     def finetune(
         self,
         adata: AnnData,

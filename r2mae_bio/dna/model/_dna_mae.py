@@ -13,7 +13,8 @@ import torch
 
 from r2mae_bio._errors import ConfigError, SetupError
 from r2mae_bio._rng import derive_seed
-from r2mae_bio.config import DNAConfig, TrainConfig
+from r2mae_bio.config import DNAConfig, FinetuneConfig, TrainConfig
+from r2mae_bio.config._names import answers_scvi, in_config
 from r2mae_bio.core._precision import choose_precision
 from r2mae_bio.core._run import Run, train_options
 from r2mae_bio.core._seeded import seeded
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from r2mae_bio.config._finetune_sequences import FinetuneConfig
     from r2mae_bio.dna.alignment._alignment import Alignment
     from r2mae_bio.dna.alignment._over_genome import AlignedColumns
     from r2mae_bio.dna.model._classifier import SequenceClassifier
@@ -325,6 +325,7 @@ class DNAMAE(DNAReader):
 
     # ------------------------------------------------------------------ fine-tuning
 
+    @answers_scvi(**in_config(FinetuneConfig))
     def finetune(
         self,
         table: pd.DataFrame | Path | str,
