@@ -19,7 +19,7 @@
 # runs in seconds; the models are tiny and learn little. Whether a random ratio pays is a question
 # for [the table of five systems](../docs/when_to_randomise.md).
 #
-# The last two need an extra: `pip install "r2mae_bio[huggingface]"`.
+# The last two need an extra: `pip install ".[huggingface]"` in a checkout.
 
 # %%
 import logging

@@ -123,9 +123,9 @@ def guess_reason(model: Sequence[str], query: Sequence[str]) -> str:
         )
     model_share, query_share = _ensembl_share(model), _ensembl_share(query)
     if max(model_share, query_share) > 0.5 and min(model_share, query_share) < 0.5:
-        kinds = ("Ensembl ids", "gene symbols")
-        needed, found = kinds if model_share > query_share else kinds[::-1]
-        return f"The model uses {needed}, the data set {found}. Add a column with {needed} to adata.var, named 'gene_ids' or 'symbol'."
+        kinds = {"Ensembl ids": "gene_ids", "gene symbols": "symbol"}
+        needed, found = kinds if model_share > query_share else reversed(kinds)
+        return f"The model uses {needed}, the data set {found}. Add a column with {needed} to adata.var, named {kinds[needed]!r}."
     if model_share > 0.5:
         return "Both sides are Ensembl ids, probably of different species; map them with an orthologue table first."
     if style := other_style(model, query):

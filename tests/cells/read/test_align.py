@@ -87,8 +87,18 @@ OTHER_SPECIES = [f"ENSG{i:011d}" for i in range(N)]
 @pytest.mark.parametrize(
     ("vocabulary", "query", "match"),
     [
-        pytest.param(GeneVocabulary(SYMBOLS, {}, TOTALS), ENSEMBL, "uses gene symbols, the data set Ensembl ids", id="ensembl"),
-        pytest.param(GeneVocabulary(ENSEMBL, {}, TOTALS), SYMBOLS, "uses Ensembl ids, the data set gene symbols", id="symbols"),
+        pytest.param(
+            GeneVocabulary(SYMBOLS, {}, TOTALS),
+            ENSEMBL,
+            "uses gene symbols, the data set Ensembl ids.*named 'symbol'",
+            id="ensembl",
+        ),
+        pytest.param(
+            GeneVocabulary(ENSEMBL, {}, TOTALS),
+            SYMBOLS,
+            "uses Ensembl ids, the data set gene symbols.*named 'gene_ids'",
+            id="symbols",
+        ),
         pytest.param(GeneVocabulary(ENSEMBL, {}, TOTALS), OTHER_SPECIES, "different species", id="species"),
         pytest.param(VOCABULARY, [str(i) for i in range(N)], "names are numbers", id="numbers"),
         pytest.param(
