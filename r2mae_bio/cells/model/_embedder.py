@@ -113,6 +113,7 @@ class CellEmbedder(GeneReader, metaclass=AnswersForClass):
         latent = self._uncorrected(adata, indices, batch_size, **reading)
         return latent if numbers is None else without_effects(self._known_effects(), latent, numbers)
 
+    @answers_misspelt
     def iter_latent_representation(
         self,
         adata: AnnData | None = None,
