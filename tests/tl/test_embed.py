@@ -8,6 +8,7 @@ import warnings
 import anndata as ad
 import numpy as np
 import pytest
+from scipy import sparse
 
 import r2mae_bio as rb
 from r2mae_bio.errors import ConfigError
@@ -162,3 +163,20 @@ def test_a_key_that_no_file_could_hold_is_refused(adata, model, key):
             verb(adata, key_added=key)
     assert list(adata.obsm) == list(before.obsm)
     assert adata.uns.keys() == before.uns.keys()
+
+
+@pytest.mark.parametrize("place", ["memory", "file"])
+def test_cells_with_counts_in_unknown_genes_alone_are_told_of(adata, model, tmp_path, place):
+    other = adata.copy()
+    other.var_names = [f"X{i}" for i in range(adata.n_vars)]
+    panel = adata[:, :6].copy()
+    panel.layers["counts"] = sparse.csr_matrix(panel.layers["counts"].multiply(np.arange(50)[:, None] >= 8))
+    n_empty = int((np.asarray(panel.layers["counts"].sum(1)).ravel() == 0).sum())
+    query = ad.concat([panel, other], axis=1, merge="first")
+    query.layers["counts"] = sparse.csr_matrix(query.layers["counts"])
+    if place == "file":
+        query.write_h5ad(tmp_path / "query.h5ad")
+    with pytest.warns(
+        UserWarning, match=f"^{n_empty} of 50 cells have no count in those of the genes measured that the model knows"
+    ):
+        rb.tl.embed(query if place == "memory" else tmp_path / "query.h5ad", model)

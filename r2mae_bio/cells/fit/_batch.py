@@ -38,6 +38,12 @@ class CellBatch:
     context: Tensor
     """Covariates, float32 (B, C)."""
 
+    @property
+    def n_empty(self) -> int:
+        """Number of cells without an entry."""
+        held = int((self.rows[1:] != self.rows[:-1]).sum()) + min(len(self.rows), 1)  # rows come in order
+        return self.context.shape[0] - held
+
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> CellBatch:
         """The same batch on another device.
 

@@ -140,7 +140,7 @@ class CellEmbedder(GeneReader, metaclass=AnswersForClass):
         """
         numbers = self._checked_numbers(adata, indices, batch_size, correct_batch)
         with self._cells(adata, indices, layer=layer, duplicates=duplicates, min_coverage=min_coverage) as table:
-            for some, latent in self._embed_blocks(table, batch_size):
+            for some, latent in self._embed_blocks(table, batch_size, warns=True):
                 yield some, latent if numbers is None else without_effects(self._known_effects(), latent, numbers[some])
 
     def _open_latent(
@@ -159,7 +159,7 @@ class CellEmbedder(GeneReader, metaclass=AnswersForClass):
         table, embed = self._open(adata, checked=checked, **reading), self._block_reader()
 
         def blocks(first: int, last: int) -> Iterator[NDArray[np.float32]]:
-            for some, latent in self._embed_blocks(table, batch_size, np.arange(first, last), embed):
+            for some, latent in self._embed_blocks(table, batch_size, np.arange(first, last), embed, warns=True):
                 cells = slice(first + some.start, first + some.stop)
                 yield latent if numbers is None else without_effects(self._known_effects(), latent, numbers[cells])
 
@@ -335,7 +335,7 @@ class CellEmbedder(GeneReader, metaclass=AnswersForClass):
         """
         cells_at_a_time(batch_size)
         with self._cells(adata, indices, **reading) as table:
-            return self._embed(table, batch_size)
+            return self._embed(table, batch_size, warns=True)
 
     def _known_effects(self) -> BatchEffects:
         effects = self._network().batch_effects

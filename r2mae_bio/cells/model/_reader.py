@@ -13,6 +13,7 @@ import torch
 from r2mae_bio._errors import SetupError
 from r2mae_bio._keys import KEYS
 from r2mae_bio._progress import asked_for, count_steps
+from r2mae_bio._warn import warn
 from r2mae_bio.cells.fit._table import CellTable, cells_at_a_time
 from r2mae_bio.cells.model._moments import cache_by_panel
 from r2mae_bio.cells.model._record import GeneRecord, blank_statistics, build_network, check_vocabulary
@@ -223,11 +224,11 @@ class GeneReader(Trainable[GeneRecord, GeneMaskedAutoencoder]):
         other._adata = None
         return other
 
-    def _embed(self, table: CellTable, batch_size: int | None) -> NDArray[np.float32]:
+    def _embed(self, table: CellTable, batch_size: int | None, *, warns: bool = False) -> NDArray[np.float32]:
         """Embeddings (n_cells, n_latent) from which batches were not taken out."""
         latent = np.zeros((table.n_cells, self.config.n_latent), np.float32)
         with count_steps("cells", table.n_cells, shown=asked_for()) as advance:
-            for some, block in self._embed_blocks(table, batch_size):
+            for some, block in self._embed_blocks(table, batch_size, warns=warns):
                 latent[some] = block
                 advance(len(block))
         return latent
@@ -245,20 +246,36 @@ class GeneReader(Trainable[GeneRecord, GeneMaskedAutoencoder]):
         batch_size: int | None,
         cells: NDArray[np.int64] | None = None,
         embed: Callable[[CellBatch], Tensor] | None = None,
+        *,
+        warns: bool = False,
     ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """The same of all cells, or of some, so many at a time, in their order; ``embed`` is what
-        :meth:`_block_reader` made before.
+        :meth:`_block_reader` made before, and ``warns`` whether to warn of cells of which the model
+        sees no count.
         """
+        n_empty, watched = 0, warns and self._has_columns_of_its_own()
         embed, step = embed or self._block_reader(), cells_at_a_time(batch_size, EMBEDDED_AT_ONCE)
         n_cells, parts = table.n_cells if cells is None else cells.size, table.panel_batches(step, self.device, cells=cells)
         for number, together in itertools.groupby(parts, key=lambda part: _first(part[0]) // step):
             block = slice(number * step, min((number + 1) * step, n_cells))
             latent = np.zeros((block.stop - block.start, self.config.n_latent), np.float32)
             for some, batch in together:
+                n_empty += batch.n_empty if watched else 0
                 with torch.inference_mode():
                     found = embed(batch).float().cpu().numpy()
                 latent[np.arange(some.start, some.stop) - block.start if isinstance(some, slice) else some - block.start] = found
             yield block, latent
+        if n_empty:
+            warn(
+                f"{n_empty:,} of {n_cells:,} cells have no count in those of the genes measured that the model knows. They are "
+                "embedded all the same, as cells about which nothing is known."
+            )
+
+    def _has_columns_of_its_own(self) -> bool:
+        """Whether cells of the last data may have counts in genes alone that are not the model's;
+        cells without any were told of when values were checked.
+        """
+        return self.coverage is not None and self.coverage.unknown > 0 and self.config.gene_likelihood != "normal"
 
 
 def _first(cells: slice | NDArray[np.int64]) -> int:
