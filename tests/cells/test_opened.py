@@ -30,6 +30,7 @@ def test_paths_become_a_store_that_is_closed_again(three_files):
         pass
 
 
+@pytest.mark.filterwarnings("ignore:Batches not corrected")  # of a reference of few cells
 def test_verbs_take_paths(three_files, whole, small_model, tmp_path):
     rb.tl.embed(three_files, small_model, out=tmp_path / "embedded.h5ad")
     expected = small_model.get_latent_representation(whole)

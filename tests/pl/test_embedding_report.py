@@ -26,6 +26,7 @@ def model(reference: Any) -> Any:
     return rb.tl.pretrain(reference, layer="counts", model_kwargs={"seed": 2, **SIZES}, max_epochs=1, progress_bar=False)
 
 
+@pytest.mark.filterwarnings("ignore:Batches not corrected")  # of a reference of few cells
 def test_what_was_done_to_the_cells_is_drawn(model: Any, reference: Any) -> None:
     query = reference[:, ::2].copy()
     rb.tl.embed(query, model)

@@ -64,6 +64,7 @@ def opened(adata, tmp_path):
     backed.file.close()
 
 
+@pytest.mark.filterwarnings("ignore:Batches not corrected")  # of a reference of few cells
 @pytest.mark.parametrize("kind", ["backed", "lazy"])
 @pytest.mark.parametrize("copy", [True, False])
 def test_verbs_write_to_data_that_are_not_in_memory_and_to_views_of_them(adata, opened, model, kind, copy):

@@ -458,6 +458,7 @@ def test_zeros_throughout_a_batch_are_warned_of():
         GeneMAE.setup_anndata(scaled, batch_key="study", gene_likelihood="normal")
 
 
+@pytest.mark.filterwarnings("ignore:Batches not corrected")  # of a reference of few cells
 def test_a_query_is_looked_at_by_its_own_batches():
     """Not by a column that is called as the model's, and means something else there."""
     cells = make_cells(n_genes=80)

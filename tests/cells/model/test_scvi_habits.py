@@ -28,6 +28,7 @@ def test_layer_and_batch_may_come_by_position(adata):
     assert setup == {"layer": "counts", "batch_key": "batch", "labels_key": "group", "gene_likelihood": "nb"}
 
 
+@pytest.mark.filterwarnings("ignore:Batches not corrected")  # of a reference of few cells
 def test_labels_of_the_setup_are_learned_also_after_loading(adata, sizes, tmp_path):
     GeneMAE.setup_anndata(adata, labels_key="group")
     model = GeneMAE(adata, **sizes)

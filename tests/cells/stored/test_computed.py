@@ -59,6 +59,7 @@ def test_two_workers_write_what_one_process_writes(three_files, small_model, alo
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.filterwarnings("ignore:Batches not corrected")  # of a reference of few cells
 @pytest.mark.parametrize("three_files", FORMATS[:1], indirect=True)
 def test_labels_and_imputed_counts_are_those_of_one_process(three_files, small_model, client, tmp_path):
     reference = make_cells(60, 30, seed=2)

@@ -54,6 +54,7 @@ def test_from_standard_input_to_standard_output(folder: Path, r2mae: Any, monkey
     assert out == Path("out.csv").read_text()
 
 
+@pytest.mark.filterwarnings("ignore:Batches not corrected")  # of a reference of few cells
 def test_cells_of_new_batches_are_mapped(folder: Path, r2mae: Any) -> None:
     query = anndata.read_h5ad("query.h5ad")
     query.obs["batch"] = "new"
