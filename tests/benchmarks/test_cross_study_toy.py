@@ -94,6 +94,7 @@ def benches(data):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Batches not corrected")  # of a reference of few cells
 def test_every_quick_method_finds_separable_types_and_pairs_do_not_disturb_each_other(benches, data, monkeypatch):
     pytest.importorskip("harmonypy", reason="the control is harmonypy's")
     monkeypatch.setattr(rb.tl, "pretrain", partial(rb.tl.pretrain, max_epochs=2))
