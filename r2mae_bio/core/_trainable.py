@@ -68,7 +68,7 @@ class Trainable(Saved[RecordT, NetworkT]):
         state = initial_state(run.options, run_identity(record, run), unsaid=unsaid)
         if run.options.resume_from is not None:  # nothing of the model has changed up to here
             stored, self.network = self._unpack(latest_checkpoint(run.options.resume_from), self._blank_network)
-            self._before_training()
+            self._before_training()  # what was fitted when that run was over is no part of its state
             state.check_consistent(self.network, steps, run.options.resume_from)
             record.config = stored.config  # an older version may have lacked a setting
             state.blind_loss = stored.blind_loss
