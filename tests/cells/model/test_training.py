@@ -146,6 +146,7 @@ def test_a_long_run_leaves_ten_lines_in_a_log(adata, sizes, capsys):
     GeneMAE(adata, **sizes).train(max_epochs=40, batch_size=64, accelerator="cpu", train_size=1.0)
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(":")[0] for line in lines[:-1]] == [f"epoch {4 * i}/40" for i in range(1, 11)]
+    assert lines[-1] == "learning to read panels of genes"
 
 
 @pytest.mark.parametrize("logger", [CSVLogger, OtherLogger])
