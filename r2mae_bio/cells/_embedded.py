@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells._opened import files_of
-from r2mae_bio.cells.read._uns import check_file_key
 from r2mae_bio.cells.stored._computed import Span, compute, digest, kept_rows
 from r2mae_bio.cells.stored._out import check_out
 from r2mae_bio.cells.stored._results import Results, left_to_write, write_into, write_new
@@ -62,13 +61,12 @@ def write_embeddings(store: CellStore, embedding: Embedding, *, out: Path | None
     Raises
     ------
     ConfigError
-        Something is there, or the name cannot be used.
+        Something is there.
     JournalError
         A run with other settings was begun, or another run is writing.
     DataError
         A file cannot be written.
     """
-    check_file_key(embedding.key)
     key, edges = embedding.key, embedding.matrix.edges.tolist()
     said = {"key": key, "width": embedding.work.width, **embedding.settings}
     tell = partial(digest, said, store, embedding.matrix, obs=embedding.obs)

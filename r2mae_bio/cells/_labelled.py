@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from r2mae_bio._keys import KEYS
-from r2mae_bio.cells.read._uns import check_file_key
 from r2mae_bio.cells.stored._computed import Span, compute, digest, kept_rows
 from r2mae_bio.cells.stored._out import check_out
 from r2mae_bio.cells.stored._results import Results, places_taken, refuse_taken, write_into, write_new
@@ -79,14 +78,13 @@ def write_labels(store: CellStore, labelling: Labelling, *, out: Path | None, ov
     Raises
     ------
     ConfigError
-        Something is there, or the name cannot be used.
+        Something is there.
     JournalError
         A run with other settings was begun, or another run is writing.
     DataError
         A file cannot be written.
     """
     key = labelling.key
-    check_file_key(key)
     home = store.files[0].path
     journal = home.with_name(f"{home.name}.{key}") if out is None else out
     places = [f"obsm/{key}_probabilities", f"obs/{key}", f"obs/{key}_confidence", f"obs/{key}_unknown"]

@@ -182,6 +182,7 @@ def answers_scvi(order: str = "", /, **instead: str) -> Callable[[Callable[P, R]
         parameters = inspect.signature(method).parameters
         n_positional = sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters.values())
         takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())  # and answers them itself
+        known = [name for name in parameters if name not in ("self", "cls")]
 
         @functools.wraps(method)
         def called(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -197,7 +198,7 @@ def answers_scvi(order: str = "", /, **instead: str) -> Callable[[Callable[P, R]
                     message = f"{method.__name__}() has no {name!r}: {instead[name]}."
                     raise ConfigError(message)
             if not takes_any:
-                _refuse_unknown(given, [name for name in parameters if name not in ("self", "cls")], method.__name__)
+                _refuse_unknown(given, known, method.__name__)
             return method(*args, **given)  # type: ignore[arg-type]
 
         return called

@@ -116,8 +116,14 @@ def fit(
             training.total_steps,
             kept,
         )
-    cut = interrupt.interrupted
-    return TrainResult(state.history, state.mask_ratios, state.blind_loss, cut, training.step, training.global_rank)
+    return TrainResult(
+        state.history,
+        state.mask_ratios,
+        state.blind_loss,
+        interrupted=interrupt.interrupted,
+        steps=training.step,
+        rank=training.global_rank,
+    )
 
 
 def finished(network: nn.Module, state: TrainingState, options: TrainOptions) -> TrainResult:
@@ -140,7 +146,14 @@ def finished(network: nn.Module, state: TrainingState, options: TrainOptions) ->
     if best := state.best():
         network.load_state_dict(best)
     logger.info("the run in %s is complete: %d steps are done; the model takes its weights", options.resume_from, state.step)
-    return TrainResult(state.history, state.mask_ratios, state.blind_loss, False, state.step, rank_zero_only.rank)
+    return TrainResult(
+        state.history,
+        state.mask_ratios,
+        state.blind_loss,
+        interrupted=False,
+        steps=state.step,
+        rank=rank_zero_only.rank,
+    )
 
 
 def initial_state(

@@ -68,8 +68,6 @@ class Saved(ABC, Generic[RecordT, NetworkT]):
     network: NetworkT | None
     _rank: int = 0
     """Number of this process among those that trained the model together."""
-    _interrupted: bool = False
-    """Whether Ctrl-C cut its last training short."""
 
     # ------------------------------------------------------------------ what a subclass fills
 

@@ -35,6 +35,9 @@ NetworkT = TypeVar("NetworkT", bound=nn.Module)
 class Trainable(Saved[RecordT, NetworkT]):
     """A saved model that is trained on masked rows; a subclass brings network and rows."""
 
+    _interrupted: bool = False
+    """Whether Ctrl-C cut its last training short."""
+
     @classmethod
     def _folder_of(cls, path: Path) -> Path:
         """The newest checkpoint, where ``path`` is the folder of a training run."""

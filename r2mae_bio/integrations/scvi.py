@@ -56,8 +56,8 @@ class _SeesAPart:
     def set_statistics(self: Any, counts: Any) -> None:
         """Take means and shares of the genes from the training cells (n_cells, n_genes)."""
         counts = sparse.csr_array(counts) if not sparse.issparse(counts) else counts
-        wide = counts.astype(np.result_type(counts.dtype, np.float32))  # of bytes NumPy takes logarithms in half precision
-        logs = wide.log1p() if self.log_variational else counts
+        wide = np.result_type(counts.dtype, np.float32)  # of bytes NumPy takes logarithms in half precision
+        logs = counts.astype(wide, copy=False).log1p() if self.log_variational else counts
         mean, total = np.asarray(logs.mean(axis=0)).ravel(), np.asarray(counts.sum(axis=0)).ravel()
         self.gene_mean = torch.as_tensor(mean, dtype=torch.float32)
         self.gene_share = torch.as_tensor(total / max(total.sum(), 1e-12), dtype=torch.float32)

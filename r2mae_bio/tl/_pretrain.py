@@ -92,8 +92,11 @@ def pretrain(
 
 
 def _check(given: Mapping[str, Any]) -> None:
-    """Refuse names that nothing knows before the counts are read."""
+    """Refuse names that nothing knows before the counts are read; the trainer, whose names they may
+    be, takes seconds to load.
+    """
     of_training = inspect.signature(GeneMAE.train).parameters
     others = {name: value for name, value in given.items() if name not in of_training and name not in TRAIN}
-    known = {*of_training, *inspect.signature(pretrain).parameters}
-    check_trainer_kwargs(others, known, what="pretrain()", instead=_INSTEAD)
+    if others:
+        known = {*of_training, *inspect.signature(pretrain).parameters}
+        check_trainer_kwargs(others, known, what="pretrain()", instead=_INSTEAD)

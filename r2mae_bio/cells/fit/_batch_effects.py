@@ -117,6 +117,8 @@ def add_batches(effects: BatchEffects, latent: NDArray[np.float32], batch: NDArr
     for name, value in effects.state_dict().items():
         buffer = grown.get_buffer(name)
         buffer[: len(value)] = value
+    if n_clusters < FEWEST_NEIGHBOURHOODS:
+        return grown
     for number in np.flatnonzero(np.bincount(batch, minlength=n_batches) >= FEWEST_CELLS).tolist():
         raw = torch.from_numpy(np.asarray(latent[batch == number], np.float64)) - effects.centre.cpu().double()
         shift, offsets = _lay_on(effects, raw)
@@ -184,7 +186,7 @@ class _Laid:
 
 def _lay_on(effects: BatchEffects, raw: Tensor) -> tuple[Tensor, Tensor]:
     """Shift (Z,) and offsets (K, Z) of one batch of centred latent vectors; zero where it lies in
-    too few neighbourhoods, or the reference has too few.
+    too few neighbourhoods.
 
     Memberships start where the cells are. Starting with the batch's mean on that of the reference
     would take a batch of few cell types for a shift, and move it onto other types; it is tried
@@ -195,7 +197,7 @@ def _lay_on(effects: BatchEffects, raw: Tensor) -> tuple[Tensor, Tensor]:
     if _occupied(_shares(raw, centroids)) > LEAST_OCCUPIED:
         other = _iterate(raw, means, centroids, raw.mean(0) - means.mean(0))
         found = min(found, other, key=lambda laid: laid.scatter)
-    if found.occupied < LEAST_OCCUPIED or len(means) < FEWEST_NEIGHBOURHOODS:
+    if found.occupied < LEAST_OCCUPIED:
         return torch.zeros_like(found.shift), torch.zeros_like(found.offsets)
     return found.shift, found.offsets
 

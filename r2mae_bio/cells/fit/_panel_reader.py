@@ -175,9 +175,10 @@ def _read_panels(
     """Embed the cells whole and through each panel."""
     encoder = network.encoder
     assert isinstance(encoder, GeneTransformer)
-    n_cells, n_latent = sum(len(batch.context) for batch in batches), encoder.refine.out_features
+    sizes, n_latent = [len(batch.context) for batch in batches], encoder.refine.out_features
+    n_cells = sum(sizes)
     measured, kinds = np.unique([batch.measured[0].cpu().numpy() for batch in batches], axis=0, return_inverse=True)
-    kind = torch.from_numpy(np.repeat(kinds.ravel(), [len(batch.context) for batch in batches]))
+    kind = torch.from_numpy(np.repeat(kinds.ravel(), sizes))
     # made here, as gradients do not go through what is made in inference mode
     whole, known = torch.empty(n_cells, n_latent), torch.empty(len(panels), len(measured), encoder.read.n_factors)
     read = torch.empty(len(panels), n_cells, n_latent, dtype=torch.float16)
