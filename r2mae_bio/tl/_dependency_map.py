@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from r2mae_bio.config._names import answers_misspelt
 from r2mae_bio.core._saved import open_model
 from r2mae_bio.dna.genome._genome import as_genome
 from r2mae_bio.dna.model._dna_mae import DNAMAE
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from r2mae_bio.dna.genome._genome import Genome
 
 
+@answers_misspelt
 def dependency_map(
     region: str | tuple[str, int, int],
     genome: Genome | str | Path,

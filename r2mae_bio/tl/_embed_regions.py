@@ -10,6 +10,7 @@ from r2mae_bio._errors import ConfigError, SetupError
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.read._data import writable
 from r2mae_bio.cells.read._uns import add_entry, check_file_key
+from r2mae_bio.config._names import answers_misspelt
 from r2mae_bio.core._saved import open_model
 from r2mae_bio.dna.genome._genome import as_genome
 from r2mae_bio.dna.model import _embed
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from r2mae_bio.dna.genome._genome import Genome
 
 
+@answers_misspelt
 def embed_regions(
     regions: str | Path | pd.DataFrame | Sequence[tuple[Any, ...]] | None,
     genome: Genome | str | Path,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from r2mae_bio._keys import KEYS
 from r2mae_bio.cells.read._uns import check_file_key, write_record
+from r2mae_bio.config._names import answers_misspelt
 from r2mae_bio.core._saved import open_model
 from r2mae_bio.dna.model import _embed
 from r2mae_bio.dna.model._dna_mae import DNAMAE
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from r2mae_bio.dna._protocols import StateModel
 
 
+@answers_misspelt
 def embed_sequences(
     sequences: str | Path | Sequence[str] | pd.Series,
     model: StateModel | str | Path,

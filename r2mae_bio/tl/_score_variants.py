@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from r2mae_bio._runs._blocks import check_client
+from r2mae_bio.config._names import answers_misspelt
 from r2mae_bio.core._saved import open_model
 from r2mae_bio.dna.genome._genome import as_genome
 from r2mae_bio.dna.model._dna_mae import DNAMAE
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from r2mae_bio.masking._ratio import RatioLaw
 
 
+@answers_misspelt
 def score_variants(
     variants: str | Path | pd.DataFrame,
     genome: Genome | str | Path,
@@ -203,6 +205,7 @@ def score_variants(
     )
 
 
+@answers_misspelt
 def neutral_expectation(
     genome: Genome | str | Path,
     model: VariantModel | PlacedModel | str | Path,

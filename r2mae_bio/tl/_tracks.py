@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from r2mae_bio.config._names import answers_misspelt
 from r2mae_bio.core._saved import open_model
 from r2mae_bio.dna.genome._genome import as_genome
 from r2mae_bio.dna.model._dna_mae import DNAMAE
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from r2mae_bio.dna.genome._genome import Genome
 
 
+@answers_misspelt
 def to_bedgraph(table: pd.DataFrame, path: str | Path, *, column: str = "information", track: str | None = None) -> Path:
     """Write one column of a table of bases as bedGraph.
 
@@ -77,6 +79,7 @@ def to_bedgraph(table: pd.DataFrame, path: str | Path, *, column: str = "informa
     return path
 
 
+@answers_misspelt
 def saturation_track(
     regions: Intervals | str | Path | pd.DataFrame | Sequence[tuple[Any, ...]] | None,
     genome: Genome | str | Path,
@@ -202,6 +205,7 @@ def saturation_track(
     )
 
 
+@answers_misspelt
 def merge_tracks(
     parts: str | Path | Sequence[str | Path],
     out: str | Path,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from r2mae_bio import tl
 from r2mae_bio._errors import ConfigError
 from r2mae_bio.config import CellFinetuneConfig, DNAConfig, GeneConfig, GeneTrainConfig, TrainConfig
 from r2mae_bio.config._names import answers_scvi, check_names, in_config
@@ -80,3 +81,9 @@ def test_a_setting_of_config_is_answered_by_where_to_write_it():
     for given, words in (("max_epochs", "n_steps"), ("learning_rate", "learning_rate")):
         with pytest.raises(ConfigError, match=rf"finetune\(\) has no '{given}': write config=.*CellFinetuneConfig\({words}="):
             finetune(**{given: 1})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", sorted({*tl.__all__} - {"pretrain"}))  # which passes names on
+def test_every_verb_answers_a_name_that_it_does_not_take(name):
+    with pytest.raises(TypeError, match=rf"{name}\(\) got an unexpected keyword argument 'zzz'. Known are "):
+        getattr(tl, name)(zzz=1)

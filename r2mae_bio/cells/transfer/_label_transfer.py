@@ -330,3 +330,9 @@ def _check(x: NDArray[np.float64], codes: NDArray[np.intp], classes: NDArray[Any
             f"{', with a single cell in ' + ', '.join(map(str, small[:5])) if small.size else ''}; at least two classes of two cells each are needed."
         )
         raise DataError(message)
+    if not np.ptp(x, axis=0).any():
+        message = (
+            f"All {len(x)} reference cells have the same embedding, so that nothing tells their classes apart. Cells without a count in "
+            "the genes that are compared have; check the layer of the reference and the names of its genes."
+        )
+        raise DataError(message)

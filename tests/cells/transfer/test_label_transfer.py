@@ -94,6 +94,7 @@ def test_a_class_of_one_group_is_learned_but_not_judged():
         (np.ones((4, 2)), ["a", "a", "a", "b"], "with a single cell in b"),
         (np.ones((4, 2)), ["a", "b"], "4 embedded cells and 2 labels"),
         (np.full((4, 2), np.nan), ["a", "a", "b", "b"], "not finite"),
+        (np.ones((4, 2)), ["a", "a", "b", "b"], "All 4 reference cells have the same embedding"),
     ],
 )
 def test_arrays_that_cannot_be_used(x, y, message):
