@@ -85,7 +85,7 @@ def count_steps(
 
 
 @contextmanager
-def count_or_say(title: str, total: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
+def count_or_say(title: str, total: int, *, shown: bool | None) -> Iterator[Callable[[int], None]]:
     """The same where a bar can move; in a log, one line that says what begins.
 
     Parameters
@@ -95,13 +95,13 @@ def count_or_say(title: str, total: int, *, shown: bool) -> Iterator[Callable[[i
     total
         Steps in all.
     shown
-        Whether anything is said.
+        Whether anything is said; if None, there is a bar in a terminal, and no line elsewhere.
 
     Yields
     ------
     The function to tell the number of further steps.
     """
-    moves = shown and can_redraw()
+    moves = can_redraw() if shown else shown
     if shown and not moves:
         sys.stderr.write(f"{title}\n")
     with count_steps(title, total, shown=moves) as advance:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from r2mae_bio._progress import asked_for, count_steps, with_bars
+from r2mae_bio._progress import asked_for, count_or_say, count_steps, with_bars
 
 
 @pytest.mark.parametrize("shown", [None, False])
@@ -32,3 +32,18 @@ def test_bars_of_silent_work_are_for_a_terminal_that_asks(capsys, monkeypatch):
             advance(3)
     assert asked_for() is False
     assert "3/3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("shown", "said"), [(True, "reading\n"), (None, ""), (False, "")])
+def test_in_a_log_a_line_says_what_begins_if_it_is_wanted(capsys, shown, said):
+    with count_or_say("reading", 3, shown=shown) as advance:
+        advance(3)
+    assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize("shown", [True, None, False])
+def test_in_a_terminal_a_bar_does(capsys, monkeypatch, shown):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with count_or_say("reading", 3, shown=shown) as advance:
+        advance(3)
+    assert ("3/3" in capsys.readouterr().err) is (shown is not False)

@@ -113,7 +113,7 @@ def fit_panel_reader(
     *,
     n_steps: int,
     seed: int,
-    shown: bool = False,
+    shown: bool | None = False,
 ) -> bool:
     """Train the panel reader of a network, everything else left as it is.
 
@@ -134,7 +134,7 @@ def fit_panel_reader(
     seed
         Of panels, order and weights.
     shown
-        Whether to say how far it is.
+        Whether to say how far it is, see :func:`r2mae_bio._progress.count_or_say`.
 
     Returns
     -------

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from r2mae_bio._keys import as_names
+from r2mae_bio._progress import asked_for
 from r2mae_bio._rng import derive_generator, derive_seed
 from r2mae_bio._splits import split_cells
 from r2mae_bio.cells.fit._factors import draw_cells, factor_analysis, sparse_expression
@@ -350,7 +351,7 @@ class GeneMAE(CellEmbedder, Expression):
         cells, _ = split_cells(table.n_cells, config.train_size, record.seed)
         some = whole_cells(table, cells, derive_generator(record.seed, "whole cells"))
         batches = [batch for _, batch in table.panel_batches(cells_at_a_time(None), self.device, cells=some)]
-        shown = shown and self._rank == 0
+        shown = (shown or asked_for()) if self._rank == 0 else False
         finished = fit_panel_reader(network, batches, self._block_reader, n_steps=n_steps, seed=record.seed, shown=shown)
         self._interrupted = self._interrupted or not finished
 
