@@ -43,10 +43,10 @@ class RandomRatioCollator(DataCollatorForLanguageModeling):
     special tokens aside, at least one and at most n - 1. With a fixed ratio it is the collator of
     transformers, bit for bit.
 
-    What is hidden is a function of the seed, the epoch and the tokens of the minibatch: neither the
-    number of workers nor a resumed run changes it. The epoch is what :meth:`set_epoch` was told,
-    as :class:`RandomRatioTrainer` does; before that, it is told apart by what a data loader draws
-    for each pass over the data, or by the number of calls without workers.
+    Once :meth:`set_epoch` was told the epoch, as by :class:`RandomRatioTrainer`, what is hidden is
+    a function of the seed, the epoch and the tokens of the minibatch: neither the number of workers
+    nor a resumed run changes it. Before that, every minibatch has masks of its own, which follow
+    the number of workers, too.
 
     Parameters
     ----------
@@ -100,8 +100,10 @@ class RandomRatioCollator(DataCollatorForLanguageModeling):
         # where the ratio is not fixed, nothing reads the probability
         super().__init__(tokenizer, mlm_probability=ratio or 0.5, seed=seed, **settings)
         self._repeats, self._calls = False, 0
-        # epoch, or -1 where nobody told it, and millionths of the training; workers see both
-        self._position = torch.tensor([-1, 0]).share_memory_()
+        # workers see the epoch, or -1 where nobody told it, the share of the training, and what a
+        # minibatch adds to that
+        self._position = torch.tensor([-1, 0, 0], dtype=torch.float64).share_memory_()
+        self._told, self._made = self._position.tolist(), 0
 
     def set_epoch(self, epoch: int) -> None:
         """Say which pass over the data begins.
@@ -113,7 +115,7 @@ class RandomRatioCollator(DataCollatorForLanguageModeling):
         """
         self._position[0] = int(epoch)
 
-    def set_progress(self, share: float) -> None:
+    def set_progress(self, share: float, *, per_batch: float = 0.0) -> None:
         """Say how much of the training is done, for laws that move, such as
         :class:`r2mae_bio.masking.Schedule`.
 
@@ -121,8 +123,11 @@ class RandomRatioCollator(DataCollatorForLanguageModeling):
         ----------
         share
             From 0 to 1.
+        per_batch
+            What each minibatch from here on adds. Workers make minibatches ahead of the training:
+            told at the beginning of an epoch, this keeps what they hide from depending on how far.
         """
-        self._position[1] = round(1e6 * share)
+        self._position[1], self._position[2] = float(share), float(per_batch)
 
     def for_validation(self, ratios: float | Sequence[float] = _GRID) -> RandomRatioCollator:
         """A collator for validation, whose masks are the same in every epoch.
@@ -134,17 +139,18 @@ class RandomRatioCollator(DataCollatorForLanguageModeling):
         """
         names = ("whole_word_mask", "mask_replace_prob", "random_replace_prob", "pad_to_multiple_of", "return_tensors")
         settings = {name: getattr(self, name) for name in names}
-        made = type(self)(self.tokenizer, Choice(tuple(np.atleast_1d(ratios).tolist())), scope="row", seed=self.seed, **settings)
+        seed = torch.initial_seed() >> 1 if self.seed is None else self.seed  # a worker's is another in each pass
+        made = type(self)(self.tokenizer, Choice(tuple(np.atleast_1d(ratios).tolist())), scope="row", seed=seed, **settings)
         made._repeats = True
         return made
 
     def torch_call(self, examples: list[Any]) -> dict[str, Any]:
         """A minibatch, of tensors."""
-        return super().torch_call(_padded(examples, self.pad_to_multiple_of or 1))
+        return super().torch_call(self._padded(examples))
 
     def numpy_call(self, examples: list[Any]) -> dict[str, Any]:
         """A minibatch, of arrays."""
-        return super().numpy_call(_padded(examples, self.pad_to_multiple_of or 1))
+        return super().numpy_call(self._padded(examples))
 
     def torch_mask_tokens(self, inputs: Any, special_tokens_mask: Any = None, offset_mapping: Any = None) -> tuple[Any, Any]:
         """Hide tokens; called by the collator.
@@ -184,6 +190,22 @@ class RandomRatioCollator(DataCollatorForLanguageModeling):
         found = self.torch_mask_tokens(torch.from_numpy(np.asarray(inputs)), special_tokens_mask, offset_mapping)
         return found[0].numpy(), found[1].numpy()
 
+    def _padded(self, examples: list[Any]) -> list[Any]:
+        """The same with offsets of equal length, on the side where the tokenizer pads all else."""
+        if not examples:
+            message = "A minibatch has no text; needed is at least one."
+            raise DataError(message)
+        if not all(isinstance(row, Mapping) and "offset_mapping" in row for row in examples):
+            return examples
+        multiple, left = self.pad_to_multiple_of or 1, self.tokenizer.padding_side == "left"
+        length = -(-max(len(row["input_ids"]) for row in examples) // multiple) * multiple
+        padded = []
+        for row in examples:
+            own = [tuple(pair) for pair in row["offset_mapping"]]
+            none = [(0, 0)] * (length - len(own))
+            padded.append({**row, "offset_mapping": none + own if left else own + none})
+        return padded
+
     # ------------------------------------------------------------------ what is hidden
 
     def _generator(self, inputs: Tensor) -> np.random.Generator:
@@ -191,17 +213,26 @@ class RandomRatioCollator(DataCollatorForLanguageModeling):
         digest = hashlib.blake2b(np.ascontiguousarray(inputs.numpy()).tobytes(), digest_size=8).digest()
         return derive_generator(seed, "collator", *self._pass(), int.from_bytes(digest, "little"))
 
-    def _pass(self) -> tuple[int, int]:
-        """Which pass over the data this is, as far as it is known."""
+    def _pass(self) -> tuple[int, ...]:
+        """Which pass over the data this is, or, if that is not known, which call."""
         worker = torch.utils.data.get_worker_info()
         if self._repeats:
             return 0, 0
         if int(self._position[0]) >= 0:
             return 1, int(self._position[0])
-        if worker is not None:
-            return 2, int(worker.seed) - int(worker.id)  # drawn by the loader for each pass
         self._calls += 1
+        if worker is not None:  # the seed alone would do, but workers that persist keep theirs
+            return 2, int(worker.seed), self._calls
         return 3, self._calls
+
+    def _progress(self) -> float:
+        """Share of the training that is done when the minibatch that is being made is used."""
+        told, worker = self._position.tolist(), torch.utils.data.get_worker_info()
+        if told != self._told:
+            self._told, self._made = told, 0
+        place = self._made if worker is None else self._made * worker.num_workers + worker.id  # they take turns
+        self._made += 1
+        return float(min(told[1] + place * told[2], 1.0))
 
     def _special(self, inputs: Tensor, given: Any) -> NDArray[np.bool_]:
         if given is None:
@@ -215,7 +246,7 @@ class RandomRatioCollator(DataCollatorForLanguageModeling):
         if not n.any():
             message = f"None of the {valid.size} tokens of a minibatch can be hidden: all are special or padding. Leave empty texts out."
             raise DataError(message)
-        ratio = self.law.sample(len(valid), rng, progress=float(self._position[1]) / 1e6)
+        ratio = self.law.sample(len(valid), rng, progress=self._progress())
         hidden, many = valid.copy(), n > 1  # a single token is hidden
         if many.any():
             rectangle = self.law.scope == "rectangle"
@@ -246,18 +277,6 @@ def _check(tokenizer: Any, seed: Any) -> None:
         raise ConfigError(message)
 
 
-def _padded(examples: list[Any], multiple: int) -> list[Any]:
-    """The same with offsets of equal length: tokenizers pad everything else."""
-    if not examples:
-        message = "A minibatch has no text; needed is at least one."
-        raise DataError(message)
-    if not all(isinstance(row, Mapping) and "offset_mapping" in row for row in examples):
-        return examples
-    length = -(-max(len(row["input_ids"]) for row in examples) // multiple) * multiple
-    offsets = [[tuple(pair) for pair in row["offset_mapping"]] for row in examples]
-    return [{**row, "offset_mapping": own + [(0, 0)] * (length - len(own))} for row, own in zip(examples, offsets, strict=True)]
-
-
 def _words(collator: Any, offsets: Any, special: NDArray[np.bool_]) -> tuple[Any, NDArray[np.bool_]]:
     """Number of the word of each token, and which tokens do not begin one."""
     if offsets is None:
@@ -272,10 +291,9 @@ class _TellsEpoch(TrainerCallback):
         self.collator = collator
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        n_steps = max(state.max_steps, 1)
         self.collator.set_epoch(int((state.epoch or 0) + 1e-6))
-
-    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.collator.set_progress(state.global_step / max(state.max_steps, 1))
+        self.collator.set_progress(state.global_step / n_steps, per_batch=1 / (n_steps * args.gradient_accumulation_steps))
 
 
 class RandomRatioTrainer(Trainer):

@@ -85,7 +85,7 @@ class MaskRatioLogger(pl.Callback, _Other):  # type: ignore[misc]
             message = f"ratio gave {ratio:.4g} for a minibatch; needed is the share that was hidden, from 0 to 1."
             raise ConfigError(message)
         place = min(int(ratio * self.n_bins), self.n_bins - 1)
-        self._loss[place] += float(loss)
+        self._loss[place] += float(loss) * trainer.accumulate_grad_batches  # by which Lightning divided it
         self._n[place] += 1
         self._ratio += ratio
 

@@ -102,6 +102,15 @@ def test_ratios_differ_between_epochs_also_with_workers_that_are_made_anew(token
         assert len({row[0] for row in first}) > 3  # and within one
 
 
+@pytest.mark.parametrize("seed", [0, None])
+def test_workers_that_persist_mask_anew_in_every_epoch(tokenizer, rows, seed):
+    torch.manual_seed(0)
+    settings = {"batch_size": 1, "num_workers": 2, "persistent_workers": True}
+    loader = DataLoader(without_offsets(rows), collate_fn=RandomRatioCollator(tokenizer, seed=seed), **settings)
+    passes = [[batch["labels"] != -100 for batch in loader] for _ in range(2)]
+    assert sum(torch.equal(*pair) for pair in zip(*passes, strict=True)) < len(rows) / 2  # a short row has few masks
+
+
 def test_with_the_epoch_told_neither_workers_nor_a_new_process_matter(tokenizer, rows):
     found = []
     for workers in (0, 1, 2):
@@ -160,6 +169,37 @@ def test_whole_words(tokenizer, rows):
     assert (batch["input_ids"][hidden] == tokenizer.mask_token_id).all()
 
 
+def test_whole_words_where_rows_are_padded_on_the_left(tokenizer, rows):
+    left = copy.deepcopy(tokenizer)
+    left.padding_side = "left"
+    for ratio in (Uniform(0, 1, scope="row"), 0.5):
+        found = []
+        for own in (tokenizer, left):
+            collator = RandomRatioCollator(own, ratio, whole_word_mask=True, seed=0)
+            collator.set_epoch(0)
+            batch = collator(copy.deepcopy(rows))
+            original = own.pad(without_offsets(rows), return_tensors="pt")["input_ids"]
+            tail = original == own.convert_tokens_to_ids("##s")
+            hidden = batch["labels"] != -100
+            assert (hidden[:, 1:][tail[:, 1:]] == hidden[:, :-1][tail[:, 1:]]).all()
+            found.append(float(hidden.sum() / maskable(batch).sum()))
+        assert found[0] == pytest.approx(found[1], abs=0.15)
+
+
+def test_laws_that_move_do_not_depend_on_how_far_workers_are_ahead(tokenizer, rows):
+    found = []
+    for workers in (0, 1, 3):
+        collator = RandomRatioCollator(tokenizer, Schedule(0.1, 0.9))
+        for epoch in range(2):
+            collator.set_epoch(epoch)
+            collator.set_progress(epoch / 2, per_batch=1 / 12)
+            found.append(ratios(collator, rows, workers))
+    assert found[0] == found[2] == found[4]
+    assert found[1] == found[3] == found[5]
+    means = [np.mean(batch) for batch in found[0] + found[1]]
+    np.testing.assert_allclose(means, 0.1 + 0.8 * np.arange(12) / 12, atol=0.1)
+
+
 def test_laws_that_move(tokenizer, rows):
     collator = RandomRatioCollator(tokenizer, Schedule(0.9, 0.2))
     found = []
@@ -176,6 +216,8 @@ def test_validation_is_the_same_in_every_epoch(tokenizer, rows):
     first = ratios(collator, rows, 2)
     collator.set_epoch(9)
     assert first == ratios(collator, rows)
+    unseeded = RandomRatioCollator(tokenizer, seed=None).for_validation()
+    assert ratios(unseeded, rows, 2) == ratios(unseeded, rows, 2) == ratios(unseeded, rows)
     assert min(map(min, first)) < 0.4
     assert max(map(max, first)) > 0.6
 
@@ -191,7 +233,7 @@ def test_a_trainer_tells_the_epoch_and_repeats_its_validation(tokenizer, rows, t
     collator = RandomRatioCollator(tokenizer)
     trainer = RandomRatioTrainer(model, args, data_collator=collator, train_dataset=some, eval_dataset=some)
     trainer.train()
-    assert collator._position.tolist() == [1, pytest.approx(11 / 12 * 1e6, abs=1)]
+    assert collator._position.tolist() == [1, 0.5, pytest.approx(1 / 12)]
     assert trainer.data_collator is collator
     assert trainer.evaluate()["eval_loss"] == trainer.evaluate()["eval_loss"]
     with pytest.raises(ConfigError, match="needed is a RandomRatioCollator"):

@@ -23,10 +23,10 @@ class Toy(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.0)
 
 
-def train(callback):
+def train(callback, **settings):
     ratios = torch.tensor([0.1, 0.15, 0.5, 1.0])
     trainer = pl.Trainer(
-        accelerator="cpu", max_epochs=2, callbacks=[callback], logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        accelerator="cpu", max_epochs=2, callbacks=[callback], logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, **settings,
     )  # fmt: skip
     trainer.fit(Toy(), DataLoader(ratios[:, None], batch_size=1))
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
@@ -38,6 +38,8 @@ def test_losses_are_means_of_the_minibatches_of_a_bin():
     assert found == pytest.approx(expected)
     two = train(MaskRatioLogger(lambda batch, outputs: float(batch[0, 0]), n_bins=2))
     assert two == pytest.approx({"mask_ratio": 0.4375, "train_loss_0.0-0.5": 1.25, "train_loss_0.5-1.0": 7.5})
+    accumulated = train(MaskRatioLogger(lambda batch, outputs: batch[:, 0]), accumulate_grad_batches=3)
+    assert accumulated == pytest.approx(expected)  # Lightning divides what it gives, also of a rest of fewer
 
 
 def test_ratio_of_labels():

@@ -158,7 +158,8 @@ def compare(
         check_design(data.labels, data.batch)
     held = [data.split(seed, turn) for turn, seed in enumerate(seeds)]  # refuses a group that cannot be a query before training
     fewest = min(len(split.reference) for _, split, _ in held)
-    methods = default_methods(min(fewest, adata.n_vars) - 1) if methods is None else methods
+    n_genes = data.counts.shape[1]  # of cells of several panels, those that all measured
+    methods = default_methods(min(fewest, n_genes) - 1) if methods is None else methods
     run = _Run(data, methods, panels, n_variable, on_result)
     for seed, held_out in zip(seeds, held, strict=True):
         run.seed(wanted, seed, *held_out)
@@ -166,7 +167,7 @@ def compare(
         run.note("Integration was left out: no batch_key was given.")
     settings = {
         "cells": adata.n_obs,
-        "genes": adata.n_vars,
+        "genes": n_genes,
         "classes": len(np.unique(data.labels)),
         "labels": labels_key,
         "batches": batch_key,

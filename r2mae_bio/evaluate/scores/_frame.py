@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["KEYS", "METRICS", "check_columns", "column_head", "method_table", "metrics_of", "summarize", "to_markdown"]
 
-KEYS = ("set", "method", "panel", "fraction", "depth", "group", "n_genes", "reference", "probe", "label", "kind", "metric")
+KEYS = (
+    *("set", "method", "panel", "fraction", "depth", "train_share", "group"),
+    *("n_genes", "reference", "probe", "label", "kind", "metric"),
+)
 """Columns that say what a row is about, the seed apart."""
 METRICS: dict[str, bool] = {
     "accuracy": True,
@@ -44,10 +47,10 @@ def summarize(frame: pd.DataFrame, *, over: str | Sequence[str] = ("seed",)) -> 
 
     Returns
     -------
-    One row per method and whatever else tells rows apart (panel, fraction, n_genes, depth, group,
-    probe, label, kind, metric), in the order of ``frame``, with two columns per metric, such as
-    macro_f1_mean and macro_f1_std, and n_seeds. The standard deviation divides by the number of
-    rows minus 1 and is NaN for one row.
+    One row per method and whatever else tells rows apart (panel, fraction, n_genes, depth,
+    train_share, group, probe, label, kind, metric), in the order of ``frame``, with two columns per
+    metric, such as macro_f1_mean and macro_f1_std, and n_seeds. The standard deviation divides by
+    the number of rows minus 1 and is NaN for one row.
 
     Raises
     ------

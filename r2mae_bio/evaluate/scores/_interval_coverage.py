@@ -82,7 +82,8 @@ def interval_coverage(
     rng, tail = derive_generator(seed, "coverage"), (1 - level) / 2
     below, above = np.zeros(values.shape[1]), np.zeros(values.shape[1])
     for some in chunks(values.shape[0]):
-        u = _places(values[some].toarray(), expected[some], spread[some], likelihood=likelihood, rng=rng)
+        counts = values[some].toarray().astype(np.float64)  # one less than an unsigned 0 is the largest of them
+        u = _places(counts, expected[some], spread[some], likelihood=likelihood, rng=rng)
         below += (u < tail).sum(axis=0)
         above += (u > 1 - tail).sum(axis=0)
     return _table(np.asarray(values.mean(axis=0)).ravel(), below / values.shape[0], above / values.shape[0], n_groups)

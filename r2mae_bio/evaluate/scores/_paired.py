@@ -78,7 +78,7 @@ def paired_differences(
     _check_reference(frame, reference)
     _check_rows(frame, ["method", *groups, *pairs])
     rows: list[dict[str, Any]] = []
-    for key, part in frame.groupby(groups, sort=False, observed=True) if groups else [((), frame)]:
+    for key, part in frame.groupby(groups, sort=False, observed=True, dropna=False) if groups else [((), frame)]:
         wide = part.set_index([*pairs, "method"])[metric].unstack("method")
         for method in part["method"].unique():
             if method != reference and reference in wide:

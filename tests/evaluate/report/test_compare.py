@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import r2mae_bio as rb
 from r2mae_bio.errors import ConfigError, DataError, FractionalCountsError, SetupError
 from r2mae_bio.evaluate import (
     MajorityClass,
@@ -192,3 +193,15 @@ def test_few_genes_are_no_obstacle_to_the_default_methods(adata, monkeypatch):
     few = few[np.asarray(few.X.sum(axis=1)).ravel() > 0].copy()
     result = compare(few, labels_key="type", panels=(1.0,), n_variable=None, seeds=(0,), tasks=("panels",))
     assert set(result.frames["panels"]["method"]) == {"factor analysis", "probabilistic PCA", "PCA, zero fill"}
+
+
+def test_genes_are_those_that_all_panels_measured(adata, monkeypatch):
+    """Of them linear controls take no more components, and the report tells."""
+    monkeypatch.setattr(module, "default_methods", lambda most=None: default_methods(most)[1:4])
+    cells = adata.copy()
+    few, every = cells.var_names[:15], cells.var_names
+    rb.model.GeneMAE.setup_anndata(cells, batch_key="donor", measured={"d1": every, "d2": few, "d3": few})
+    cells = cells[np.asarray(cells.X[:, :15].sum(axis=1)).ravel() > 0].copy()
+    result = compare(cells, labels_key="type", panels=(1.0,), n_variable=None, seeds=(0,), tasks=("panels",))
+    assert set(result.frames["panels"]["n_genes"]) == {15}
+    assert result.settings["genes"] == 15

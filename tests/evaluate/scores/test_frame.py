@@ -81,3 +81,10 @@ def test_table_refusals(frame):
         to_markdown(summary, probe="tree")
     with pytest.raises(DataError, match="several rows"):
         to_markdown(pd.concat([summary, summary]), probe="knn")
+
+
+def test_shares_of_molecules_are_kept_apart():
+    rows = [("a", seed, share, share) for seed in (0, 1) for share in (0.5, 0.9)]
+    summary = summarize(pd.DataFrame(rows, columns=["method", "seed", "train_share", "poisson_nll"]))
+    assert summary["train_share"].tolist() == [0.5, 0.9]
+    assert summary["poisson_nll_std"].tolist() == [0, 0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse, stats
 
@@ -107,3 +108,12 @@ def test_what_cannot_be_judged(truth):
         interval_coverage(counts, mean[:, 1:], sd)
     with pytest.raises(DataError, match="leave out the genes that the model does not know"):
         interval_coverage(counts, np.where(mean > 1, mean, np.nan), sd)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32])
+def test_whole_numbers_of_any_kind_are_placed_alike(truth, dtype):
+    """A value below an unsigned 0 is the largest of its kind."""
+    counts, mean, sd = truth
+    few = sparse.csr_array(np.minimum(counts.toarray(), 200))
+    expected = interval_coverage(few, mean, sd)
+    pd.testing.assert_frame_equal(interval_coverage(few.astype(dtype), mean, sd), expected, check_dtype=False)

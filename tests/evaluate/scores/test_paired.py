@@ -94,3 +94,12 @@ def test_what_cannot_be_paired_is_refused(frame):
         paired_differences(frame, reference="R2MAE", metric="accuracy")
     with pytest.raises(DataError, match="lacks the columns set, seed"):
         paired_differences(frame.drop(columns=["set", "seed"]), reference="R2MAE")
+
+
+def test_rows_without_a_value_of_by_are_a_group_of_their_own(frame):
+    """As of a table with a column that another lacks, put together."""
+    other = frame.assign(reference="panel", macro_f1=frame["macro_f1"] - 0.3 * (frame["method"] == "PCA"))
+    how = {"reference": "R2MAE", "pair": ("set", "seed", "probe", "panel")}
+    both = paired_differences(pd.concat([frame, other]), by="reference", **how)
+    assert both["reference"].isna().tolist() == [True, True, False, False]
+    pd.testing.assert_frame_equal(both.iloc[:2, 1:], paired_differences(frame, by=(), **how))
