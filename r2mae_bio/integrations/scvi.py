@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -10,6 +11,7 @@ import scvi
 import torch
 from anndata import AnnData
 from scipy import sparse
+from scvi.model.base import ArchesMixin
 from scvi.module import SCANVAE, VAE
 
 from r2mae_bio._errors import ConfigError
@@ -31,6 +33,10 @@ __all__ = ["R2SCANVI", "R2SCVI"]
 
 _LEVELS: Final = 256
 """A ratio is rounded up or down to one part in so many, at random: one byte of noise for a gene."""
+
+
+_MEASURED: Final = "r2mae_measured"
+"""Column of ``.var`` that tells genes from zeros that scvi-tools filled in."""
 
 
 class _SeesAPart:
@@ -116,6 +122,16 @@ class _SeesAPart:
             found["library"] = library.expand_as(found["library"])  # one more axis for several samples
         return found
 
+    @wraps(VAE.generative)  # scvi-tools looks at its arguments
+    def generative(self: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """As in scvi-tools; a gene that was not measured is worth no log-probability."""
+        found: dict[str, Any] = super().generative(*args, **kwargs)  # type: ignore[misc]
+        if self.measured is not None:
+            px = found["px"]
+            of_all, measured = px.log_prob, self.measured
+            px.log_prob = lambda value: of_all(value) * measured.to(value.device, value.dtype)
+        return found
+
     def classify(self: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """As in scvi-tools, of what is seen."""
         with self._seeing(x) as seen:
@@ -166,21 +182,48 @@ class _KnowsItsGenes:
                 ".prepare_query_anndata(adata, reference, inplace=False)."
             )
             raise ConfigError(message)
-        module.measured = None
+        module.measured = _measured(adata)
         if not module.has_statistics:  # a query is read by the means of its reference
             module.set_statistics(self.adata_manager.get_from_registry("X"))
         self.r2mae_genes_ = tuple(map(str, adata.var_names))
         return super().train(*args, **kwargs)  # type: ignore[misc]
 
+    @staticmethod
+    def prepare_query_anndata(
+        adata: AnnData,
+        reference_model: Any,
+        return_reference_var_names: bool = False,  # noqa: FBT001, FBT002 - the order of scvi-tools
+        inplace: bool = True,  # noqa: FBT001, FBT002
+    ) -> Any:
+        """As in scvi-tools, which fills genes that a query lacks with zeros; that they are none is
+        written beside them, and heeded: they are hidden from the encoder, and in no loss.
+
+        Parameters
+        ----------
+        adata, reference_model, return_reference_var_names, inplace
+            As in scvi-tools.
+
+        Returns
+        -------
+        As in scvi-tools. ``.var["r2mae_measured"]`` (bool) says which genes were measured.
+        """
+        known = set(adata.var_names if _MEASURED not in adata.var else adata.var_names[adata.var[_MEASURED].to_numpy(bool)])
+        made = ArchesMixin.prepare_query_anndata(adata, reference_model, return_reference_var_names, inplace)
+        if not return_reference_var_names:
+            query = adata if inplace else made
+            query.var[_MEASURED] = query.var_names.isin(known)
+        return made
+
     def _validate_anndata(self: Any, adata: AnnData | None = None, *args: Any, **kwargs: Any) -> Any:
         """What every verb of scvi-tools asks of its data; here they are aligned first."""
         module, names = self.module, self.r2mae_genes_
-        if module is not None:
-            module.measured = None
         adata = self.adata if adata is None else adata  # the model may have been loaded with permuted genes
+        if module is not None:
+            module.measured = None if adata is None else _measured(adata)
         if names is None or not self._differs(adata):
             return super()._validate_anndata(adata, *args, **kwargs)  # type: ignore[misc]
-        aligned, measured = self._aligned(adata, names)
+        filled = _measured(adata)
+        aligned, measured = self._aligned(adata if filled is None else adata[:, filled.numpy()], names)
         kept = self._per_instance_manager_store.get(self.id, {})
         kept.pop(self._aligned_id, None)  # with its cells it would be kept for ever
         found = super()._validate_anndata(aligned, *args, **kwargs)  # type: ignore[misc]
@@ -210,13 +253,20 @@ class _KnowsItsGenes:
         return made, alignment.measured
 
 
+def _measured(adata: AnnData) -> Tensor | None:
+    """Which genes were measured in prepared cells, (n_genes,); None for all."""
+    if _MEASURED not in adata.var or adata.var[_MEASURED].all():
+        return None
+    return torch.from_numpy(adata.var[_MEASURED].to_numpy(bool))
+
+
 class R2SCVI(_KnowsItsGenes, scvi.model.SCVI):
     """``scvi.model.SCVI`` whose encoder sees a random part of the genes in training.
 
     Its decoder predicts all of them, from the visible ones, at a library size that these give. All
     that scvi-tools does with a model works: ``save`` and ``load``, mapping of queries, differential
-    expression. Cells of a panel are embedded with the missing genes hidden, not zero, whatever the
-    order of their columns; too few genes are refused.
+    expression. Cells of a panel are embedded with the missing genes hidden, not zero, and scored by
+    the others alone, whatever the order of their columns; too few genes are refused.
 
     Parameters
     ----------

@@ -52,10 +52,12 @@ class Ratios:
             message = f"The images have {n_patches} patches; needed are at least two, of which one is seen and one is hidden."
             raise ConfigError(message)
         rng = derive_generator(self.seed, "vit ratio", self.step)
-        ratio = float(self.law.sample(1, rng, progress=self.progress)[0])
-        if self.bins is not None:  # middles of bins of equal width
-            ratio = (min(int(ratio * self.bins), self.bins - 1) + 0.5) / self.bins
+        ratio = float(self.law.quantile(self._binned(rng.random()), progress=self._binned(self.progress)))
         return min(max(round(ratio * n_patches), 1), n_patches - 1)
+
+    def _binned(self, share: float) -> float:
+        """The middle of its bin, for a share from 0 to 1."""
+        return share if self.bins is None else (min(int(share * self.bins), self.bins - 1) + 0.5) / self.bins
 
 
 @contextmanager
@@ -89,8 +91,9 @@ def random_ratio(
         Seed of ratios and of the patches that are hidden; both are functions of it and the number
         of the pass. A fixed ratio leaves the patches to PyTorch.
     bins
-        Draw from so many ratios. A compiled model is compiled anew for each, and PyTorch gives up
-        after 8; so give 8 or fewer.
+        Draw from so many ratios, quantiles of the law at the middles of equal parts; of a law that
+        moves, so many places on its way. A compiled model is compiled anew for each, and PyTorch
+        gives up after 8; so give 8 or fewer.
 
     Yields
     ------

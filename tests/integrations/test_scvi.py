@@ -176,6 +176,40 @@ def test_a_query_is_mapped_by_the_means_of_its_reference(model):
     assert mapped.get_latent_representation().shape == (200, 10)
 
 
+def test_genes_that_a_mapped_query_lacks_are_hidden_and_in_no_loss(model):
+    panel = cells()[:, np.random.default_rng(0).permutation(100)[:40]].copy()
+    prepared = R2SCVI.prepare_query_anndata(panel, model, inplace=False)
+    assert prepared.var["r2mae_measured"].sum() == 40
+    again = R2SCVI.prepare_query_anndata(prepared, model, inplace=False)  # the zeros are not taken for genes now
+    assert again.var["r2mae_measured"].sum() == 40
+    assert len(R2SCVI.prepare_query_anndata(panel, model, return_reference_var_names=True)) == 100
+    mapped = R2SCVI.load_query_data(again, model)
+    mapped.train(1, **QUIETLY, plan_kwargs={"weight_decay": 0.0})
+    np.testing.assert_array_equal(mapped.module.measured, again.var["r2mae_measured"])
+    np.testing.assert_allclose(mapped.get_latent_representation(), mapped.get_latent_representation(panel), atol=1e-6)
+    permuted = again[:, ::-1].copy()
+    np.testing.assert_allclose(mapped.get_latent_representation(permuted), mapped.get_latent_representation(), atol=1e-6)
+    scored = []
+    for data in (again, panel, permuted):
+        torch.manual_seed(0)
+        scored.append(float(mapped.get_reconstruction_error(data)["reconstruction_loss"]))
+    assert scored == pytest.approx(scored[:1] * 3, rel=1e-4)
+    zeros = again.copy()
+    zeros.var["r2mae_measured"] = True
+    assert scored[0] < 0.7 * float(mapped.get_reconstruction_error(zeros)["reconstruction_loss"])
+
+
+def test_the_log_probability_of_a_panel_is_that_of_its_genes(model):
+    module, x = model.module.eval(), torch.from_numpy(np.asarray(cells().X, np.float32))
+    arguments = torch.zeros(200, 10), x.sum(1, keepdim=True).log(), torch.zeros(200, 1, dtype=torch.long)
+    whole = module.generative(*arguments)["px"].log_prob(x)
+    module.measured = torch.arange(100) < 60
+    part = module.generative(*arguments)["px"].log_prob(x)
+    module.measured = None
+    torch.testing.assert_close(part[:, :60], whole[:, :60])
+    assert not part[:, 60:].any()
+
+
 def test_scanvi(model):
     made = R2SCANVI.from_scvi_model(model, unlabeled_category="label_0")
     made.train(1, **QUIETLY)

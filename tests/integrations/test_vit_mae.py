@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from r2mae_bio._errors import ConfigError
-from r2mae_bio.integrations.vit_mae import random_ratio
+from r2mae_bio.integrations._laws import law_of
+from r2mae_bio.integrations.vit_mae import Ratios, random_ratio
+from r2mae_bio.masking import Choice, Schedule
 
 pytest.importorskip("transformers", reason="needs the extra huggingface")
 from transformers import ViTMAEConfig, ViTMAEForPreTraining
@@ -80,6 +82,24 @@ def test_a_compiled_model_sees_few_ratios(model):
             compiled(PIXELS)
     assert len(set(ratios.used)) == 3
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] <= 4
+
+
+@pytest.mark.parametrize(
+    ("law", "bins", "expected"),
+    [
+        ((0.4, 0.8), 4, [0.45, 0.55, 0.65, 0.75]),
+        (Choice((0.2, 0.9)), 8, [0.2, 0.9]),
+        (0.3, 8, [0.3]),
+        (Schedule(0.9, 0.1), 4, [0.2, 0.4, 0.6, 0.8]),
+    ],
+)
+def test_few_ratios_are_of_the_law(law, bins, expected):
+    ratios = Ratios(law_of(law, "batch", ("batch",)), 0, bins)
+    drawn = set()
+    for step in range(200):
+        ratios.step, ratios.progress = step, step / 199
+        drawn.add(ratios.draw(1000) / 1000)
+    assert sorted(drawn) == pytest.approx(expected)
 
 
 def test_input_that_cannot_be(model):
