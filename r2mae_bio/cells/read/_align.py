@@ -146,7 +146,9 @@ def align_genes(
 
     Every kind of name of the data set (``query_names``, then each alias column) is compared with
     every kind of name of the vocabulary; the pair that matches most genes one to one is used, the
-    first in this order if several do. Versions of Ensembl ids are ignored. A name that stands for
+    first in this order if several do. Columns that it leaves are matched with genes that it leaves
+    by pairs that share a kind with it, for names may be mixed: symbols, and an Ensembl id where a
+    gene has none. Versions of Ensembl ids are ignored. A name that stands for
     several genes of the vocabulary matches none of them. Names that only count the columns are
     compared where no others agree. Columns named as repeats that were made unique (``X-1`` beside
     ``X``) are those of the gene ``X`` with ``duplicates="sum"``; otherwise a warning names them.
@@ -225,14 +227,21 @@ def _keys(names: Sequence[str], *, case_sensitive: bool) -> list[str]:
 class _Pair:
     """A kind of names of the data set beside one of the vocabulary."""
 
-    kind: str
-    """Both, such as ``"var_names = gene_ids"``."""
+    mine: str
+    """The former, such as ``"var_names"``."""
+    theirs: str
+    """The latter, such as ``"gene_ids"``."""
     genes: NDArray[np.int64]
     """Vocabulary position of each column, -1 for none, (columns,)."""
     once: int
     """Genes that are matched by one column."""
     counts: bool
     """Whether one of the two only counts the columns."""
+
+    @property
+    def kind(self) -> str:
+        """Both, such as ``"var_names = gene_ids"``."""
+        return f"{self.mine} = {self.theirs}"
 
 
 def _best_pair(
@@ -244,7 +253,26 @@ def _best_pair(
     best = max(named if any(pair.once > enough for pair in named) else pairs, key=lambda pair: pair.once)
     for other in named:
         _check_agreement(vocabulary, best, other)
-    return best.kind, best.genes
+    return best.kind, best.genes if best.counts else _completed(best, named, len(vocabulary))
+
+
+def _completed(best: _Pair, named: Sequence[_Pair], n_genes: int) -> NDArray[np.int64]:
+    """The gene of each column, with those that the best pair leaves matched by other pairs.
+
+    Only pairs that share a side with it: where a data set or a model has the symbol of one gene and
+    the id of another in one place, the name of a column, or of a gene, is of another kind there.
+    Pairs of two other kinds would match a gene whose name of the best kind says otherwise.
+    """
+    genes = best.genes.copy()
+    for other in sorted(named, key=lambda pair: -pair.once):
+        if (other.mine == best.mine) == (other.theirs == best.theirs):
+            continue
+        taken = np.bincount(genes[genes >= 0], minlength=n_genes) > 0
+        columns = np.flatnonzero((genes < 0) & (other.genes >= 0))
+        found = other.genes[columns]
+        sole = (np.bincount(found, minlength=n_genes) == 1) & ~taken
+        genes[columns[sole[found]]] = found[sole[found]]
+    return genes
 
 
 def _pairs(
@@ -260,7 +288,7 @@ def _pairs(
             genes = np.fromiter((table.get(key, -1) for key in keys), np.int64, len(keys))
             genes[~used] = -1
             once = int(np.count_nonzero(np.bincount(genes[genes >= 0], minlength=1) == 1))
-            pairs.append(_Pair(f"{kind} = {model_kind}", genes, once, counts or model_kind in counting))
+            pairs.append(_Pair(kind, model_kind, genes, once, counts or model_kind in counting))
     return pairs
 
 

@@ -95,7 +95,7 @@ class CoverageReport:
     counts are not known.
     """
     id_kind: str
-    """Which names were compared, such as ``"var_names = gene_ids"`` (query = model)."""
+    """Which names match most genes, such as ``"var_names = gene_ids"`` (query = model)."""
     missing_examples: tuple[str, ...] = ()
     """Some missing genes, those with most training counts first."""
     unknown_examples: tuple[str, ...] = ()

@@ -64,6 +64,34 @@ def test_the_pair_of_ids_with_most_matches_is_used(names: list[str], aliases: di
     assert kind in str(found.report)
 
 
+MIXED = [symbol if i % 4 else ENSEMBL[i] for i, symbol in enumerate(SYMBOLS)]
+
+
+def test_a_name_of_another_kind_is_found_among_the_other_names() -> None:
+    """An Ensembl id where a gene has no symbol, in the data set or in the model."""
+    found = align_genes(VOCABULARY, MIXED)
+    assert found.is_identity
+    assert found.report.id_kind == "var_names = var_names"
+    mixed = GeneVocabulary(tuple(MIXED), {}, np.ones(N))
+    assert align_genes(mixed, SYMBOLS, query_aliases={"gene_ids": ENSEMBL}).is_identity
+    assert align_genes(mixed, ENSEMBL, query_aliases={"symbol": SYMBOLS}).is_identity
+
+
+def test_a_gene_that_is_taken_or_found_twice_is_left() -> None:
+    names = [*MIXED, ENSEMBL[1], "novel"]  # the gene of the symbol that is there
+    assert align_genes(VOCABULARY, names).column_to_gene.tolist() == [*range(N), -1, -1]
+    twice = align_genes(VOCABULARY, [*SYMBOLS[1:], f"{ENSEMBL[0]}.1", f"{ENSEMBL[0]}.2"])
+    assert twice.column_to_gene.tolist() == [*range(1, N), -1, -1]
+
+
+def test_two_names_of_which_one_says_otherwise_are_not_matched_by_the_other() -> None:
+    ids = ["ENSG99999999999", *ENSEMBL[1:]]
+    found = align_genes(VOCABULARY, [f"old-{s}" for s in SYMBOLS], query_aliases={"gene_ids": ids, "symbol": SYMBOLS})
+    assert found.report.id_kind == "symbol = var_names"
+    by_ids = align_genes(VOCABULARY, ids, query_aliases={"symbol": [SYMBOLS[0], *[""] * (N - 1)]})
+    assert by_ids.column_to_gene.tolist() == [-1, *range(1, N)]
+
+
 def test_ambiguous_alias_matches_nothing() -> None:
     vocabulary = GeneVocabulary(ENSEMBL[:4], {"symbol": ("A", "A", "B", "")}, np.ones(4))
     found = align_genes(vocabulary, ["A", "B", ""])

@@ -134,6 +134,19 @@ def test_genes_in_another_order_and_by_another_name_are_the_same(cells, tmp_path
     np.testing.assert_array_equal(dense(store), expected)
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_file_with_symbols_and_ids_in_one_place_has_the_same_genes(cells, tmp_path, order):
+    cells.var["gene_ids"] = [f"ENSG{i:011d}" for i in range(30)]
+    mixed = cells[30:].copy()
+    mixed.var = pd.DataFrame(index=[cells.var["gene_ids"].iloc[i] if i % 3 else cells.var_names[i] for i in range(30)])
+    for number, part in enumerate((cells[:30].copy(), mixed)):
+        part.write_h5ad(tmp_path / f"{number}.h5ad")
+    store = CellStore([tmp_path / f"{number}.h5ad" for number in order])
+    np.testing.assert_array_equal(
+        dense(store), np.concatenate([cells.X.toarray()[s] for s in (slice(30), slice(30, None))][:: 1 - 2 * order[0]])
+    )
+
+
 def test_panels_and_unmeasured_columns_of_a_file_count(cells, tmp_path):
     first, second = cells[:30].copy(), cells[30:].copy()
     first.var["measured"] = np.arange(30) != 4
