@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from r2mae_bio._rng import derive_generator
 from r2mae_bio.cells.network._batch_effects import SHARPNESS, BatchEffects, taken_off
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = ["add_batches", "fit_batch_effects"]
+__all__ = ["add_batches", "enough_cells", "fit_batch_effects"]
 
 MOST_CLUSTERS, CELLS_PER_CLUSTER = 100, 30
 """As in Harmony."""
@@ -39,6 +40,10 @@ the batch and what the type. Batches above it may also begin with their mean on 
 FEWEST_NEIGHBOURHOODS = 3
 """On a reference of fewer, new batches stay where they are: so few do not tell types apart, and a
 batch of one type may fill them all.
+"""
+_MOST_CELLS = 20_000
+"""Cells from which it is estimated what a batch adds; more do not move that, and each would take 3
+KB while it is.
 """
 _ROUNDS, _STEPS, _DAMPING = 15, 8, 0.3
 _STILL = 1e-3
@@ -120,11 +125,26 @@ def add_batches(effects: BatchEffects, latent: NDArray[np.float32], batch: NDArr
     if n_clusters < FEWEST_NEIGHBOURHOODS:
         return grown
     for number in np.flatnonzero(np.bincount(batch, minlength=n_batches) >= FEWEST_CELLS).tolist():
-        raw = torch.from_numpy(np.asarray(latent[batch == number], np.float64)) - effects.centre.cpu().double()
+        cells = np.flatnonzero(batch == number)
+        cells = cells[enough_cells(len(cells), derive_generator(number, "cells of a new batch"))]
+        raw = torch.from_numpy(np.asarray(latent[cells], np.float64)) - effects.centre.cpu().double()
         shift, offsets = _lay_on(effects, raw)
         grown.shifts[n_old + number] = shift.to(grown.shifts)
         grown.offsets[n_old + number] = offsets.to(grown.offsets)
     return grown
+
+
+def enough_cells(n_cells: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """Positions, in order, of the cells from which it is estimated what a batch adds.
+
+    Parameters
+    ----------
+    n_cells
+        Number of cells to draw from.
+    generator
+        Draws them.
+    """
+    return np.sort(generator.permutation(n_cells)[:_MOST_CELLS])
 
 
 def _k_means(raw: Tensor, n_clusters: int, generator: np.random.Generator) -> Tensor:

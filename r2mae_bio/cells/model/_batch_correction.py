@@ -15,6 +15,7 @@ from r2mae_bio.cells.fit._batch_effects import (
     FEWEST_CELLS,
     FEWEST_NEIGHBOURHOODS,
     add_batches,
+    enough_cells,
     fit_batch_effects,
 )
 from r2mae_bio.cells.model._setup import query_layer
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = [
     "batch_names",
     "batch_numbers",
-    "enough_cells",
     "fingerprint",
     "grow",
     "laid_on_reference",
@@ -47,8 +47,6 @@ _WHOLE: Final = "query"
 another query is another batch.
 """
 _CORRECTED_AT_ONCE: Final = 4096
-_MOST_CELLS: Final = 20_000
-"""Cells from which batch effects are estimated; more do not move them."""
 
 
 def batch_names(adata: AnnData, key: str, indices: Any = None) -> NDArray[Any]:
@@ -130,11 +128,6 @@ def grow(effects: BatchEffects, latent: NDArray[np.float32], names: NDArray[Any]
             why = f"A reference of fewer than {FEWEST_NEIGHBOURHOODS * CELLS_PER_CLUSTER} cells has too few neighbourhoods"
         warn(f"Batches not corrected: {', '.join(alone[:5])} ({len(alone)} in all). {why} to tell a batch from a cell type.")
     return grown
-
-
-def enough_cells(n_cells: int, generator: np.random.Generator) -> NDArray[np.int64]:
-    """Positions, in order, of the cells from which batch effects of a reference are estimated."""
-    return np.sort(generator.permutation(n_cells)[:_MOST_CELLS])
 
 
 def laid_on_reference(

@@ -9,12 +9,11 @@ import numpy as np
 from r2mae_bio._errors import ConfigError, SetupError
 from r2mae_bio._rng import derive_generator
 from r2mae_bio._warn import warn
-from r2mae_bio.cells.fit._batch_effects import fit_batch_effects
+from r2mae_bio.cells.fit._batch_effects import enough_cells, fit_batch_effects
 from r2mae_bio.cells.fit._table import cells_at_a_time
 from r2mae_bio.cells.model._batch_correction import (
     batch_names,
     batch_numbers,
-    enough_cells,
     grow,
     query_names,
     without_effects,

@@ -351,8 +351,8 @@ class GeneMAE(CellEmbedder, Expression):
         cells, _ = split_cells(table.n_cells, config.train_size, record.seed)
         some = whole_cells(table, cells, derive_generator(record.seed, "whole cells"))
         batches = [batch for _, batch in table.panel_batches(cells_at_a_time(None), self.device, cells=some)]
-        shown = (shown or asked_for()) if self._rank == 0 else False
-        finished = fit_panel_reader(network, batches, self._block_reader, n_steps=n_steps, seed=record.seed, shown=shown)
+        bar = (shown or asked_for()) if self._rank == 0 else False
+        finished = fit_panel_reader(network, batches, self._block_reader, n_steps=n_steps, seed=record.seed, shown=bar)
         self._interrupted = self._interrupted or not finished
 
     def _read_rate(self, options: TrainOptions) -> float:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
+from r2mae_bio.cells.fit import _batch_effects as module
 from r2mae_bio.cells.fit._batch_effects import LEAST_OCCUPIED, _occupied, _shares, add_batches, fit_batch_effects
 
 CENTRES = np.array([[6, 0, 0], [0, 6, 0], [0, 0, 6], [-6, -6, 0]], float)
@@ -171,3 +172,20 @@ def test_offsets_are_those_of_harmony(seed):
         assert np.linalg.norm(one - other) < 0.1 * np.linalg.norm(added)
         assert np.linalg.norm(other - added) < 0.15 * np.linalg.norm(added)
         assert np.linalg.norm(one - added) < 0.15 * np.linalg.norm(added)
+
+
+def test_of_a_large_batch_some_cells_are_looked_at(monkeypatch):
+    """Each would take a hundred memberships in double precision; more cells tell no more."""
+    rng = np.random.default_rng(0)
+    kinds = 5 * rng.standard_normal((4, 6))
+    reference = (kinds[rng.integers(4, size=600)] + rng.standard_normal((600, 6))).astype(np.float32)
+    query = (kinds[rng.integers(4, size=3000)] + 1 + rng.standard_normal((3000, 6))).astype(np.float32)
+    effects = fit_batch_effects(reference, np.zeros(600, np.int64), 1, rng)
+    of_all = add_batches(effects, query, np.zeros(3000, np.int64), 1)
+    monkeypatch.setattr(module, "_MOST_CELLS", 1000)
+    of_some = add_batches(effects, query, np.zeros(3000, np.int64), 1)
+    again = add_batches(effects, query, np.zeros(3000, np.int64), 1)
+    assert torch.equal(of_some.offsets, again.offsets)
+    assert not torch.equal(of_some.shifts, of_all.shifts)
+    torch.testing.assert_close(of_some.shifts, of_all.shifts, atol=0.2, rtol=0)
+    assert of_all.shifts[1].mean() > 0.5
