@@ -37,8 +37,8 @@ class HaplotypeWindows:
     first: NDArray[np.int64]
     """Place on the contig of the first base of a window, (2, alleles)."""
     change: NDArray[np.int64]
-    """Position of a window where the change is made, as far to the left as its place can be; how
-    many bases it inserts there, and how many it leaves out; (2, alleles, 3).
+    """Position of a window where the change is made, in the middle of the places that it can have;
+    how many bases it inserts there, and how many it leaves out; (2, alleles, 3).
     """
 
     def places(self, windows: NDArray[np.int64], positions: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -116,8 +116,8 @@ def haplotype_windows(
         if len(change.inserted) != len(change.removed):  # else each base stands where the other did
             made[1, i, 1:] = len(change.inserted), len(change.removed)
         for haplotype, found in enumerate(_windows_of(left[i], right[i], change, context, flank)):
-            codes[haplotype, i], scored[haplotype, i], back, made[haplotype, i, 0] = found
-            first[haplotype, i] = change.start - back - made[haplotype, i, 0]
+            codes[haplotype, i], scored[haplotype, i], moved, made[haplotype, i, 0] = found
+            first[haplotype, i] = change.start + moved - made[haplotype, i, 0]
     return HaplotypeWindows(codes, scored, first, made)
 
 
@@ -148,8 +148,9 @@ def _surroundings(
 def _windows_of(
     left: NDArray[np.uint8], right: NDArray[np.uint8], change: MinimalChange, context: int, flank: int
 ) -> list[tuple[NDArray[np.uint8], tuple[int, int], int, int]]:
-    """Window of each haplotype, the positions to score in it, how far the change can be moved back,
-    and how many bases of the window lie before the stretch that it spans.
+    """Window of each haplotype, the positions to score in it, how far ahead the change is moved to
+    the middle of the stretch that it can be made in, and how many bases of the window lie before
+    it then.
     """
     removed, inserted = encode_bases(change.removed), encode_bases(change.inserted)
     back, ahead = _room_to_shift(left, right, removed, inserted, context)
@@ -157,8 +158,10 @@ def _windows_of(
     spans = [np.concatenate([left[left.size - back :], bases, right[:ahead]]) for bases in (removed, inserted)]
     odd_left = _odd_base_goes_left(before, spans, after, context // 2 + 1)
     n_beside = 0 if removed.size == inserted.size == 1 else flank
+    # the first place would be the last on the other strand
+    middle = (back + ahead + (not odd_left)) // 2
     found = (_window(before, span, after, context, n_beside, odd_left=odd_left) for span in spans)
-    return [(window, positions, back, n_before) for window, positions, n_before in found]
+    return [(window, positions, middle - back, n_before + middle) for window, positions, n_before in found]
 
 
 def _room_to_shift(
