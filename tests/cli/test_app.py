@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import resource
@@ -22,6 +23,7 @@ VERBS = (
     "pretrain", "embed", "transfer", "impute", "compare", "score", "neutral", "ism", "track", "track-merge", "theory", "info", "fetch",
 )  # fmt: skip
 HEAVY = ("torch", "anndata", "scanpy", "numpy", "pandas", "pytorch_lightning", "matplotlib", "yaml", "rich")
+ON_DNA = ["genome.fa.gz", "--model", "dna_model"]
 CALL = "import sys; from r2mae_bio.cli import main; sys.exit(main())"
 
 
@@ -204,14 +206,40 @@ def test_a_folder_that_is_no_result_is_never_replaced(folder: Path, r2mae: Any, 
             "cells.h5ad",
         ),
         (["pretrain", "cells.h5ad", "--out", "new", "--checkpoint-dir", "new/run"], "cells.h5ad"),
+        (["score", "few.vcf", *ON_DNA, "--region", "chr1:101-102", "--out", "few.vcf"], "few.vcf"),
+        (["score", "few.parquet", *ON_DNA, "--out", "few.parquet"], "few.parquet"),
+        (["score", "few.vcf.part", *ON_DNA, "--out", "few.vcf"], "few.vcf.part"),
+        (["score", "few.vcf", *ON_DNA, "--neutral", "bed.vcf", "--out", "bed.vcf"], "bed.vcf"),
+        (["neutral", *ON_DNA, "--exclude", "bed.json", "--out", "bed.json"], "bed.json"),
+        (["neutral", *ON_DNA, "--neutral", "bed.json", "--out", "bed.json"], "bed.json"),
+        (["ism", "bed.bedgraph", *ON_DNA, "--out", "bed.bedgraph"], "bed.bedgraph"),
+        (["track", *ON_DNA, "--regions", "bed.bedgraph", "--value", "llr_A", "--out", "bed.bedgraph"], "bed.bedgraph"),
+        (["track", *ON_DNA, "--regions", "bed.llr_A.bedgraph", "--out", "bed.bedgraph"], "bed.llr_A.bedgraph"),
+        (["track-merge", "parts/1.logp", "bed.llr_A.bedgraph", "--out", "bed.bedgraph"], "bed.llr_A.bedgraph"),
+        (["embed", "bases.csv", "dna_model", "--out", "bases.csv"], "bases.csv"),
+        (["embed", "bases.h5ad", "dna_model", "--out", "bases.h5ad"], "bases.h5ad"),
     ],
 )
 def test_what_is_read_is_never_replaced(folder: Path, r2mae: Any, args: list[str], lost: str) -> None:
+    variants = gzip.decompress((folder / "cohort.vcf.gz").read_bytes())
+    made = {"few": ("vcf", "parquet", "vcf.part"), "bed": ("bedgraph", "llr_A.bedgraph", "vcf", "json"), "bases": ("csv", "h5ad")}
+    contents = {"few": variants, "bed": b"chr1\t1000\t1010\n", "bases": b">first\nGATTACA\n"}
+    for stem, suffixes in made.items():
+        for suffix in suffixes:
+            (folder / f"{stem}.{suffix}").write_bytes(contents[stem])
     before = (folder / lost).read_bytes()
     code, _, err = r2mae(*args, "--overwrite")
     assert code == 1
     assert "which would be lost; name another --out" in err
     assert (folder / lost).read_bytes() == before
+
+
+def test_variants_are_replaced_by_the_same_variants_with_scores(folder: Path, r2mae: Any) -> None:
+    variants = gzip.decompress(Path("cohort.vcf.gz").read_bytes())
+    Path("few.vcf").write_bytes(variants)
+    assert r2mae("score", "few.vcf", *ON_DNA, "--out", "few.vcf", "--overwrite")[0] == 0
+    scored = [line.split("\t")[:7] for line in Path("few.vcf").read_text().splitlines() if line[0] != "#"]
+    assert scored == [line.split("\t")[:7] for line in variants.decode().splitlines() if line[0] != "#"]
 
 
 def test_cells_are_replaced_by_the_same_cells_with_more(folder: Path, r2mae: Any) -> None:

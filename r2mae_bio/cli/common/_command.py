@@ -42,8 +42,13 @@ _COMMON: Final = {
 """Options of every command; ``--overwrite`` of those that write."""
 
 
-_READ: Final = ("data", "adata", "reference", "variants", "model", "folder", "genome", "synonyms", "checkpoint_dir")
+_READ: Final = (
+    *("data", "adata", "reference", "variants", "regions", "exclude", "parts", "model", "folder", "genome", "synonyms"),
+    "checkpoint_dir",
+)
 """Parameters that name files and folders, which a result never takes the place of."""
+_READ_OR_TEXT: Final = ("region", "neutral")
+"""Those that name a file, or are something else."""
 
 
 @dataclass
@@ -150,7 +155,12 @@ def named(out: str, suffixes: tuple[str, ...]) -> Path:
 
 
 def command(
-    app: typer.Typer, *, example: str, holds: tuple[str, ...] = (), keeps: str = ""
+    app: typer.Typer,
+    *,
+    example: str,
+    holds: tuple[str, ...] = (),
+    keeps: Callable[[dict[str, Any]], str] = lambda given: "",
+    writes: Callable[[dict[str, Any]], list[Path]] = lambda given: [],
 ) -> Callable[[Callable[..., Found]], Callable[..., Found]]:
     """Make a command of a function that takes a :class:`Job` and returns what it found.
 
@@ -167,8 +177,10 @@ def command(
         Where the result is a folder: files of which one is in every such folder. No other folder is
         replaced.
     keeps
-        Name of the parameter whose file may be replaced by the result, which has all that was in
-        it. Any other file that is read, never.
+        Gives, for the parameters of a call, the name of the one whose file may be replaced by the
+        result, which has all that was in it; empty if none may. Any other file that is read, never.
+    writes
+        Gives, for the parameters of a call, the files of the result that are named after ``out``.
 
     Returns
     -------
@@ -177,8 +189,8 @@ def command(
 
     def register(function: Callable[..., Found]) -> Callable[..., Found]:
         own = list(inspect.signature(function).parameters.values())[1:]
-        writes = any(parameter.name == "out" for parameter in own)
-        common = {name: form for name, form in _COMMON.items() if writes or name != "overwrite"}
+        has_out = any(parameter.name == "out" for parameter in own)
+        common = {name: form for name, form in _COMMON.items() if has_out or name != "overwrite"}
 
         @functools.wraps(function)
         def run(ctx: typer.Context, **given: Any) -> None:
@@ -186,8 +198,9 @@ def command(
             ctx.obj.debug = options["debug"]
             job = Job(options.get("overwrite", False), options["quiet"], sys.stdout)
             _check_out(given.get("out"), job, as_object=options["json"], holds=holds)
-            _check_read(given, keeps)
             with only_ours(quiet=job.quiet):
+                if given.get("out") not in (None, STREAM):
+                    _check_read(given, keeps(given), writes(given))
                 if given.get("key_added") is not None:
                     _check_file_key(given["key_added"])
                 found = function(job, **given)
@@ -255,19 +268,28 @@ def _check_writable(path: Path) -> None:
         raise ConfigError(message) from error
 
 
-def _check_read(given: dict[str, Any], keeps: str) -> None:
+def _check_read(given: dict[str, Any], keeps: str, more: list[Path]) -> None:
     """Refuse a result that would take the place of a file that it is made of."""
-    out = given.get("out")
-    if out in (None, STREAM):
-        return
-    path = Path(out).expanduser()
-    for name in _READ:
+    out = Path(given["out"]).expanduser()
+    unfinished = [out.with_name(out.name + suffix) for suffix in (".part", ".part.json")]
+    written = [out, *more, beside(out), *unfinished]
+    for name, value in _files_read(given):
+        read = Path(value).expanduser()
+        lost = next((path for path in written if overlapping(path, [read]) is not None), None)
+        if lost is None or (name == keeps and out.resolve() == read.resolve()):
+            continue
+        through = "" if lost == out else f", for which {lost} is written"
+        message = f"--out is {given['out']!r}{through}, and {name} is {str(value)!r}, which would be lost; name another --out."
+        raise ConfigError(message)
+
+
+def _files_read(given: dict[str, Any]) -> Iterator[tuple[str, str | Path]]:
+    """Files and folders that a command reads, each with the name of its parameter."""
+    for name in (*_READ, *_READ_OR_TEXT):
         values = given.get(name) or []
         for value in [values] if isinstance(values, str | Path) else values:
-            lost = overlapping(path, [Path(value).expanduser()])
-            if lost is not None and not (name == keeps and path.resolve() == lost.resolve()):
-                message = f"--out is {out!r}, and {name} is {str(value)!r}, which would be lost; name another --out."
-                raise ConfigError(message)
+            if value != STREAM and (name in _READ or Path(value).expanduser().is_file()):
+                yield name, value
 
 
 def _check_file_key(key: str) -> None:

@@ -23,7 +23,13 @@ _SUFFIXES = (".csv", ".parquet", ".npy", ".npz", *CELLS)
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    command(app, example=EXAMPLE, holds=ZARR, keeps="data")(embed)
+    command(app, example=EXAMPLE, holds=ZARR, keeps=_kept)(embed)
+
+
+def _kept(given: dict[str, Any]) -> str:
+    """The cells, which the result has; a result of DNA does not have the bases."""
+    model = given["model"] or given["folder"]
+    return "data" if model is not None and kind_of_model(model) != "DNAMAE" else ""
 
 
 def embed(

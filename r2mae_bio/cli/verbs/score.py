@@ -13,7 +13,12 @@ EXAMPLE = "r2mae score cohort.vcf.gz genome.fa.gz --model dna_model --out scored
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    command(app, example=EXAMPLE, keeps="variants")(score)
+    command(app, example=EXAMPLE, keeps=_kept)(score)
+
+
+def _kept(given: dict[str, Any]) -> str:
+    """The variants, if the result has every record of them as it was."""
+    return "" if given["region"] is not None or given["out"].endswith(".parquet") else "variants"
 
 
 def score(

@@ -1,5 +1,6 @@
 """``r2mae track``: every base of a genome predicted into tracks for genome browsers."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,7 +17,15 @@ r2mae track genome.fa.gz --model dna_model --stride 64 --hidden-at-once 8 --out 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    command(app, example=EXAMPLE)(track)
+    command(app, example=EXAMPLE, writes=_files)(track)
+
+
+def _files(given: dict[str, Any]) -> list[Path]:
+    """One for each value, if there are several."""
+    from r2mae_bio.dna.scoring._track import target_files
+
+    value = options.one_or_all(given["value"])
+    return list(target_files(Path(given["out"]).expanduser(), value, given["shard"]).values())
 
 
 def track(

@@ -1,6 +1,7 @@
 """``r2mae track-merge``: tracks of what several runs predicted."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -12,7 +13,17 @@ EXAMPLE = "r2mae track-merge parts/1.logp parts/2.logp --value llr_max --out tol
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    command(app, example=EXAMPLE)(track_merge)
+    command(app, example=EXAMPLE, writes=_files)(track_merge)
+
+
+def _files(given: dict[str, Any]) -> list[Path]:
+    """One for each value, if there are several."""
+    from r2mae_bio.dna.scoring._track import target_files
+    from r2mae_bio.dna.tracks._write import check_form
+
+    out = Path(given["out"]).expanduser()
+    check_form(out)
+    return list(target_files(out, options.one_or_all(given["value"]), None).values())
 
 
 def track_merge(

@@ -15,7 +15,7 @@ EXAMPLE = "r2mae transfer query.h5ad cells.h5ad --model model --labels-key group
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    command(app, example=EXAMPLE, holds=ZARR, keeps="adata")(transfer)
+    command(app, example=EXAMPLE, holds=ZARR, keeps=lambda given: "adata")(transfer)
 
 
 def transfer(

@@ -92,7 +92,7 @@ def score_track(
     The files.
     """
     number = read_shard(shard)
-    targets = _targets(out, value, shard)
+    targets = target_files(out, value, shard)
     plan = _plan(intervals, genome, model, settings)
     blocks = Blocks.of(*plan["intervals"])
     first, last = blocks.share(number)
@@ -151,7 +151,7 @@ def merge_parts(parts: Sequence[Path], *, out: Path, value: str | Sequence[str] 
         message = f"There are no parts to merge; needed is at least one file {SUFFIX} that tl.saturation_track wrote."
         raise DataError(message)
     check_form(out)
-    targets = _targets(out, value, None)
+    targets = target_files(out, value, None)
     for path in targets.values():
         refuse_existing(path, overwrite=overwrite)
     _write(put_together([LogpFile.open(path) for path in parts]), targets)
@@ -190,8 +190,19 @@ def _predict(
     return codes, log_p
 
 
-def _targets(out: Path, value: str | Sequence[str] | None, shard: Any) -> dict[str, Path]:
-    """The files by what they hold."""
+def target_files(out: Path, value: str | Sequence[str] | None, shard: Any) -> dict[str, Path]:
+    """The files by what they hold.
+
+    Parameters
+    ----------
+    out, value, shard
+        See :func:`r2mae_bio.tl.saturation_track`.
+
+    Raises
+    ------
+    ConfigError
+        There is no such form or value, or it cannot be written so.
+    """
     suffix = check_form(out, SUFFIX)
     if suffix == SUFFIX:
         if value is not None:
