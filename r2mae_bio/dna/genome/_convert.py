@@ -103,11 +103,12 @@ class _ContigTable:
         self._counts[:] = 0
 
     def _refuse_duplicate(self, header: Header, source: Source) -> None:
-        place = (source.path, header.line)
-        path, line = self._seen.setdefault((source.species, header.name), place)
-        if (path, line) != place:
+        name = (source.species, header.name)
+        if name in self._seen:
+            path, line = self._seen[name]
             message = (
                 f"{source.path}, line {header.line}: the name {header.name!r} was given before, in {path}, line {line}. Needed is one record of "
-                "each name; rename or remove one. Files of several species may share names if passed as {species: path}."
+                "each name; rename or remove one, or pass each file once. Files of several species may share names if passed as {species: path}."
             )
             raise DuplicateContigsError(message)
+        self._seen[name] = (source.path, header.line)

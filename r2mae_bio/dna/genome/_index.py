@@ -84,8 +84,11 @@ def read_index(folder: Path) -> GenomeIndex:
     """
 
     def understand(content: Any) -> GenomeIndex:
-        contigs = (Contig(**dict(zip(content["columns"], row, strict=True))) for row in content["contigs"])
-        return GenomeIndex(tuple(contigs), content["crc32"])
+        contigs = tuple(Contig(**dict(zip(content["columns"], row, strict=True))) for row in content["contigs"])
+        if len({contig.qualified for contig in contigs}) < len(contigs):  # older versions took one file twice
+            message = "several contigs have one name"
+            raise ValueError(message)
+        return GenomeIndex(contigs, content["crc32"])
 
     return read_checked(folder, FORMAT, understand, lambda index: (BASES, index.n_bases), "genome")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from r2mae_bio._errors import CacheError, FastaError, NotDNAError
+from r2mae_bio._errors import CacheError, DuplicateContigsError, FastaError, NotDNAError
 from r2mae_bio.dna.genome import _cache as _genome_cache
 from r2mae_bio.dna.genome import _sources
 from r2mae_bio.dna.genome._index import BASES, INDEX
@@ -173,6 +173,18 @@ def test_a_refused_file_leaves_nothing(fasta, root) -> None:
     with pytest.raises(NotDNAError, match="line 7, record 'c'"):
         Genome(fasta, cache_dir=root)
     assert [p.name for p in root.iterdir() if p.is_dir()] == []
+
+
+def test_names_that_are_repeated_are_refused_of_an_older_cache_too(fasta, root, monkeypatch) -> None:
+    copy = fasta.with_name("copy.fa")
+    copy.write_text(BASE_TEXT)
+    with monkeypatch.context() as patch:  # older versions took the same file twice
+        patch.setattr("r2mae_bio.dna.genome._convert._ContigTable._refuse_duplicate", lambda self, header, source: None)
+        Genome([fasta, fasta], cache_dir=root)
+    for files in ([fasta, fasta], [fasta, copy], {"x": [fasta, fasta]}):
+        with pytest.raises(DuplicateContigsError, match="the name 'a' was given before"):
+            Genome(files, cache_dir=root)
+    assert Genome({"x": fasta, "y": fasta}, cache_dir=root).contigs == ("x:a", "x:b", "y:a", "y:b")
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(fasta, root, monkeypatch) -> None:
