@@ -56,19 +56,27 @@ class ClassifierRecord:
     """
     linear: LinearChoice | None = None
     """The linear reading beside the states and the weights of both; None if there is none."""
+    window: int | None = None
+    """Longest sequence that the encoder was trained to read, bp; None if it is not known, as in
+    older files, or there is none.
+    """
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data from which :meth:`from_json` makes an equal record."""
-        return asdict(self)
+        """Plain data from which :meth:`from_json` makes an equal record; without a window, as in
+        older files.
+        """
+        data = asdict(self)
+        return data if self.window is not None else {name: value for name, value in data.items() if name != "window"}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """The record that :meth:`to_json` described."""
-        check_form(data, _PLAIN)
+        check_form(data, {**_PLAIN, "window": int}, optional=("window",))
         linear = data.get("linear")  # absent from files that are older than the linear reading
         return cls(
             config=FinetuneConfig.from_json(data["config"], complete=True),
             linear=None if linear is None else LinearChoice.from_json(linear),
+            window=data.get("window"),
             **{key: data[key] for key in _PLAIN},
         )
 
@@ -98,7 +106,8 @@ class SequenceClassifier(SavedClassifier[ClassifierRecord, SequenceClassifierNet
     _kind: ClassVar[str] = "SequenceClassifier"
 
     def __repr__(self) -> str:
-        length = "any length" if self.record.length is None else f"{self.record.length} bp"
+        up_to = "any length" if self.record.window is None else f"up to {self.record.window} bp"
+        length = up_to if self.record.length is None else f"{self.record.length} bp"
         strands = "both strands" if self.record.both_strands else "the given strand"
         classes = f"{len(self.classes)} classes ({', '.join(self.classes[:5])})"
         return f"SequenceClassifier of {classes}, {length}, {strands}, {self.record.linear or 'states alone'}"
@@ -224,6 +233,7 @@ class SequenceClassifier(SavedClassifier[ClassifierRecord, SequenceClassifierNet
                 f"has {len(codes[wrong[0]])}; pass sequences of {length} bp, cut as those it was trained on."
             )
             raise DataError(message)
+        _check_lengths(codes, self.record.window)
         return predict_classes(self._network(), SequenceGroups(codes), both_strands=self.record.both_strands)
 
 
@@ -275,11 +285,9 @@ def finetune_sequences(
     """
     config = config or FinetuneConfig()
     seed = operator.index(seed)  # a NumPy number could not be saved
+    window = None if window is None else operator.index(window)
     task = read_sequence_table(table, sequence_key=sequence_key, label_key=label_key, split_key=split_key, seed=seed)
-    longest = max(len(codes) for codes in (*task.train.codes, *task.dev.codes))
-    if window is not None and longest > window:
-        message = f"The longest sequence has {longest} bp, the model reads {window}; cut the sequences or use a model with a wider window."
-        raise DataError(message)
+    _check_lengths([*task.train.codes, *task.dev.codes, *task.test.codes], window)
     result = finetune_classifier(network, task, config=config, seed=seed, on_evaluation=on_evaluation)
     record = ClassifierRecord(
         classes=task.classes,
@@ -291,8 +299,17 @@ def finetune_sequences(
         pretrained=pretrained,
         history=result.history,
         linear=result.linear,
+        window=window,
     )
     return SequenceClassifier(result.network, record)
+
+
+def _check_lengths(codes: list[NDArray[np.uint8]], window: int | None) -> None:
+    """Refuse what the encoder was not trained to read, in training and after it alike."""
+    longest = max(map(len, codes), default=0)
+    if window is not None and longest > window:
+        message = f"The longest sequence has {longest} bp, the model reads {window}; cut the sequences or use a model with a wider window."
+        raise DataError(message)
 
 
 def _network(record: ClassifierRecord, encoder: nn.Module) -> SequenceClassifierNetwork:

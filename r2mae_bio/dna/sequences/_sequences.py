@@ -98,7 +98,7 @@ def read_sequences(source: Path | str | Sequence[str] | pd.Series) -> NamedSeque
         message = "There is no sequence; needed is at least one."
         raise FastaError(message)
     for name, sequence in pairs:
-        _check(name, sequence)
+        check_sequence(f"The sequence {name}", sequence)
     return NamedSequences(_unique([name for name, _ in pairs]), [sequence for _, sequence in pairs])
 
 
@@ -114,14 +114,30 @@ def _read_fasta(path: Path) -> list[tuple[str, Any]]:
     return [(name, b"".join(piece).decode("ascii")) for name, piece in zip(names, pieces, strict=True)]
 
 
-def _check(name: str, sequence: Any) -> None:
+def check_sequence(what: str, sequence: Any) -> None:
+    """Refuse what is no DNA: every door by which sequences come in has the same letters.
+
+    Parameters
+    ----------
+    what
+        What messages call the sequence.
+    sequence
+        Text of at least one base.
+
+    Raises
+    ------
+    FastaError
+        It is not text, or is empty.
+    NotDNAError
+        It holds a letter that is neither a base nor an IUPAC code.
+    """
     if not isinstance(sequence, str) or not sequence:
-        message = f"The sequence {name} is {sequence!r}; needed is a string of at least one base."
+        message = f"{what} is {sequence!r}; needed is a string of at least one base."
         raise FastaError(message)
     foreign = sorted(set(sequence) - _LETTERS)
     if foreign:
         shown = " ".join(map(repr, foreign[:5]))
-        message = f"The sequence {name} holds {shown}; needed are A, C, G, T, N and IUPAC codes. Write U of RNA as T."
+        message = f"{what} holds {shown}; needed are A, C, G, T, N and IUPAC codes. Write U of RNA as T."
         raise NotDNAError(message)
 
 

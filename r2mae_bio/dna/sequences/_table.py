@@ -12,6 +12,7 @@ import pandas as pd
 from r2mae_bio._errors import DataError, SetupError
 from r2mae_bio._rng import derive_generator
 from r2mae_bio.dna.genome._bases import encode_bases, reverse_complement
+from r2mae_bio.dna.sequences._sequences import check_sequence
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,7 +83,7 @@ def read_sequence_table(
     source
         A frame, or the path of a table with tabs between its columns, plain or gzip.
     sequence_key
-        Column of the bases; case does not matter, everything but A, C, G and T counts as unknown.
+        Column of the bases; case does not matter. N and the other IUPAC codes count as unknown.
     label_key
         Column of the classes.
     split_key
@@ -103,7 +104,8 @@ def read_sequence_table(
         A column is missing.
     DataError
         A sequence or a label is missing, a part is named otherwise, there is no train row, train
-        rows have fewer than two classes or other rows have one that they lack.
+        rows have fewer than two classes or other rows have one that they lack. Its subclass
+        NotDNAError tells a letter that is neither a base nor an IUPAC code, such as U or a blank.
     """
     frame = source if isinstance(source, pd.DataFrame) else _read(Path(source), sequence_key)
     _check_columns(frame, (sequence_key, label_key, split_key))
@@ -122,7 +124,7 @@ def read_sequence_table(
 
 
 def encode_sequences(sequences: list[str]) -> list[NDArray[np.uint8]]:
-    """Codes of many sequences, each uint8 (L,): A 0, C 1, G 2, T 3, everything else 4.
+    """Codes of many sequences, each uint8 (L,): A 0, C 1, G 2, T 3, N and the other IUPAC codes 4.
 
     Parameters
     ----------
@@ -135,13 +137,13 @@ def encode_sequences(sequences: list[str]) -> list[NDArray[np.uint8]]:
 
     Raises
     ------
-    DataError
+    FastaError
         One is not text, or is empty.
+    NotDNAError
+        One holds another letter.
     """
     for row, sequence in enumerate(sequences):
-        if not isinstance(sequence, str) or not sequence:
-            message = f"The sequence of row {row} is {sequence!r}; needed is a string of at least one base."
-            raise DataError(message)
+        check_sequence(f"The sequence of row {row}", sequence)
     if not sequences:
         return []
     ends = np.cumsum([len(sequence) for sequence in sequences])[:-1]

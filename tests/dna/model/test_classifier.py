@@ -9,6 +9,7 @@ import pytest
 from r2mae_bio.config import DNAConfig
 from r2mae_bio.config._finetune_sequences import FinetuneConfig
 from r2mae_bio.core._metrics import class_metrics
+from r2mae_bio.dna.model._classifier import ClassifierRecord
 from r2mae_bio.dna.network._mae import DNAMaskedAutoencoder
 from r2mae_bio.errors import CheckpointError, ConfigError, CorruptCheckpointError, DataError
 from r2mae_bio.model import SequenceClassifier, finetune_sequences
@@ -81,3 +82,34 @@ def test_other_lengths_are_refused_and_named(classifier):
 def test_a_sequence_beyond_the_window_is_refused():
     with pytest.raises(DataError, match="24 bp, the model reads 20"):
         finetune_sequences(ToyEncoder(), motif_frame(), config=QUICK, window=20)
+
+
+@pytest.mark.parametrize("part", ["train", "dev", "test"])
+def test_of_no_part(part):
+    table = motif_frame().assign(
+        sequence=lambda t: [text + "A" * (t["split"][i] == part) for i, text in enumerate(t["sequence"])]
+    )
+    with pytest.raises(DataError, match="25 bp, the model reads 24"):
+        finetune_sequences(ToyEncoder(), table, config=QUICK, window=24)
+
+
+def test_nor_by_a_classifier_of_any_length(tmp_path):
+    table = motif_frame().assign(sequence=lambda t: [text[: 20 + i % 5] for i, text in enumerate(t["sequence"])])
+    quick = FinetuneConfig(**{**QUICK.to_json(), "n_steps": 2})
+    classifier = finetune_sequences(ToyEncoder(), table, config=quick, window=24)
+    folder = classifier.save(tmp_path / "saved")
+    again = SequenceClassifier.load(folder, encoder=ToyEncoder())
+    assert again.record == classifier.record
+    assert again.record.length is None
+    assert "up to 24 bp" in repr(again)
+    assert len(again.predict_proba(["A" * 24, "ACGT"])) == 2
+    longer = table.assign(sequence=table["sequence"] + "ACGTA")
+    for read in (lambda: again.predict_proba(["A" * 25]), lambda: again.evaluate(longer)):
+        with pytest.raises(DataError, match="bp, the model reads 24; cut the sequences"):
+            read()
+
+
+def test_a_record_of_before_there_was_a_window(classifier):
+    assert "window" not in classifier.record.to_json()
+    assert ClassifierRecord.from_json(classifier.record.to_json()) == classifier.record
+    assert "24 bp" in repr(classifier)

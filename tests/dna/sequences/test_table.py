@@ -6,10 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from r2mae_bio.errors import DataError, SetupError
-from r2mae_bio.io import (
-    read_sequence_table,
-)
+from r2mae_bio.errors import DataError, FastaError, NotDNAError, SetupError
+from r2mae_bio.io import encode_sequences, read_sequence_table
 
 from ..toy_sequences import motif_frame
 
@@ -30,6 +28,30 @@ def test_tables_that_cannot_be_used_say_why(tmp_path):
         read_sequence_table(table.assign(label=np.where(table["split"] == "test", 7, table["label"])))
     with pytest.raises(DataError, match="cannot be read"):
         read_sequence_table(tmp_path / "nothing.tsv")
+
+
+@pytest.mark.parametrize(
+    ("sequence", "error", "said"),
+    [
+        ("ACGU", NotDNAError, "The sequence of row 1 holds 'U'; needed are A, C, G, T, N and IUPAC codes. Write U of RNA as T"),
+        ("MKVLEF", NotDNAError, "row 1 holds 'E' 'F' 'L'"),
+        ("AC GT", NotDNAError, "row 1 holds ' '"),
+        ("ACGT\n", NotDNAError, r"row 1 holds '\\n'"),
+        ("AC-GT", NotDNAError, "row 1 holds '-'"),
+        ("", FastaError, "row 1 is ''"),
+        (None, FastaError, "row 1 is None"),
+    ],
+)
+def test_letters_of_a_table_are_those_of_other_doors(sequence, error, said):
+    table = motif_frame(240).astype({"sequence": object})
+    table.loc[table.index[1], "sequence"] = sequence
+    with pytest.raises(error, match=said):
+        read_sequence_table(table)
+
+
+def test_case_does_not_matter_and_other_codes_are_unknown():
+    found = encode_sequences(["ACGT", "acgt", "NRYSWKMBDHV"])
+    assert [codes.tolist() for codes in found] == [[0, 1, 2, 3], [0, 1, 2, 3], [4] * 11]
 
 
 def test_dev_rows_are_drawn_from_train_rows_by_seed(tmp_path):
