@@ -12,7 +12,7 @@ from r2mae_bio._errors import JournalError
 from r2mae_bio._files import flush_to_disk, whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 try:
@@ -29,7 +29,8 @@ class Journal:
 
     ``{name}.part`` may be longer than ``{name}.part.json`` says, if the process died in between;
     the excess is cut off when the next one opens it. The state is replaced by a rename after the
-    part has reached the disk, so it never promises too much.
+    part has reached the disk, so it never promises too much. A part of another run is refused,
+    unless it has no record yet: then nothing is lost with it.
 
     Parameters
     ----------
@@ -128,7 +129,10 @@ class Journal:
         if not self.state.exists() or os.fstat(self._stream.fileno()).st_size == 0:
             return False
         state = self._read_state()
-        self._check_identity(state)
+        differences = list(_differences(state, self._identity))
+        if differences and not state["records"]:
+            return False
+        self._check_identity(state["records"], differences)
         self._snapshot = self._committed = (state["records"], state["bytes"], state["crc32"])
         self._records, self._bytes, self._crc = self._snapshot
         if _crc32(self._stream, self._bytes) != self._crc:
@@ -150,11 +154,10 @@ class Journal:
         message = f"{self.state} is not a state written by this version; it was changed or damaged. {self._way_out()}"
         raise JournalError(message)
 
-    def _check_identity(self, state: dict[str, Any]) -> None:
-        differences = list(_differences(state, self._identity))
+    def _check_identity(self, n_records: int, differences: list[str]) -> None:
         if differences:
             message = (
-                f"{self.part} was begun by a run of {state['records']} records that differs in {'; '.join(differences)}. "
+                f"{self.part} was begun by a run of {n_records} records that differs in {'; '.join(differences)}. "
                 f"Run it again as it was, or: {self._way_out()}"
             )
             raise JournalError(message)
@@ -170,7 +173,7 @@ def _check(state: Mapping[str, Any]) -> int:
     return zlib.crc32(json.dumps(content, sort_keys=True).encode())
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Any:
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     for key, value in new.items():
         if isinstance(value, dict) and isinstance(old.get(key), dict):
             for name in sorted({*value, *old[key]}):

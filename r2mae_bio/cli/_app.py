@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["app", "run"]
 
 _INTERRUPTED: Final = 130
+_OPTIONS: Final = {"resume=False": "--no-resume", "overwrite=True": "--overwrite"}
+"""Remedies that messages name for Python, as they are called here."""
 _CLICK_ERROR: Final[Any] = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 """Base of errors in a call; typer has it from click, and from version 0.26 on within itself."""
 
@@ -87,6 +89,13 @@ def run(args: Sequence[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _as_options(text: str) -> str:
+    """A message with settings of Python as the options that they are here."""
+    for setting, option in _OPTIONS.items():
+        text = text.replace(setting, option)
+    return text
+
+
 def _fail(error: Any, state: State) -> int:
     """Say what went wrong, and give the exit code."""
     if isinstance(error, _CLICK_ERROR):
@@ -101,7 +110,7 @@ def _fail(error: Any, state: State) -> int:
         traceback.print_exception(error)
     expected = isinstance(error, R2MAEError | OSError | MemoryError)
     said = one_line(error) or "no reason was given"
-    line = said if isinstance(error, R2MAEError) else f"{type(error).__name__}: {said}"
+    line = _as_options(said) if isinstance(error, R2MAEError) else f"{type(error).__name__}: {said}"
     hint = "" if expected else " This should not happen; --debug shows where it came from."
     sys.stderr.write(f"error: {line}{hint}\n")
     return 1

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities import rank_zero_only
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+from r2mae_bio._errors import ConfigError
 from r2mae_bio.core._callbacks import BestEpoch, Checkpoints, GracefulInterrupt, History, progress
 from r2mae_bio.core._metrics import RatioMeter
 from r2mae_bio.core._resume import TrainingState, check_unused
@@ -225,10 +227,20 @@ def _run(
     options: TrainOptions,
     interrupt: GracefulInterrupt,
 ) -> None:
+    with _quiet(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        trainer = _trainer(training, callbacks, options)
+        for loader in filter(None, (loaders.train, loaders.validation)):
+            loader.rank, loader.world_size = trainer.global_rank, trainer.world_size
+        with interrupt.watch(trainer):
+            trainer.fit(training, train_dataloaders=loaders.train, val_dataloaders=loaders.validation)
+
+
+def _trainer(training: MaskedTraining, callbacks: list[pl.Callback], options: TrainOptions) -> pl.Trainer:
+    """Lightning's trainer; what it refuses, with many classes of errors, are settings."""
     given = options.trainer_kwargs
     remaining = training.config.max_epochs - training.step // training.steps_per_epoch
-    with _quiet(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        trainer = pl.Trainer(
+    try:
+        return pl.Trainer(
             accelerator=options.accelerator,
             devices=options.devices,
             max_epochs=remaining,
@@ -245,10 +257,14 @@ def _run(
                 "callbacks": [*callbacks, *as_list(given.get("callbacks"))],
             },
         )
-        for loader in filter(None, (loaders.train, loaders.validation)):
-            loader.rank, loader.world_size = trainer.global_rank, trainer.world_size
-        with interrupt.watch(trainer):
-            trainer.fit(training, train_dataloaders=loaders.train, val_dataloaders=loaders.validation)
+    except (MisconfigurationException, ImportError, RuntimeError, TypeError, ValueError) as error:
+        more = f" and {', '.join(sorted(given))}" if given else ""
+        message = (
+            f"accelerator is {options.accelerator!r} and devices is {options.devices!r}, with which{more} no trainer can be made on "
+            f"this machine: {str(error).rstrip('.')}. Needed are an accelerator that it has (auto, cpu, or gpu where there is one) and "
+            "at least one device of it; auto takes what there is."
+        )
+        raise ConfigError(message) from error
 
 
 @contextmanager

@@ -187,6 +187,34 @@ def test_scored_twice_is_refused(genome: Genome, tmp_path: Path) -> None:
         score(tmp_path / "out.vcf", genome, out=tmp_path / "again.vcf")
 
 
+@pytest.mark.usefixtures("short_batches")
+def test_a_field_that_a_record_has_undeclared_is_found_before_any_work(genome: Genome, tmp_path: Path) -> None:
+    source, path = write_vcf(tmp_path / "in.vcf"), tmp_path / "out.vcf"
+    right = source.read_text()
+    source.write_text(right.replace("AC=59", "AC=59;R2MAE_LLR=1"))
+    model = Model()
+    for form in (path, tmp_path / "out.vcf.gz"):
+        with pytest.raises(VcfError, match=r"Record 60 .*R2MAE_LLR already.*--prefix of r2mae score"):
+            score(source, genome, model, out=form)
+    assert model.n_read == 0
+    assert [p.name for p in tmp_path.iterdir()] == ["in.vcf"]
+    score(source, genome, out=tmp_path / "out.parquet")  # whose columns are no INFO fields
+
+
+@pytest.mark.usefixtures("short_batches")
+def test_a_part_without_records_is_begun_anew(genome: Genome, tmp_path: Path) -> None:
+    source, path = write_vcf(tmp_path / "in.vcf"), tmp_path / "out.vcf"
+    model = Model()
+    model.n_until_interrupted = 1
+    with pytest.raises(KeyboardInterrupt):
+        score(source, genome, model, out=path)
+    assert path.with_name("out.vcf.part").exists()
+    source.write_text(source.read_text().replace("AC=59", "AC=95"))
+    score(source, genome, out=path)
+    score(source, genome, out=tmp_path / "whole.vcf")
+    assert path.read_bytes() == (tmp_path / "whole.vcf").read_bytes()
+
+
 def test_a_second_model_adds_fields_of_another_prefix(genome: Genome, tmp_path: Path) -> None:
     source, first, both = write_vcf(tmp_path / "in.vcf"), tmp_path / "a.vcf", tmp_path / "b.vcf"
     other = Model()

@@ -374,7 +374,7 @@ def test_an_unfinished_run_of_other_settings_is_not_gone_on_with(long, tmp_path,
         patch.setattr(_track, "write_track", fail)
         with pytest.raises(KeyboardInterrupt):
             track(long, tmp_path / "a.bg")
-    with pytest.raises(JournalError, match="differs in .*context"):
+    with pytest.raises(JournalError, match="differs in .*context.* Begin anew with resume=False, or remove"):
         track(long, tmp_path / "a.bg", context=5)
     for settings in ({"stride": 4}, {"stride": 4, "hidden_at_once": 2}):
         with pytest.raises(JournalError, match="differs in .*stride"):

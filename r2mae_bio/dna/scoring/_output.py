@@ -17,7 +17,7 @@ from r2mae_bio.dna.variants._table import read_variants
 from r2mae_bio.dna.variants._vcf_write import VariantWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from r2mae_bio.dna.genome._genome import Genome
     from r2mae_bio.dna.scoring._settings import ScoreSettings
     from r2mae_bio.dna.variants._batch import VariantBatch, VariantReader
+    from r2mae_bio.dna.variants._vcf_header import InfoField
 
 Values: TypeAlias = "dict[str, NDArray[Any]]"
 
@@ -79,7 +80,9 @@ def score_records(
     The output, or one row per allele; see :func:`r2mae_bio.tl.score_variants`.
     """
     reader = read_variants(variants, batch_size=RECORDS, region=region, genome=genome)
-    records = count_records(reader)  # damage is found here, not after hours
+    as_table = out is None or out.suffix.lower() == ".parquet"
+    fields = value_fields(settings, prefix=None if as_table else prefix)
+    records = count_records(reader, () if as_table else fields)  # damage is found here, not after hours
     check_contigs(records, reader.header.contigs, genome)
     n_records, tally, work = records.total(), Tally(genome), _Scoring(genome, model, settings)
 
@@ -97,10 +100,10 @@ def score_records(
         tally.report()
         return pd.concat(tables[1:] or tables, ignore_index=True)
     with (
-        _open_writer(out, reader, model, genome, settings, prefix=prefix, resume=resume, overwrite=overwrite) as writer,
+        _open_writer(out, reader, model, genome, settings, fields=fields, resume=resume, overwrite=overwrite) as writer,
         count(done=writer.n_records) as advance,
     ):
-        names = [field.name for field in writer.fields]
+        names = [field.name for field in fields]
         for batch, values in scored(reader.batches(skip=writer.n_records), advance):
             # the fields are those of the values, in the same order
             writer.write(batch, dict(zip(names, values.values(), strict=True)))
@@ -150,7 +153,7 @@ def _open_writer(
     genome: Genome,
     settings: ScoreSettings,
     *,
-    prefix: str,
+    fields: Sequence[InfoField],
     resume: bool,
     overwrite: bool,
 ) -> VariantWriter:
@@ -172,7 +175,7 @@ def _open_writer(
     return VariantWriter(
         path,
         reader.header,
-        value_fields(settings, prefix=None if path.suffix.lower() == ".parquet" else prefix),
+        fields,
         fingerprint=reader.fingerprint(),
         settings=identity,
         extra_header=[note],

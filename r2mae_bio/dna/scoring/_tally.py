@@ -11,15 +11,17 @@ import numpy as np
 from r2mae_bio._errors import VcfError
 from r2mae_bio._keys import first_names
 from r2mae_bio._warn import warn
+from r2mae_bio.dna.variants._info import check_absent
 from r2mae_bio.dna.variants._status import AlleleStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from r2mae_bio.dna.genome._genome import Genome
     from r2mae_bio.dna.variants._batch import VariantBatch, VariantReader
+    from r2mae_bio.dna.variants._vcf_header import InfoField
 
 logger = logging.getLogger("r2mae_bio")
 
@@ -29,20 +31,31 @@ _ENOUGH: Final = 10
 """... if they are so many; fewer tell it only if they are the greater part."""
 
 
-def count_records(reader: VariantReader) -> Counter[str]:
+def count_records(reader: VariantReader, fields: Sequence[InfoField] = ()) -> Counter[str]:
     """Read the whole input, which also finds damage.
 
     Parameters
     ----------
     reader
         The input.
+    fields
+        INFO fields that are to be added.
 
     Returns
     -------
     Records of each contig.
+
+    Raises
+    ------
+    ConfigError
+        The header declares one of the fields already.
+    VcfError
+        A record cannot be read, or holds one of the fields already.
     """
+    reader.header.encode(fields)
     records: Counter[str] = Counter()
     for batch in reader:
+        check_absent(batch, fields)
         records.update(batch.chrom)
     return records
 

@@ -103,7 +103,7 @@ def score_track(
         for path in targets.values():
             refuse_existing(path, overwrite=overwrite)
     out.parent.mkdir(parents=True, exist_ok=True)
-    journal = Journal(out, identity, resume=resume, commit_seconds=_COMMIT_SECONDS)
+    journal = Journal(out, identity, resume=resume, commit_seconds=_COMMIT_SECONDS, setting="resume=False")
     try:
         if not journal.resumed:
             journal.write(encode_header(plan, number, (first, last)))

@@ -39,7 +39,7 @@ def annotate(batch: VariantBatch, fields: Sequence[InfoField], values: Sequence[
     """
     lines: Iterable[bytes] = batch.lines
     if fields:
-        _check_absent(batch, fields)
+        check_absent(batch, fields)
         columns = [_per_record(batch, format_values(field, column)) for field, column in zip(fields, values, strict=True)]
         template = ";".join(f"{field.name}=%s" for field in fields)
         lines = map(_add, batch.lines, [(template % row).encode() for row in zip(*columns, strict=True)])
@@ -63,7 +63,21 @@ def _per_record(batch: VariantBatch, texts: list[str]) -> list[str]:
     return [",".join(texts) for texts in lists]
 
 
-def _check_absent(batch: VariantBatch, fields: Sequence[InfoField]) -> None:
+def check_absent(batch: VariantBatch, fields: Sequence[InfoField]) -> None:
+    """Refuse records that hold fields which are to be added.
+
+    Parameters
+    ----------
+    batch
+        The records.
+    fields
+        The fields.
+
+    Raises
+    ------
+    VcfError
+        A record holds one of them.
+    """
     for field in fields:
         key = field.name.encode()
         first, later = b"\t" + key + b"=", b";" + key + b"="
@@ -72,7 +86,7 @@ def _check_absent(batch: VariantBatch, fields: Sequence[InfoField]) -> None:
         if bad is not None:
             message = (
                 f"Record {batch.start + bad + 1} ({batch.chrom[bad]}:{batch.pos[bad]}) has the INFO field {field.name} already, "
-                "though the header does not declare it; choose another name (tl.score_variants takes prefix=), or remove the field from "
+                "though the header does not declare it; choose another name (prefix= of tl.score_variants, --prefix of r2mae score), or remove the field from "
                 f"the input (bcftools annotate -x INFO/{field.name})."
             )
             raise VcfError(message)

@@ -121,7 +121,7 @@ def _check_undeclared(fields: Sequence[InfoField], meta: Iterable[bytes]) -> Non
     clash = sorted({name for name in names if name in declared or names.count(name) > 1})
     if clash:
         message = (
-            f"The INFO fields {', '.join(clash)} exist already; choose other names (tl.score_variants takes prefix=), or remove the old "
+            f"The INFO fields {', '.join(clash)} exist already; choose other names (prefix= of tl.score_variants, --prefix of r2mae score), or remove the old "
             f"ones from the input (bcftools annotate -x {','.join(f'INFO/{name}' for name in clash)})."
         )
         raise ConfigError(message)

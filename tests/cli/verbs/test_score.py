@@ -65,6 +65,27 @@ def test_an_interrupted_run_goes_on(folder: Path, r2mae: Any, monkeypatch: pytes
     assert Path("cut.vcf").read_bytes() == Path("whole.vcf").read_bytes()
 
 
+def test_a_part_of_another_run_is_refused_with_the_option_that_begins_anew(
+    folder: Path, r2mae: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_output, "RECORDS", 4)
+    read, calls = DNAMAE.read_windows, []
+
+    def interrupted(self: DNAMAE, *args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return read(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DNAMAE, "read_windows", interrupted)
+        assert r2mae(*ARGS, "--out", "cut.vcf")[0] == 130
+    code, _, err = r2mae(*ARGS, "--prefix", "TOY", "--out", "cut.vcf")
+    assert code == 1
+    assert "Begin anew with --no-resume, or remove cut.vcf.part and cut.vcf.part.json." in err
+    assert r2mae(*ARGS, "--prefix", "TOY", "--out", "cut.vcf", "--no-resume")[0] == 0
+
+
 def test_a_region_and_bcf(folder: Path, r2mae: Any) -> None:
     bcftools = pytest.importorskip("pysam.bcftools", reason="pysam reads and writes BCF")
     assert r2mae(*ARGS, "--out", "whole.vcf")[0] == 0

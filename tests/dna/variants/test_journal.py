@@ -102,6 +102,16 @@ def test_another_run_is_not_continued(source: Path, tmp_path: Path) -> None:
     assert path.read_bytes() == (tmp_path / "whole.vcf").read_bytes()
 
 
+def test_without_a_record_it_is_begun_anew(source: Path, tmp_path: Path) -> None:
+    path = tmp_path / "out.vcf"
+    with pytest.raises(InterruptedError):
+        run(path, source, stop=0)
+    assert leftovers(path) == ["out.vcf.part", "out.vcf.part.json"]
+    run(path, source, settings={"seed": 2}, extra_header=["##model=other"])
+    run(tmp_path / "whole.vcf", source, extra_header=["##model=other"])
+    assert path.read_bytes() == (tmp_path / "whole.vcf").read_bytes()
+
+
 def _flip(part: Path, _: Path) -> None:
     data = bytearray(part.read_bytes())
     data[len(data) // 2] ^= 1
