@@ -112,11 +112,10 @@ def fit(
         _run(training, loaders, callbacks, options, interrupt)
     if interrupt.interrupted:
         kept = "of its best epoch so far" if config.early_stopping and state.history else "it then had"
+        folder = options.checkpoint_dir
+        where = "the model keeps" if folder is None else f"a checkpoint to go on from is in {folder}, and in memory are"
         logger.warning(
-            "training was interrupted after step %d of %d; the model keeps the weights %s",
-            training.step,
-            training.total_steps,
-            kept,
+            "training was interrupted after step %d of %d; %s the weights %s", training.step, training.total_steps, where, kept
         )
     return TrainResult(
         state.history,

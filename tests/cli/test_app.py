@@ -72,6 +72,12 @@ def test_help_names_every_command(r2mae: Any) -> None:
     assert r2mae() == (code, out, err)
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_names_ready_made_models_where_they_fit(r2mae: Any, verb: str) -> None:
+    out = r2mae(verb, "--help")[1]
+    assert ("blood-small" in out) == (verb in ("embed", "transfer", "impute"))
+
+
 def test_without_typer_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("r2mae_bio.cli.find_spec", lambda name: None)
     assert main(["--help"]) == 1
@@ -128,6 +134,8 @@ def test_version(r2mae: Any) -> None:
             "aliases are",
         ),
         (["score", "cohort.vcf.gz", "genome.fa.gz", "--model", "model", "--out", "x.vcf"], 1, "GeneMAE"),
+        (["score", "cohort.vcf.gz", *ON_DNA, "--mask-ratio", "0.5", "--out", "x.vcf"], 1, "mask_ratio given without n_masks"),
+        (["pretrain", "genome.fa.gz", "--in-files", "--out", "m"], 1, "in_files given, which training on DNA does not have"),
         (["theory", "peaks.bed"], 1, "needed are cells"),
         (["embed", "query.h5ad", "model", "--out", "new.h5ad", "--key-added", "a/b"], 1, "a name without a slash"),
         (["embed", "query.h5ad", "model", "--out", ""], 1, "--out is ''; needed is a name"),

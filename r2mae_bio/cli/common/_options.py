@@ -1,15 +1,20 @@
 """Options that several commands have, named as the parameters of the functions in Python."""
 
 # typer reads annotations while commands are made, so names in them are imported for real
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 Cells = Annotated[str, typer.Argument(metavar="CELLS", help="Cells: .h5ad, .zarr, or - for h5ad from standard input.")]
 Fasta = Annotated[str, typer.Argument(metavar="FASTA", help="Genome: FASTA, plain, gzip or bgzip.")]
-_MODEL: Any = typer.Option("--model", metavar="MODEL", help="Folder of a saved model, or a ready-made one: blood-small.")
-Model = Annotated[str, _MODEL]
-AnyModel = Annotated[str | None, _MODEL]
+CellsModel = Annotated[
+    str, typer.Option("--model", metavar="MODEL", help="Folder of a saved model of cells, or a ready-made one: blood-small.")
+]
+DNAModel = Annotated[str, typer.Option("--model", metavar="MODEL", help="Folder of a saved model of DNA.")]
+AnyModel = Annotated[
+    str | None,
+    typer.Option("--model", metavar="MODEL", help="Folder of a saved model, or a ready-made one of cells: blood-small."),
+]
 Layer = Annotated[str | None, typer.Option(help="Layer of raw counts; X if not given.")]
 BatchKey = Annotated[str | None, typer.Option(help="Column of .obs with the batch.")]
 LabelsKey = Annotated[str | None, typer.Option(help="Column of .obs with the classes.")]

@@ -63,7 +63,9 @@ def embed(
     Genes are matched by name, and those that were not measured are hidden. Regions need --genome.
     """
     if model is None and folder is None:
-        message = "--model is missing; give the folder of a saved model, or a name such as blood-small."
+        message = (
+            "--model is missing; give the folder of a saved model, or the name of a ready-made one, such as blood-small of cells."
+        )
         raise typer.BadParameter(message)
     settings = {**locals(), "model": model or folder}
     key = KEYS.obsm if key_added is None else key_added

@@ -24,7 +24,7 @@ def impute(
     job: Job,
     *,
     adata: options.Cells,
-    model: options.Model,
+    model: options.CellsModel,
     out: Annotated[
         str, typer.Option(help=".h5ad or .zarr: means in X, deviations in layer sd; with --genes .csv, .parquet or -.")
     ],

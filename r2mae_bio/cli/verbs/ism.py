@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from r2mae_bio._errors import ConfigError
 from r2mae_bio._progress import count_steps
 from r2mae_bio.cli.common import _options as options
 from r2mae_bio.cli.common._command import STREAM, Found, Job, command
@@ -30,7 +31,7 @@ def ism(
         str, typer.Argument(metavar="REGION | BED", help="chr1:1,001-1,060, counted from 1; a BED file; - is BED.")
     ],
     genome: options.Fasta,
-    model: options.Model,
+    model: options.DNAModel,
     out: Annotated[str, typer.Option(help=".bedgraph or .bedgraph.gz (one column), .csv or .parquet (all); - is bedGraph.")],
     column: Annotated[str | None, typer.Option(help="Column of a bedGraph: information, entropy, llr_A, logp_A ...")] = None,
     track: Annotated[str | None, typer.Option(help="Name for a track line of a bedGraph.")] = None,
@@ -57,14 +58,16 @@ def ism(
     settings = given(context=context, strand=strand, stride=stride, hidden_at_once=hidden_at_once, batch_size=batch_size)
     known = open_genome(genome, aliases=aliases, synonyms=synonyms, circular=circular, cache_dir=cache_dir)
     with job.output(out, _SUFFIXES) as path:
-        regions, opened = _regions(region), open_model(model, device)
+        as_table = path.suffix in TABLES
+        _check_track(column, track, as_table=as_table)
+        regions, opened = _regions(region, known, once=not as_table), open_model(model, device)
         tables = []
         with count_steps("regions", len(regions), shown=job.shown) as advance:
             for one in regions:
                 tables.append(tl.saturation_mutagenesis(one, known, opened, **settings))
                 advance(1)
         table = pd.concat(tables, ignore_index=True)
-        if path.suffix in TABLES:
+        if as_table:
             write_table(table, path, index=False)
         else:
             tl.to_bedgraph(table, path, **given(column=column, track=track))
@@ -72,11 +75,35 @@ def ism(
     return Found("" if out == STREAM else text, {"out": out, "bases": len(table), "information": table["information"].mean()})
 
 
-def _regions(text: str) -> list[Any]:
-    """One region as text, or those of a BED file."""
+def _check_track(column: str | None, track: str | None, *, as_table: bool) -> None:
+    """Refuse, before anything is predicted, what cannot be written of it."""
+    from r2mae_bio.dna.scoring._saturation import COLUMNS
+    from r2mae_bio.dna.tracks._tracks import track_line
+
+    foreign = sorted(given(column=column, track=track))
+    if as_table and foreign:
+        message = (
+            f"{', '.join(foreign)} given, which a table does not have, as it has all columns; leave out, or write .bedgraph."
+        )
+        raise ConfigError(message)
+    if column is not None and column not in COLUMNS:
+        message = f"column is {column!r}; needed is one of {', '.join(COLUMNS)}."
+        raise ConfigError(message)
+    track_line(track)
+
+
+def _regions(text: str, genome: Any, *, once: bool) -> list[Any]:
+    """One region as text, or those of a BED file; with ``once`` merged where they overlap, as a
+    track has one value for each base.
+    """
+    from r2mae_bio.dna.regions._intervals import Intervals
     from r2mae_bio.io import read_regions
 
     if text != STREAM and not Path(text).expanduser().is_file() and not text.endswith((".bed", ".bed.gz")):
         return [text]
+    if once:
+        merged = Intervals.from_regions(genome, text)
+        names = [genome.contigs[i] for i in merged.contig]
+        return list(zip(names, merged.start.tolist(), merged.end.tolist(), strict=True))
     table = read_regions(text)
     return list(zip(table["chrom"], table["start"].tolist(), table["end"].tolist(), strict=True))

@@ -20,7 +20,7 @@ def neutral(
     job: Job,
     *,
     genome: options.Fasta,
-    model: options.Model,
+    model: options.DNAModel,
     out: Annotated[str, typer.Option(help=".json, for the option --neutral of score; - is standard output.")],
     neutral: Annotated[str | None, typer.Option(help="soft-masked (the default), or BED of neutral regions.")] = None,
     exclude: Annotated[str | None, typer.Option(help="GFF, GTF or BED of what sites keep away from.")] = None,

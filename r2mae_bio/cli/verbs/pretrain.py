@@ -106,6 +106,8 @@ def pretrain(
         raise ConfigError(message)
     dna = _is_dna(data)
     foreign = sorted(given(**{name: settings[name] for name in (_OF_CELLS if dna else _OF_DNA)}))
+    if dna and in_files:
+        foreign.append("in_files")
     if foreign:
         message = f"{', '.join(foreign)} given, which training on {'DNA' if dna else 'cells'} does not have; leave out."
         raise ConfigError(message)

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from r2mae_bio._errors import ConfigError
 from r2mae_bio.cli.common import _options as options
 from r2mae_bio.cli.common._command import STREAM, Found, Job, command
 from r2mae_bio.cli.common._inputs import as_ratio, given, open_genome, open_model
@@ -28,7 +29,7 @@ def score(
         str, typer.Argument(metavar="VCF", help="Variants: VCF, plain, gzip or bgzip, or BCF; - is standard input.")
     ],
     genome: options.Fasta,
-    model: options.Model,
+    model: options.DNAModel,
     out: Annotated[
         str, typer.Option(help=".vcf, .vcf.gz, .vcf.bgz or .bcf (every record, with INFO fields), .parquet; - is VCF.")
     ],
@@ -56,6 +57,9 @@ def score(
     """
     from r2mae_bio import tl
 
+    if mask_ratio is not None and not n_masks:
+        message = "mask_ratio given without n_masks, and there are no masks without; pass --n-masks, or leave it out."
+        raise ConfigError(message)
     settings: dict[str, Any] = given(
         region=region,
         prefix=prefix,

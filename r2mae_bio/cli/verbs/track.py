@@ -32,7 +32,7 @@ def track(
     job: Job,
     *,
     genome: options.Fasta,
-    model: options.Model,
+    model: options.DNAModel,
     out: Annotated[str, typer.Option(help=".bw, .bedgraph or .bedgraph.gz: a file for each value; .logp: for track-merge.")],
     value: options.TrackValues = None,
     regions: Annotated[str | None, typer.Option(metavar="BED", help="Bases to predict; the whole genome if not given.")] = None,

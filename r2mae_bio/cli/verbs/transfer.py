@@ -23,7 +23,7 @@ def transfer(
     *,
     adata: Annotated[str, typer.Argument(metavar="QUERY", help="Cells to label: .h5ad, .zarr, or - for h5ad.")],
     reference: Annotated[str, typer.Argument(metavar="REFERENCE", help="Labelled cells: .h5ad or .zarr.")],
-    model: options.Model,
+    model: options.CellsModel,
     out: Annotated[str, typer.Option(help=".csv or .parquet (a row for each cell), .h5ad or .zarr (the query); - is csv.")],
     labels_key: options.LabelsKey = None,
     groups_key: Annotated[str | None, typer.Option(help="Column with donors, held out whole in cross-validation.")] = None,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from r2mae_bio._errors import ConfigError, DataError
+from r2mae_bio._warn import warn
 from r2mae_bio.core._loader import Loaders, Plan, PlannedLoader
 from r2mae_bio.dna.fit._batch import WindowBatch, WindowReader
 from r2mae_bio.dna.fit._plan import BatchPlace, DrawnWindows, FixedWindows, choose_hidden_columns
@@ -20,9 +21,13 @@ if TYPE_CHECKING:
 
     from r2mae_bio.dna.alignment._over_genome import AlignedColumns
     from r2mae_bio.dna.genome._genome import Genome
+    from r2mae_bio.dna.regions._intervals import Intervals
     from r2mae_bio.dna.regions._split import GenomeSplit
 
 logger = logging.getLogger("r2mae_bio")
+
+_MANY: Final = 0.1
+"""Share of the bases to train on whose loss somebody should know of."""
 
 
 class WindowLoader(PlannedLoader[BatchPlace, WindowBatch]):
@@ -106,12 +111,7 @@ def window_loaders(
     reader = WindowReader(genome, window, repeat_weight=repeat_weight, columns=columns, diverged_weight=diverged_weight)
     sampler = WindowSampler(genome, split.train, window, species_weights=species_weights)
     if sampler.n_too_short:
-        logger.info(
-            "%d of %d intervals are shorter than a window of %d bases and are not trained on",
-            sampler.n_too_short,
-            len(split.train),
-            window,
-        )
+        _tell_of_short(split.train, window)
     n_windows = epoch_windows or max(1, split.train.n_bases // window)
     train = WindowLoader(reader, DrawnWindows(sampler, batch_size, n_windows, both_strands, hides))
 
@@ -119,6 +119,19 @@ def window_loaders(
     starts = _evenly(_tiles(held_out or sampler), max_validation_windows)
     fixed = WindowLoader(reader, FixedWindows(starts, batch_size))
     return Loaders(train, fixed if held_out else None, fixed)
+
+
+def _tell_of_short(train: Intervals, window: int) -> None:
+    """Say what gives no window, and warn if it is much."""
+    lengths = train.lengths[train.lengths < window]
+    message = (
+        f"{lengths.size:,} of {len(train):,} intervals are shorter than a window of {window:,} bases and are not trained on: "
+        f"{int(lengths.sum()):,} of {train.n_bases:,} bases"
+    )
+    if lengths.sum() > _MANY * train.n_bases:
+        warn(f"{message} ({lengths.sum() / train.n_bases:.0%}). A model with a smaller window trains on more of them.")
+    else:
+        logger.info(message)
 
 
 def _tiles(sampler: WindowSampler) -> NDArray[np.int64]:

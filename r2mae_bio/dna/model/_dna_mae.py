@@ -192,7 +192,8 @@ class DNAMAE(DNAReader):
             contig, position or regions).
         train_size
             Without a split: share of every contig, from its beginning, to train on; the rest is
-            validation, unless it is shorter than a window.
+            validation. A contig whose rest is shorter than a window is trained on whole; one at
+            least has to have a longer one, unless this is 1.
         batch_size
             Windows per optimiser step.
         epoch_windows

@@ -116,6 +116,7 @@ def choose_split(genome: Genome, split: GenomeSplit | None, *, train_size: float
         The split is one of another genome, or no contig is long enough to hold out its share.
     """
     if split is None:
+        _check_long_enough(genome, train_size, window)
         return split_genome(genome, validation=1 - train_size, min_block=window)
     if split.contigs != genome.contigs or any(
         (part.end > genome.lengths[part.contig]).any() for part in (split.train, split.validation)
@@ -126,3 +127,16 @@ def choose_split(genome: Genome, split: GenomeSplit | None, *, train_size: float
         )
         raise ConfigError(message)
     return split
+
+
+def _check_long_enough(genome: Genome, train_size: float, window: int) -> None:
+    """Say it by the settings of a training, as those of a split are not at hand there."""
+    longest = int(genome.lengths.max())
+    held_out = round((1 - train_size) * longest)
+    if train_size < 1 and held_out < window:
+        message = (
+            f"train_size={train_size:g} holds out the last {100 * (1 - train_size):.4g}% of each contig, of the longest, which has "
+            f"{longest:,} bases, {held_out:,}: fewer than the window of {window:,}, so there is nothing to validate on. Choose a smaller "
+            "window or train_size, train_size=1 to hold out nothing, or in Python a split= of io.split_genome."
+        )
+        raise ConfigError(message)

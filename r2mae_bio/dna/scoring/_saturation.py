@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from r2mae_bio.dna.genome._genome import Genome
 
 BASES: Final = "ACGT"
+COLUMNS: Final = (*(f"logp_{base}" for base in BASES), *(f"llr_{base}" for base in BASES), "entropy", "information")
+"""Numbers of each base, see :func:`base_values`."""
 _NUMBERS_AT_ONCE: Final = 1 << 22
 """Log-probabilities that a model is asked for at once, 16 MiB of float32."""
 

@@ -45,13 +45,25 @@ def write_bedgraph(table: pd.DataFrame, path: Path, *, column: str, track: str |
     ConfigError
         The name of the track holds a quotation mark or a line break.
     """
-    text = (_track_line(track) + _lines(_values(table, column))).encode()
+    text = (track_line(track) + _lines(_values(table, column))).encode()
     compressed = path.name.lower().endswith(".gz")
     with whole_file(path) as temporary:
         temporary.write_bytes(compress_bgzf(text) + BGZF_END if compressed else text)
 
 
-def _track_line(name: str | None) -> str:
+def track_line(name: str | None) -> str:
+    """The first line of a named track.
+
+    Parameters
+    ----------
+    name
+        The name; there is no such line if None.
+
+    Raises
+    ------
+    ConfigError
+        It holds a quotation mark or a line break.
+    """
     if name is None:
         return ""
     if '"' in name or len(name.splitlines()) > 1:

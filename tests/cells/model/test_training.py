@@ -10,11 +10,13 @@ from lightning.pytorch.loggers import CSVLogger as OtherLogger
 from pytorch_lightning.callbacks import LambdaCallback
 from pytorch_lightning.loggers import CSVLogger
 
-from r2mae_bio._errors import NotTrainedError
+from r2mae_bio._errors import ConfigError, NotTrainedError
 from r2mae_bio.core import _resume
 from r2mae_bio.likelihoods import GENE_LIKELIHOODS
 from r2mae_bio.masking import Beta, Choice, LogUniformVisible, Schedule, Uniform
 from r2mae_bio.model import GeneMAE
+
+HAS_GPU = torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
 @pytest.mark.parametrize("likelihood", GENE_LIKELIHOODS)
@@ -196,3 +198,18 @@ def test_the_untrained_control_leaves_the_callers_generators_alone(adata, sizes)
     model.get_latent_representation()
     assert torch.equal(torch.get_rng_state(), before)
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({"accelerator": "foo"}, "accelerator is 'foo' and devices is 'auto'"),
+        ({"accelerator": "cpu", "devices": "x"}, "accelerator is 'cpu' and devices is 'x'"),
+        ({"accelerator": "cpu", "devices": 0}, "accelerator is 'cpu' and devices is 0"),
+        pytest.param({"accelerator": "gpu"}, "accelerator is 'gpu'", marks=pytest.mark.skipif(HAS_GPU, reason="there is one")),
+    ],
+)
+def test_a_trainer_that_cannot_be_made_is_a_setting(adata, sizes, given, found):
+    GeneMAE.setup_anndata(adata)
+    with pytest.raises(ConfigError, match=rf"{found}.*no trainer can be made on this machine: .*Needed are"):
+        GeneMAE(adata, **sizes).train(max_epochs=1, progress_bar=False, **given)

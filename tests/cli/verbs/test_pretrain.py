@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import anndata
 import pytest
 
 from r2mae_bio import tl
+from r2mae_bio.cli.common._training import Watch
 from r2mae_bio.io import CellStore
 from r2mae_bio.model import DNAMAE, GeneMAE
 
@@ -70,3 +72,33 @@ def test_what_lies_beside_a_run_stays(folder: Path, r2mae: Any) -> None:
     Path("m.training/notes.txt").write_text("precious")
     assert r2mae("pretrain", "cells.h5ad", *TINY_CELLS, "--no-resume", "--out", "m")[0] == 0
     assert [path.name for path in Path("m.training").iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("wrong", [["--accelerator", "foo"], ["--accelerator", "cpu", "--devices", "x"], ["--devices", "0"]])
+def test_devices_that_are_not_there_are_told(folder: Path, r2mae: Any, wrong: list[str]) -> None:
+    code, out, err = r2mae("pretrain", "genome.fa.gz", *TINY_DNA, *wrong, "--quiet", "--out", "m")
+    assert (code, out) == (1, "")
+    assert err.startswith("error: accelerator is ")
+    assert "should not happen" not in err
+
+
+def test_after_ctrl_c_it_says_what_there_is(folder: Path, r2mae: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(self: Watch, *args: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Watch, "on_train_batch_end", interrupted)
+        code, _, err = r2mae("pretrain", "genome.fa.gz", *TINY_DNA, "--batch-size", "16", "--out", "m")
+    assert code == 130
+    assert "interrupted after step 1 of 4; a checkpoint to go on from is in m.training" in err
+    assert "the model keeps" not in err
+    assert not Path("m").exists()
+    assert list(Path("m.training").glob("step_*"))
+    assert r2mae("pretrain", "genome.fa.gz", *TINY_DNA, "--batch-size", "16", "--out", "m")[0] == 0
+
+
+def test_contigs_too_short_to_hold_out_their_end(folder: Path, r2mae: Any) -> None:
+    code, _, err = r2mae("pretrain", "genome.fa.gz", "--window", "400", "--out", "m")
+    assert code == 1
+    assert "300: fewer than the window of 400" in err
+    assert "min_block" not in err

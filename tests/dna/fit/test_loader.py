@@ -225,3 +225,19 @@ def test_a_run_reads_the_plan_and_learns_the_composition(upper) -> None:
     entropy = -(share / share.sum() * np.log(share / share.sum())).sum()
     assert result.history[-1]["train_loss"] == pytest.approx(entropy, abs=0.02)
     assert result.blind_loss == pytest.approx(np.log(4), abs=1e-6)
+
+
+@pytest.mark.parametrize(("n_long", "warned"), [(500, True), (5000, False)])
+def test_contigs_shorter_than_a_window_are_told_of(tmp_path, caplog, n_long, warned) -> None:
+    rng = np.random.default_rng(0)
+    lengths = {"long": n_long, "one": L - 1, "two": L - 2}
+    genome = write(tmp_path, {name: "".join(rng.choice(list("ACGT"), n)) for name, n in lengths.items()})
+    split = split_genome(genome, validation=0)
+    said = rf"2 of 3 intervals are shorter than a window of {L} bases and are not trained on: 61 of {n_long + 61:,} bases"
+    with caplog.at_level("INFO", "r2mae_bio"):
+        if warned:
+            with pytest.warns(UserWarning, match=rf"{said} \(11%\).*smaller window"):
+                window_loaders(genome, split, window=L, batch_size=8)
+        else:
+            window_loaders(genome, split, window=L, batch_size=8)
+            assert said in caplog.text

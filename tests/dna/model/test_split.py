@@ -30,3 +30,14 @@ def test_a_split_of_another_genome_is_refused(new, genome, tmp_path):
     for other in (longer, two):
         with pytest.raises(ConfigError, match="is one of another genome"):
             new(genome).train(1, **TRAIN, split=split_genome(other, min_block=WINDOW))
+
+
+def test_contigs_too_short_for_their_share_are_told_by_the_settings_of_the_training(new, tmp_path):
+    short = write_genome(tmp_path, periodic(600))
+    with pytest.raises(
+        ConfigError, match=r"train_size=0.9 holds out the last 10%.* 600 bases, 60: fewer than the window of 64"
+    ) as told:
+        new(short).train(1, **TRAIN)
+    assert "min_block" not in str(told.value)
+    new(short).train(1, **TRAIN, train_size=1)
+    new(short).train(1, **TRAIN, train_size=1 - WINDOW / 600)

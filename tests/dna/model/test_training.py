@@ -25,6 +25,8 @@ from r2mae_bio.model import DNAMAE
 
 from .conftest import SIZES, TRAIN, WINDOW, periodic, with_repeats, write_genome
 
+HAS_GPU = torch.cuda.is_available() or torch.backends.mps.is_available()
+
 
 @pytest.fixture(autouse=True)
 def _fast_disk(monkeypatch):
@@ -365,7 +367,7 @@ def test_killed_and_resumed_equals_uninterrupted(assert_same, tmp_path):
         ({"repeat_weight": 0.0}, "repeat_weight=0.0"),
         ({"species_weights": {"mouse": 1.0}}, "species|mouse"),
         ({"early_stopping": True, "train_size": 1.0}, "early_stopping needs validation"),
-        ({"train_size": 0.999}, "Hold out a larger share"),
+        ({"train_size": 0.999}, "6: fewer than the window of 64"),
         ({"precision": "bf16-true"}, "'bf16-true' would change the weights"),
         ({"precision": "64-true"}, "'64-true' would change the weights"),
     ],
@@ -385,3 +387,18 @@ def test_a_genome_that_holds_no_window(new, tmp_path):
     unknown = write_genome(tmp_path / "unknown", "N" * 4000 + "A")
     with pytest.raises(DataError, match="unknown"):
         new(unknown).train(1, **TRAIN, train_size=1.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({"accelerator": "foo"}, "accelerator is 'foo' and devices is 'auto'"),
+        ({"accelerator": "cpu", "devices": "x"}, "accelerator is 'cpu' and devices is 'x'"),
+        ({"accelerator": "cpu", "devices": 0}, "accelerator is 'cpu' and devices is 0"),
+        pytest.param({"accelerator": "gpu"}, "accelerator is 'gpu'", marks=pytest.mark.skipif(HAS_GPU, reason="there is one")),
+    ],
+)
+def test_a_trainer_that_cannot_be_made_is_a_setting(new, given, found):
+    with pytest.raises(ConfigError, match=rf"{found}.*no trainer can be made on this machine: .*Needed are") as told:
+        new().train(1, **TRAIN, **given)
+    assert told.value.__cause__ is not None
