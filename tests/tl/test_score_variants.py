@@ -201,6 +201,17 @@ def test_a_field_that_a_record_has_undeclared_is_found_before_any_work(genome: G
     score(source, genome, out=tmp_path / "out.parquet")  # whose columns are no INFO fields
 
 
+def test_numbers_that_bcf_changes_are_told_before_any_work(genome: Genome, tmp_path: Path) -> None:
+    pytest.importorskip("pysam")
+    source = write_vcf(tmp_path / "in.vcf")
+    source.write_text(source.read_text().replace("AC=59", "AC=1.5").replace("AC=7\t", "AC=3000000000\t"))
+    model = Model()
+    model.n_until_interrupted = 1
+    with pytest.warns(UserWarning, match=r"2 of 60 records .* record 8 .* AC=3000000000"), pytest.raises(KeyboardInterrupt):
+        score(source, genome, model, out=tmp_path / "out.bcf")
+    score(source, genome, out=tmp_path / "out.vcf.gz")
+
+
 @pytest.mark.usefixtures("short_batches")
 def test_a_part_without_records_is_begun_anew(genome: Genome, tmp_path: Path) -> None:
     source, path = write_vcf(tmp_path / "in.vcf"), tmp_path / "out.vcf"

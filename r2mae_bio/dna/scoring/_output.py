@@ -82,7 +82,9 @@ def score_records(
     reader = read_variants(variants, batch_size=RECORDS, region=region, genome=genome)
     as_table = out is None or out.suffix.lower() == ".parquet"
     fields = value_fields(settings, prefix=None if as_table else prefix)
-    records = count_records(reader, () if as_table else fields)  # damage is found here, not after hours
+    as_bcf = out is not None and out.suffix.lower() == ".bcf"
+    # damage is found here, not after hours
+    records = count_records(reader, () if as_table else fields, as_bcf=as_bcf)
     check_contigs(records, reader.header.contigs, genome)
     n_records, tally, work = records.total(), Tally(genome), _Scoring(genome, model, settings)
 

@@ -11,6 +11,7 @@ import numpy as np
 from r2mae_bio._errors import VcfError
 from r2mae_bio._keys import first_names
 from r2mae_bio._warn import warn
+from r2mae_bio.dna.variants._bcf_values import NumbersInBcf
 from r2mae_bio.dna.variants._info import check_absent
 from r2mae_bio.dna.variants._status import AlleleStatus
 
@@ -31,7 +32,7 @@ _ENOUGH: Final = 10
 """... if they are so many; fewer tell it only if they are the greater part."""
 
 
-def count_records(reader: VariantReader, fields: Sequence[InfoField] = ()) -> Counter[str]:
+def count_records(reader: VariantReader, fields: Sequence[InfoField] = (), *, as_bcf: bool = False) -> Counter[str]:
     """Read the whole input, which also finds damage.
 
     Parameters
@@ -40,6 +41,8 @@ def count_records(reader: VariantReader, fields: Sequence[InfoField] = ()) -> Co
         The input.
     fields
         INFO fields that are to be added.
+    as_bcf
+        Whether the records are to be written as BCF.
 
     Returns
     -------
@@ -51,12 +54,21 @@ def count_records(reader: VariantReader, fields: Sequence[InfoField] = ()) -> Co
         The header declares one of the fields already.
     VcfError
         A record cannot be read, or holds one of the fields already.
+
+    Warns
+    -----
+    UserWarning
+        Records hold numbers that BCF cannot.
     """
     reader.header.encode(fields)
+    numbers = NumbersInBcf(reader.header.meta)
     records: Counter[str] = Counter()
     for batch in reader:
         check_absent(batch, fields)
+        if as_bcf:
+            numbers.add(batch.lines)
         records.update(batch.chrom)
+    numbers.report()
     return records
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from r2mae_bio._errors import ConfigError, VcfError
 from r2mae_bio._files import temporary_folder, whole_file
 from r2mae_bio._lines import DAMAGE
+from r2mae_bio.dna.variants._bcf_values import NumbersInBcf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,15 +140,31 @@ def write_bcf(text: Path, path: Path) -> None:
     ------
     VcfError
         htslib does not take the records.
+
+    Warns
+    -----
+    UserWarning
+        Records hold numbers that BCF cannot.
     """
     pysam = load_pysam()
+    _check_numbers(text)
     try:
         with _in_silence(pysam), temporary_folder(path) as folder, whole_file(path) as temporary:
             complete = _declared(pysam, text, folder / "complete.vcf")
             pysam.bcftools.view("--no-version", "-Ob", "-o", str(temporary), str(complete), catch_stdout=False)
     except (OSError, ValueError, pysam.utils.SamtoolsError) as error:
-        message = f"{path} cannot be written as BCF ({error}); write .vcf.gz, which keeps records as they are."
+        message = (
+            f"{path} cannot be written as BCF ({error}). VCF keeps records as they are, and {text} has all of them: give it a name that "
+            "ends in .vcf, or begin anew with another output."
+        )
         raise VcfError(message) from error
+
+
+def _check_numbers(text: Path) -> None:
+    with text.open("rb") as lines:
+        numbers = NumbersInBcf(itertools.takewhile(lambda line: line.startswith(b"##"), lines))
+        numbers.add(lines)  # the line of column names, which ended the header, is gone with it
+    numbers.report()
 
 
 @contextmanager

@@ -99,9 +99,20 @@ class VcfHeader:
         return b"".join(line + b"\n" for line in lines)
 
 
-def _structured(line: bytes, kind: str) -> dict[str, str]:
+def structured(line: bytes, kind: str) -> dict[str, str]:
     """Keys and values of a header line such as ``##INFO=<ID=AC,Number=A>``, which may come in any
-    order; none if the line is of another kind. Quotation marks are kept.
+    order. Quotation marks are kept.
+
+    Parameters
+    ----------
+    line
+        The line.
+    kind
+        ``INFO``, ``FORMAT``, ``contig`` ...
+
+    Returns
+    -------
+    Nothing if the line is of another kind.
     """
     text = line.decode("utf-8", "replace")
     if not text.startswith(f"##{kind}=<"):
@@ -110,14 +121,14 @@ def _structured(line: bytes, kind: str) -> dict[str, str]:
 
 
 def _contig(line: bytes) -> tuple[str, int | None] | None:
-    entries = _structured(line, "contig")
+    entries = structured(line, "contig")
     length = entries.get("length", "").strip('"')
     return (entries["ID"], int(length) if length.isdecimal() else None) if "ID" in entries else None
 
 
 def _check_undeclared(fields: Sequence[InfoField], meta: Iterable[bytes]) -> None:
     names = [field.name for field in fields]
-    declared = {_structured(line, "INFO").get("ID") for line in meta}
+    declared = {structured(line, "INFO").get("ID") for line in meta}
     clash = sorted({name for name in names if name in declared or names.count(name) > 1})
     if clash:
         message = (
