@@ -138,8 +138,8 @@ def score_variants(
     ------
     ConfigError
         A setting is out of range, ``out`` exists or has an unknown suffix, ``prefix`` cannot begin
-        a name, the input holds fields of these names, or ``neutral`` was made with another genome,
-        model or context.
+        a name, the input holds fields of these names or would be replaced by less than it has, or
+        ``neutral`` was made with another genome, model or context.
     VcfError
         The input is cut, damaged or no VCF.
     JournalError
@@ -153,10 +153,10 @@ def score_variants(
     Warns
     -----
     UserWarning
-        Before scoring: many records are on contigs that the genome does not have, or the header has
-        other lengths of contigs. After it: nothing was scored, or many alleles have a REF that the
-        genome does not, or lie beyond the ends of their contigs. Many are a tenth, and ten, or more
-        than half.
+        Before scoring: many records are on contigs that the genome does not have, the header has
+        other lengths of contigs, or records hold numbers that a ``.bcf`` does not. After it:
+        nothing was scored, or many alleles have a REF that the genome does not, or lie beyond the
+        ends of their contigs. Many are a tenth, and ten, or more than half.
 
     Notes
     -----

@@ -171,6 +171,22 @@ def test_an_existing_output_is_kept_unless_asked(genome: Genome, tmp_path: Path)
     assert "R2MAE_LLR" in path.read_text()
 
 
+@pytest.mark.parametrize(("name", "region"), [("in.vcf", "chr1:1-60"), ("in.vcf.gz", ("chr1", 0, 60)), ("in.parquet", None)])
+def test_the_input_is_not_replaced_by_less(genome: Genome, tmp_path: Path, name: str, region: Any) -> None:
+    source = write_vcf(tmp_path / name)
+    before = source.read_bytes()
+    for given in (source, str(source)):
+        with pytest.raises(ConfigError, match="which has the variants that are read; .* would be left of them"):
+            score(given, genome, out=source, region=region, overwrite=True)
+    assert source.read_bytes() == before
+
+
+def test_the_input_may_be_replaced_by_all_of_it(genome: Genome, tmp_path: Path) -> None:
+    source = write_vcf(tmp_path / "in.vcf")
+    expected = score(source, genome, out=tmp_path / "out.vcf").read_bytes()
+    assert score(source, genome, out=source, overwrite=True).read_bytes() == expected
+
+
 def test_a_cut_file_is_refused_before_any_work(genome: Genome, tmp_path: Path) -> None:
     source = write_vcf(tmp_path / "in.vcf.gz")
     source.write_bytes(source.read_bytes()[:-200])

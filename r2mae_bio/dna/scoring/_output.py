@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pandas as pd
 
+from r2mae_bio._errors import ConfigError
+from r2mae_bio._files import overlapping
 from r2mae_bio._progress import count_steps
 from r2mae_bio._runs._blocks import Work, by_blocks
 from r2mae_bio.dna.genome._reference import GenomeReference
@@ -18,7 +21,6 @@ from r2mae_bio.dna.variants._vcf_write import VariantWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -79,6 +81,7 @@ def score_records(
     -------
     The output, or one row per allele; see :func:`r2mae_bio.tl.score_variants`.
     """
+    _check_kept(variants, out, region)
     reader = read_variants(variants, batch_size=RECORDS, region=region, genome=genome)
     as_table = out is None or out.suffix.lower() == ".parquet"
     fields = value_fields(settings, prefix=None if as_table else prefix)
@@ -112,6 +115,16 @@ def score_records(
         check_count(writer.n_records, n_records)
     tally.report()
     return out
+
+
+def _check_kept(variants: Path | str | pd.DataFrame, out: Path | None, region: Any) -> None:
+    """Refuse to replace the input by less than it has."""
+    if out is None or isinstance(variants, pd.DataFrame) or (region is None and out.suffix.lower() != ".parquet"):
+        return
+    if overlapping(out, [Path(variants).expanduser()]) is not None:
+        what = "a table without their other columns" if region is None else f"those in {region}"
+        message = f"out is {str(out)!r}, which has the variants that are read; {what} would be left of them. Name another one."
+        raise ConfigError(message)
 
 
 @dataclass(eq=False)
