@@ -257,11 +257,11 @@ def _trainer(training: MaskedTraining, callbacks: list[pl.Callback], options: Tr
             },
         )
     except (MisconfigurationException, ImportError, RuntimeError, TypeError, ValueError) as error:
-        more = f" and {', '.join(sorted(given))}" if given else ""
+        more = "".join(f", {name}={value!r}" for name, value in sorted(given.items()) if name != "callbacks")
         message = (
-            f"accelerator is {options.accelerator!r} and devices is {options.devices!r}, with which{more} no trainer can be made on "
-            f"this machine: {str(error).rstrip('.')}. Needed are an accelerator that it has (auto, cpu, or gpu where there is one) and "
-            "at least one device of it; auto takes what there is."
+            f"No trainer can be made on this machine with accelerator={options.accelerator!r}, devices={options.devices!r}{more}: "
+            f"{str(error).rstrip('.!')}. Needed are an accelerator that it has (auto, cpu, or gpu where there is one) and at least one "
+            "device of it; auto takes what there is."
         )
         raise ConfigError(message) from error
 

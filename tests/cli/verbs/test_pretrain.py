@@ -78,7 +78,7 @@ def test_what_lies_beside_a_run_stays(folder: Path, r2mae: Any) -> None:
 def test_devices_that_are_not_there_are_told(folder: Path, r2mae: Any, wrong: list[str]) -> None:
     code, out, err = r2mae("pretrain", "genome.fa.gz", *TINY_DNA, *wrong, "--quiet", "--out", "m")
     assert (code, out) == (1, "")
-    assert err.startswith("error: accelerator is ")
+    assert err.startswith("error: No trainer can be made on this machine with accelerator=")
     assert "should not happen" not in err
 
 
