@@ -96,8 +96,7 @@ def _regions(text: str, genome: Any, *, once: bool) -> list[Any]:
     """One region as text, or those of a BED file; with ``once`` merged where they overlap, as a
     track has one value for each base.
     """
-    from r2mae_bio.dna.regions._intervals import Intervals
-    from r2mae_bio.io import read_regions
+    from r2mae_bio.io import Intervals, read_regions
 
     if text != STREAM and not Path(text).expanduser().is_file() and not text.endswith((".bed", ".bed.gz")):
         return [text]
