@@ -15,7 +15,7 @@ from r2mae_bio.dna.model._mean_states import check_strand
 from r2mae_bio.dna.regions._intervals import Intervals
 from r2mae_bio.dna.scoring._placed import method_asked_for
 from r2mae_bio.dna.scoring._saturation import choose_saturation
-from r2mae_bio.dna.scoring._track import TrackSettings, merge_parts, score_track
+from r2mae_bio.dna.scoring._track import TrackSettings, merge_parts, refuse_lost, score_track, target_files
 from r2mae_bio.dna.tracks._logp import SUFFIX
 from r2mae_bio.dna.tracks._tracks import write_bedgraph
 
@@ -159,8 +159,8 @@ def saturation_track(
     Raises
     ------
     ConfigError
-        A setting cannot be used, a file exists, its suffix is unknown, or a shard is not to be
-        written as ``.logp``.
+        A setting cannot be used, a file exists or is read, its suffix is unknown, or a shard is not
+        to be written as ``.logp``.
     BedError, RegionError, UnknownContigError, AmbiguousContigError
         The regions cannot be read or do not lie on the genome.
     SetupError
@@ -184,6 +184,8 @@ def saturation_track(
     ('cro.llr_A.bedgraph.gz', 'cro.entropy_bits.bedgraph.gz')
     """
     check_strand(strand)
+    path = Path(out).expanduser()
+    refuse_lost(target_files(path, value, shard).values(), [regions, genome, model])
     opened = cast("LikelihoodModel | PlacedModel", open_model(model, DNAMAE, method_asked_for(model), what="model of DNA"))
     known = as_genome(genome)
     settings = choose_saturation(
@@ -196,7 +198,7 @@ def saturation_track(
         known,
         opened,
         TrackSettings(**vars(settings), soft_masked=soft_masked),
-        out=Path(out).expanduser(),
+        out=path,
         value=value,
         shard=shard,
         resume=resume,

@@ -462,6 +462,17 @@ def test_what_cannot_be_written_is_refused_before_the_work(long, tmp_path, monke
     assert not list(tmp_path.glob("a.*"))
 
 
+def test_a_track_does_not_take_the_place_of_its_regions(long, tmp_path):
+    model, contig = Counter(), long.contigs[0]
+    for name, out, value in (("a.bedgraph", "a.bedgraph", "llr_A"), ("b.llr_C.bedgraph", "b.bedgraph", ["llr_A", "llr_C"])):
+        regions = tmp_path / name
+        regions.write_text(f"{contig}\t10\t20\tmine\n")
+        with pytest.raises(ConfigError, match="is read and would be lost; name another out"):
+            rb.tl.saturation_track(regions, long, model, out=tmp_path / out, value=value, overwrite=True)
+        assert regions.read_text().endswith("mine\n")
+    assert model.n_rows == []
+
+
 def test_probabilities_of_zero_and_regions_without_letters_are_refused(long, tmp_path):
     class Sure(Counter):
         def log_probs(self, *args, **kwargs):

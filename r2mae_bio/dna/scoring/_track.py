@@ -7,12 +7,13 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from r2mae_bio._errors import ConfigError, DataError
-from r2mae_bio._files import publish, refuse_existing
+from r2mae_bio._files import overlapping, publish, refuse_existing
 from r2mae_bio._progress import count_steps
 from r2mae_bio._runs._journal import Journal
 from r2mae_bio.dna.genome._bases import UNKNOWN, encode_bases
@@ -23,8 +24,7 @@ from r2mae_bio.dna.tracks._whole import put_together
 from r2mae_bio.dna.tracks._write import check_form, write_track
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -122,6 +122,29 @@ def score_track(
         journal.close()
     journal.discard()
     return list(targets.values())
+
+
+def refuse_lost(targets: Iterable[Path], read: Iterable[Any]) -> None:
+    """Refuse to write where something is read.
+
+    Parameters
+    ----------
+    targets
+        What is to be written.
+    read
+        What the user passed; paths among it are those of files and folders that are read.
+
+    Raises
+    ------
+    ConfigError
+        One would take the place of the other.
+    """
+    inputs = [Path(one).expanduser() for one in read if isinstance(one, str | Path)]
+    for path in targets:
+        lost = overlapping(path, [one for one in inputs if one.exists()])
+        if lost is not None:
+            message = f"{path} is to be written, and {lost} is read and would be lost; name another out."
+            raise ConfigError(message)
 
 
 def _finish(journal: Journal, targets: dict[str, Path], out: Path) -> None:
