@@ -91,7 +91,7 @@ def open_case(setting: Setting, data: Path, genes: Path | None, folder: Path, n:
     """Split the genome, without ``gap`` bases beside what is held out, and draw ``n`` changes of
     each kind.
     """
-    maf, genes = _only(data, setting.maf), genes or _only(data, setting.genes or "*.gff.gz")
+    maf, genes = _first(data, setting.maf), genes or _first(data, setting.genes or "*.gff.gz")
     folder.mkdir(parents=True, exist_ok=True)
     fasta = folder / "reference.fa"
     genome = Genome(fasta if fasta.exists() else write_reference(maf, fasta, setting.reference), cache_dir=folder / "cache")
@@ -115,9 +115,12 @@ def inside(table: pd.DataFrame, stretch: Stretch) -> np.ndarray:
     return ((table["chrom"] == contig) & (table["pos"] > start) & (table["pos"] <= end)).to_numpy()
 
 
-def _only(data: Path, pattern: str) -> Path:
+def _first(data: Path, pattern: str) -> Path:
     """The first file of a name; without one, say where the data come from."""
-    for found in sorted(data.glob(pattern)):
-        return found
-    message = f"{data} holds no {pattern}; --data names the folder of the alignment, see python -m benchmarks.aligned_dna --help."
-    raise FileNotFoundError(message)
+    found = sorted(data.glob(pattern))
+    if not found:
+        message = (
+            f"{data} holds no {pattern}; --data names the folder of the alignment, see python -m benchmarks.aligned_dna --help."
+        )
+        raise FileNotFoundError(message)
+    return found[0]

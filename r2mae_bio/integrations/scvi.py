@@ -218,12 +218,12 @@ class _KnowsItsGenes:
         """What every verb of scvi-tools asks of its data; here they are aligned first."""
         module, names = self.module, self.r2mae_genes_
         adata = self.adata if adata is None else adata  # the model may have been loaded with permuted genes
+        told = None if adata is None else _measured(adata)
         if module is not None:
-            module.measured = None if adata is None else _measured(adata)
+            module.measured = told
         if names is None or not self._differs(adata):
             return super()._validate_anndata(adata, *args, **kwargs)  # type: ignore[misc]
-        filled = _measured(adata)
-        aligned, measured = self._aligned(adata if filled is None else adata[:, filled.numpy()], names)
+        aligned, measured = self._aligned(adata if told is None else adata[:, told.numpy()], names)
         kept = self._per_instance_manager_store.get(self.id, {})
         kept.pop(self._aligned_id, None)  # with its cells it would be kept for ever
         found = super()._validate_anndata(aligned, *args, **kwargs)  # type: ignore[misc]

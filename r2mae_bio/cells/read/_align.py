@@ -148,10 +148,10 @@ def align_genes(
     every kind of name of the vocabulary; the pair that matches most genes one to one is used, the
     first in this order if several do. Columns that it leaves are matched with genes that it leaves
     by pairs that share a kind with it, for names may be mixed: symbols, and an Ensembl id where a
-    gene has none. Versions of Ensembl ids are ignored. A name that stands for
-    several genes of the vocabulary matches none of them. Names that only count the columns are
-    compared where no others agree. Columns named as repeats that were made unique (``X-1`` beside
-    ``X``) are those of the gene ``X`` with ``duplicates="sum"``; otherwise a warning names them.
+    gene has none. Versions of Ensembl ids are ignored. A name that stands for several genes of the
+    vocabulary matches none of them. Names that only count the columns are compared where no others
+    agree. Columns named as repeats that were made unique (``X-1`` beside ``X``) are those of the
+    gene ``X`` with ``duplicates="sum"``; otherwise a warning names them.
 
     Parameters
     ----------

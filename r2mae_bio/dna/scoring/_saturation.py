@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 BASES: Final = "ACGT"
 COLUMNS: Final = (*(f"logp_{base}" for base in BASES), *(f"llr_{base}" for base in BASES), "entropy", "information")
-"""Numbers of each base, see :func:`base_values`."""
+"""Numbers of each base, in the order of :func:`base_values`."""
 _NUMBERS_AT_ONCE: Final = 1 << 22
 """Log-probabilities that a model is asked for at once, 16 MiB of float32."""
 
@@ -233,6 +233,4 @@ def base_values(codes: NDArray[np.uint8], log_p: NDArray[np.float64]) -> dict[st
     reference = np.where(known, log_p[np.arange(codes.size), codes.astype(np.int64) * known], np.nan)
     ratios = log_p - reference[:, None]
     entropy = -np.sum(np.exp(log_p) * log_p, axis=1)
-    columns = {f"logp_{base}": log_p[:, i] for i, base in enumerate(BASES)}
-    columns |= {f"llr_{base}": ratios[:, i] for i, base in enumerate(BASES)}
-    return {**columns, "entropy": entropy, "information": 2 - entropy / np.log(2)}
+    return dict(zip(COLUMNS, [*log_p.T, *ratios.T, entropy, 2 - entropy / np.log(2)], strict=True))

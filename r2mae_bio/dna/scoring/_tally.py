@@ -61,7 +61,7 @@ def count_records(reader: VariantReader, fields: Sequence[InfoField] = (), *, as
         Records hold numbers that BCF cannot.
     """
     reader.header.encode(fields)
-    numbers = NumbersInBcf(reader.header.meta)
+    numbers = NumbersInBcf(reader.header.meta if as_bcf else ())
     records: Counter[str] = Counter()
     for batch in reader:
         check_absent(batch, fields)

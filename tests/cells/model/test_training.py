@@ -16,7 +16,7 @@ from r2mae_bio.likelihoods import GENE_LIKELIHOODS
 from r2mae_bio.masking import Beta, Choice, LogUniformVisible, Schedule, Uniform
 from r2mae_bio.model import GeneMAE
 
-HAS_GPU = torch.cuda.is_available() or torch.backends.mps.is_available()
+from ...no_trainer import NO_TRAINER, TOLD
 
 
 @pytest.mark.parametrize("likelihood", GENE_LIKELIHOODS)
@@ -200,16 +200,8 @@ def test_the_untrained_control_leaves_the_callers_generators_alone(adata, sizes)
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
 
 
-@pytest.mark.parametrize(
-    ("given", "found"),
-    [
-        ({"accelerator": "foo"}, "accelerator='foo', devices='auto'"),
-        ({"accelerator": "cpu", "devices": "x"}, "accelerator='cpu', devices='x'"),
-        ({"accelerator": "cpu", "devices": 0}, "accelerator='cpu', devices=0"),
-        pytest.param({"accelerator": "gpu"}, "accelerator='gpu'", marks=pytest.mark.skipif(HAS_GPU, reason="there is one")),
-    ],
-)
+@NO_TRAINER
 def test_a_trainer_that_cannot_be_made_is_a_setting(adata, sizes, given, found):
     GeneMAE.setup_anndata(adata)
-    with pytest.raises(ConfigError, match=rf"No trainer can be made on this machine with {found}.*: .*Needed are"):
+    with pytest.raises(ConfigError, match=TOLD.format(found=found)):
         GeneMAE(adata, **sizes).train(max_epochs=1, progress_bar=False, **given)

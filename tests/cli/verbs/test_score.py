@@ -44,7 +44,8 @@ def test_variants_may_come_through_a_pipe(folder: Path, r2mae: Any) -> None:
     assert out == Path("scored.vcf").read_text()
 
 
-def test_an_interrupted_run_goes_on(folder: Path, r2mae: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def cut(r2mae: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, str]:
+    """A run into cut.vcf that is interrupted at its third reading."""
     monkeypatch.setattr(_output, "RECORDS", 4)
     read, calls = DNAMAE.read_windows, []
 
@@ -56,7 +57,11 @@ def test_an_interrupted_run_goes_on(folder: Path, r2mae: Any, monkeypatch: pytes
 
     with monkeypatch.context() as patch:
         patch.setattr(DNAMAE, "read_windows", interrupted)
-        code, _, err = r2mae(*ARGS, "--out", "cut.vcf")
+        return r2mae(*ARGS, "--out", "cut.vcf")
+
+
+def test_an_interrupted_run_goes_on(folder: Path, r2mae: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, _, err = cut(r2mae, monkeypatch)
     assert code == 130
     assert err.splitlines()[-1].startswith("interrupted")
     assert not Path("cut.vcf").exists()
@@ -68,18 +73,7 @@ def test_an_interrupted_run_goes_on(folder: Path, r2mae: Any, monkeypatch: pytes
 def test_a_part_of_another_run_is_refused_with_the_option_that_begins_anew(
     folder: Path, r2mae: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_output, "RECORDS", 4)
-    read, calls = DNAMAE.read_windows, []
-
-    def interrupted(self: DNAMAE, *args: Any, **kwargs: Any) -> Any:
-        calls.append(1)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return read(self, *args, **kwargs)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(DNAMAE, "read_windows", interrupted)
-        assert r2mae(*ARGS, "--out", "cut.vcf")[0] == 130
+    assert cut(r2mae, monkeypatch)[0] == 130
     code, _, err = r2mae(*ARGS, "--prefix", "TOY", "--out", "cut.vcf")
     assert code == 1
     assert "Begin anew with --no-resume, or remove cut.vcf.part and cut.vcf.part.json." in err
